@@ -1,0 +1,122 @@
+/* load.c - a set's beginning and end, and the way its problems are reported. */
+#include "load.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "check.h"
+#include "regex.h"
+#include "testblock.h"
+
+struct mw_slice rules_keep_text(const struct rules *rules, struct mw_slice text)
+{
+    char *copy = rules_keep(rules, text.len + 1);
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    return SLICE(copy, text.len);
+}
+
+/* ---- problems ---- */
+
+static void report(struct rules *rules, enum mw_severity severity, const struct place *place, const char *hint,
+                   const char *message)
+{
+    struct mw_diag diag = {.size = sizeof diag,
+                           .severity = severity,
+                           .file = place->file,
+                           .line = place->line,
+                           .column = place->column,
+                           .length = place->length,
+                           .message = message,
+                           .hint = hint};
+    rules->host->diag(rules->instance, &diag);
+}
+
+void rules_error(struct rules *rules, const struct place *place, const char *hint, const char *format, ...)
+{
+    char message[2400];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    rules->errors++;
+    report(rules, MW_DIAG_ERROR, place, hint, message);
+}
+
+void rules_warning(struct rules *rules, const struct place *place, const char *hint, const char *format, ...)
+{
+    char message[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    report(rules, MW_DIAG_WARNING, place, hint, message);
+}
+
+/* ---- life ---- */
+
+struct rules *rules_new(const struct mw_host *host, struct mw_instance *instance, uint64_t match_limit,
+                        uint64_t scan_limit)
+{
+    struct rules *rules = host->instance_alloc(instance, sizeof *rules);
+    rules->host = host;
+    rules->instance = instance;
+    rules->lang = host->lang;
+    rules->match_limit = match_limit;
+    rules->scan_limit = scan_limit;
+    rules_regex_open(rules);
+    return rules;
+}
+
+static void free_texts(struct rules *rules)
+{
+    for (struct file_text *text = rules->texts; text != NULL; text = text->next)
+        rules->lang->file_free(text->text);
+    rules->texts = NULL;
+}
+
+void rules_free(struct rules *rules)
+{
+    rules_regex_close(rules);
+    free_texts(rules);
+}
+
+/* "no-executables.hits": shown as FILTER.no-executables.hits. */
+static int counter_of(struct rules *rules, const struct rule *rule, const char *what)
+{
+    char name[300];
+    snprintf(name, sizeof name, "%.200s.%s", rule->name_text, what);
+    return rules->host->counter(rules->instance, name);
+}
+
+static void look_up(struct rules *rules)
+{
+    for (unsigned id = 0; id < FIELD_COUNT; id++) {
+        const struct field *field = rules_field((enum field_id)id);
+        rules->fact_ids[id] = field->flags & FLAG_FACT ? rules->host->fact_id(rules->instance, field->name) : -1;
+    }
+    rules->truncated_counter = rules->host->counter(rules->instance, "truncated-bodies");
+    for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
+        rule->hits_counter = counter_of(rules, rule, "hits");
+        rule->errors_counter = counter_of(rules, rule, "errors");
+    }
+}
+
+static void report_failed_test(void *user, const struct mw_test_result *result)
+{
+    struct rules *rules = user;
+    struct place place = {.file = result->file, .line = result->line};
+    if (!result->passed)
+        rules_error(rules, &place, NULL, "test \"%s\" fails: %s", result->name, result->detail);
+}
+
+bool rules_finish(struct rules *rules)
+{
+    if (rules->errors == 0)
+        rules_check(rules);
+    if (rules->errors > 0)
+        return false;
+    look_up(rules);
+    rules_test_run(rules, report_failed_test, rules);
+    return rules->errors == 0;
+}

@@ -1,0 +1,128 @@
+/* rules.c - the filter `rules`: the descriptor, its settings and its hooks. What rules are, docs/rules.md says; how they run, run.c.
+ *
+ * A session's and a transaction's states are the only memory that mail costs (subject.h). The host is asked for exactly those stages at
+ * which some rule can come to something, so that rules about envelope and header leave the message streaming. */
+#include "live.h"
+#include "load.h"
+#include "parse.h"
+#include "testblock.h"
+
+static const struct mw_host *host;
+
+static const struct mw_setting settings[] = {
+    {.size = sizeof(struct mw_setting),
+     .name = "files",
+     .type = MW_SETTING_FILES,
+     .default_text = NULL,
+     .repeatable = 1,
+     .help = "Rule files, in the order in which their rules count; patterns such as rules/*.rules are expanded and sorted."},
+    {.size = sizeof(struct mw_setting),
+     .name = "match-limit",
+     .type = MW_SETTING_COUNT,
+     .default_text = "200000",
+     .min = 1000,
+     .max = 10000000,
+     .help = "Steps that one match of a regular expression may take; more is an error of its rule, not a miss."},
+    {.size = sizeof(struct mw_setting),
+     .name = "scan-limit",
+     .type = MW_SETTING_SIZE,
+     .default_text = "1MiB",
+     .min = 1024,
+     .max = 64 << 20,
+     .help = "How much of a body, or of any other value, rules look at."},
+};
+
+static uint64_t setting_number(struct mw_instance *instance, const char *name)
+{
+    return host->setting(instance, name)->number;
+}
+
+static int rules_open(const struct mw_host *from, struct mw_instance *instance, void **state)
+{
+    struct rules *rules =
+        rules_new(from, instance, setting_number(instance, "match-limit"), setting_number(instance, "scan-limit"));
+    const struct mw_setting_value *files = from->setting(instance, "files");
+    for (size_t i = 0; i < files->text_count; i++)
+        rules_parse_file(rules, files->texts[i].ptr);
+    if (!rules_finish(rules)) {
+        rules_free(rules);
+        return -1;
+    }
+    from->want(instance, rules->wants);
+    *state = rules;
+    return 0;
+}
+
+static void rules_close(void *state)
+{
+    rules_free(state);
+}
+
+static int rules_test(void *state, mw_test_report *report, void *user)
+{
+    return rules_test_run(state, report, user);
+}
+
+static enum mw_verdict on_connect(struct mw_ctx *ctx)
+{
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_CONNECT, 0);
+}
+
+static enum mw_verdict on_helo(struct mw_ctx *ctx, struct mw_slice name)
+{
+    (void)name; /* the fact `helo` */
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_HELO, 0);
+}
+
+static enum mw_verdict on_mail(struct mw_ctx *ctx)
+{
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_MAIL, 0);
+}
+
+static enum mw_verdict on_rcpt(struct mw_ctx *ctx, size_t index)
+{
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_RCPT, index);
+}
+
+static enum mw_verdict on_data(struct mw_ctx *ctx)
+{
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_DATA, 0);
+}
+
+static enum mw_verdict on_end_of_headers(struct mw_ctx *ctx)
+{
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_END_OF_HEADERS, 0);
+}
+
+static enum mw_verdict on_end_of_message(struct mw_ctx *ctx)
+{
+    return rules_live_run(ctx, host->state(ctx), MW_STAGE_END_OF_MESSAGE, 0);
+}
+
+static const struct mw_filter filter = {
+    .size = sizeof(struct mw_filter),
+    .abi = MAILWEIR_ABI,
+    .name = "rules",
+    .version = "1",
+    .summary = "rules in a language of their own: conditions on envelope, header and body; verdicts, edits, scores",
+    .settings = settings,
+    .setting_count = sizeof settings / sizeof *settings,
+    .open = rules_open,
+    .close = rules_close,
+    .test = rules_test,
+    .connect = on_connect,
+    .helo = on_helo,
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .data = on_data,
+    .end_of_headers = on_end_of_headers,
+    .end_of_message = on_end_of_message,
+};
+
+const struct mw_filter *mailweir_filter(const struct mw_host *from)
+{
+    if (from->abi != MAILWEIR_ABI || from->size < sizeof(struct mw_host))
+        return NULL;
+    host = from;
+    return &filter;
+}

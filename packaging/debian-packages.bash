@@ -1,0 +1,54 @@
+# The Debian packages that mailweir is built and tested with, and how to get those that are missing. Sourced by ./demo,
+# ./test and .ci/run; works on Debian 12 and newer, as root, or by sudo where something is missing.
+# shellcheck shell=bash
+
+mailweir_build_packages=(build-essential cmake ninja-build pkg-config git libuv1-dev libpcre2-dev)
+# Real clients and servers for the system tests.
+# shellcheck disable=SC2034 # used by ./test
+mailweir_test_packages=("${mailweir_build_packages[@]}" postfix swaks curl msmtp haproxy python3 openssl)
+
+# The packages of the arguments that are not installed, one a line.
+mailweir_missing_packages() {
+    local package status
+    for package in "$@"; do
+        status=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) || status=
+        [[ $status == ii* ]] || echo "$package"
+    done
+}
+
+# Nothing may ask a question, and no daemon may take port 25 just because a test wants the program: policy-rc.d keeps services
+# from starting while packages are unpacked, and Postfix is configured as "No configuration" unless it is configured already.
+mailweir_install_packages() {
+    local missing as_root=() policy=/usr/sbin/policy-rc.d made_policy=
+    mapfile -t missing < <(mailweir_missing_packages "$@")
+    if [[ ${#missing[@]} == 0 ]]; then
+        return 0
+    fi
+    if ! command -v apt-get >/dev/null; then
+        echo "This needs apt-get (Debian) to install: ${missing[*]}" >&2
+        return 1
+    fi
+    if [[ $EUID != 0 ]]; then
+        if ! command -v sudo >/dev/null; then
+            echo "Not root, and no sudo. Please install first:  apt-get install ${missing[*]}" >&2
+            return 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "==> installing missing packages${as_root:+ (by sudo)}: ${missing[*]}"
+    "${as_root[@]}" apt-get update -q || return 1
+    if [[ " ${missing[*]} " == *" postfix "* ]]; then
+        echo "postfix postfix/main_mailer_type select No configuration" |
+            "${as_root[@]}" debconf-set-selections || return 1
+    fi
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null && "${as_root[@]}" chmod 755 "$policy"
+        made_policy=yes
+    fi
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    local status=$?
+    if [[ $made_policy == yes ]]; then
+        "${as_root[@]}" rm -f "$policy"
+    fi
+    return $status
+}

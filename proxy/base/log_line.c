@@ -1,0 +1,296 @@
+/* log_line.c - logfmt and JSON without a format string, fast: most values are plain, and a plain
+ * value is one look over its octets and one memcpy.
+ *
+ * A value is "plain" if it is printable ASCII without blank, quote, "=" and backslash. Anything
+ * else is put in quotes, octet by octet. JSON strings are always quoted; an octet that is not UTF-8
+ * stands as the text \xNN there (written \\xNN), as in logfmt. Every put_ function leaves the
+ * cursor alone when there is no room and says so: a field is printed whole or not at all. */
+#include "base/log_line.h"
+
+#include <string.h>
+
+#include "base/utf8.h"
+
+enum { TAIL = 2 }; /* what ends a line: "}" and LF */
+
+struct cursor {
+    char *at;
+    const char *end;
+    enum mw_log_format format;
+    bool is_full;
+};
+
+/* ---- octets ---- */
+
+static void put(struct cursor *cursor, struct mw_slice octets)
+{
+    if ((size_t)(cursor->end - cursor->at) < octets.len) {
+        cursor->is_full = true;
+        return;
+    }
+    if (octets.len > 0)
+        memcpy(cursor->at, octets.ptr, octets.len);
+    cursor->at += octets.len;
+}
+
+static void put_char(struct cursor *cursor, char c)
+{
+    put(cursor, MW_SLICE(&c, 1));
+}
+
+/* `width` digits at least, with zeros in front. */
+static void put_number(struct cursor *cursor, uint64_t number, int width)
+{
+    char digits[20];
+    size_t first = sizeof digits;
+    for (; number > 0 || width > 0; number /= 10, width--)
+        digits[--first] = (char)('0' + number % 10);
+    put(cursor, MW_SLICE(digits + first, sizeof digits - first));
+}
+
+static void put_hex(struct cursor *cursor, struct mw_slice lead, unsigned char octet)
+{
+    static const char digits[] = "0123456789abcdef";
+    put(cursor, lead);
+    put_char(cursor, digits[octet >> 4]);
+    put_char(cursor, digits[octet & 15]);
+}
+
+/* ---- text from anywhere ---- */
+
+static bool is_plain_char(char c)
+{
+    return c > ' ' && c < 127 && c != '"' && c != '=' && c != '\\';
+}
+
+static bool is_plain(struct mw_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_plain_char(text.ptr[i]))
+            return false;
+    return true;
+}
+
+/* Keys, events and ids: ours, or a filter's. Nothing in them may look like another field. */
+static void put_word(struct cursor *cursor, struct mw_slice word)
+{
+    word = mw_slice_take(word, MW_LOG_WORD_MAX);
+    for (size_t i = 0; i < word.len; i++) {
+        char c = word.ptr[i];
+        bool is_good = mw_is_alnum(c) || c == '_' || c == '-' || c == '.';
+        put_char(cursor, is_good ? c : '_');
+    }
+}
+
+/* A control character (C1 ones too: terminals obey them) or DEL, as its octets. */
+static bool is_control(struct mw_slice character)
+{
+    unsigned char first = (unsigned char)character.ptr[0];
+    return first < ' ' || first == 127 ||
+           (character.len == 2 && first == 0xc2 && (unsigned char)character.ptr[1] < 0xa0);
+}
+
+static void put_escaped(struct cursor *cursor, struct mw_slice octets)
+{
+    struct mw_slice lead = cursor->format == MW_LOG_JSON ? MW_LIT("\\\\x") : MW_LIT("\\x");
+    for (size_t i = 0; i < octets.len; i++)
+        put_hex(cursor, lead, (unsigned char)octets.ptr[i]);
+}
+
+/* One character as it stands between quotes. */
+static void put_character(struct cursor *cursor, struct mw_slice character, bool is_valid)
+{
+    char first = character.ptr[0];
+    if (first == '"' || first == '\\') {
+        put_char(cursor, '\\');
+        put_char(cursor, first);
+    } else if (!is_valid) {
+        put_escaped(cursor, character);
+    } else if (!is_control(character)) {
+        put(cursor, character);
+    } else if (cursor->format == MW_LOG_JSON && character.len == 1) {
+        put_hex(cursor, MW_LIT("\\u00"), (unsigned char)first);
+    } else {
+        put_escaped(cursor, character);
+    }
+}
+
+static void put_inside_quotes(struct cursor *cursor, struct mw_slice text)
+{
+    while (text.len > 0) {
+        bool is_valid;
+        size_t len = mw_utf8_next(text, &is_valid);
+        put_character(cursor, mw_slice_take(text, len), is_valid);
+        text = mw_slice_skip(text, len);
+    }
+}
+
+/* The beginning of a long value, cut between two characters. */
+static struct mw_slice shortened(struct mw_slice text)
+{
+    size_t len = MW_LOG_VALUE_MAX - 3;
+    while (len > MW_LOG_VALUE_MAX - 7 && ((unsigned char)text.ptr[len] & 0xc0) == 0x80)
+        len--;
+    return mw_slice_take(text, len);
+}
+
+/* before + text + after; only `text` may hold anything. */
+static void put_value(struct cursor *cursor, const char *before, struct mw_slice text,
+                      const char *after)
+{
+    bool is_long = text.len > MW_LOG_VALUE_MAX;
+    if (is_long)
+        text = shortened(text);
+    bool is_quoted = cursor->format == MW_LOG_JSON || !is_plain(text);
+    if (is_quoted)
+        put_char(cursor, '"');
+    put(cursor, mw_slice_cstr(before));
+    if (is_quoted)
+        put_inside_quotes(cursor, text);
+    else
+        put(cursor, text);
+    put(cursor, is_long ? MW_LIT("...") : MW_EMPTY);
+    put(cursor, mw_slice_cstr(after));
+    if (is_quoted)
+        put_char(cursor, '"');
+}
+
+/* ---- values ---- */
+
+static void put_text_value(struct cursor *cursor, struct mw_slice text)
+{
+    if (text.len == 0)
+        put(cursor, cursor->format == MW_LOG_JSON ? MW_LIT("null") : MW_LIT("-"));
+    else if (cursor->format == MW_LOG_LOGFMT && mw_slice_eq(text, MW_LIT("-")))
+        put(cursor, MW_LIT("\"-\"")); /* somebody's word, not our "unknown" */
+    else
+        put_value(cursor, "", text, "");
+}
+
+/* name[address]:port. The address was printed by us; what could not have been is not shown. */
+static void put_client(struct cursor *cursor, const struct mw_log_field *field)
+{
+    char after[96];
+    struct cursor tail = {.at = after, .end = after + sizeof after - 1};
+    put_char(&tail, '[');
+    bool is_address = field->more.len > 0 && field->more.len < 64 && is_plain(field->more);
+    put(&tail, is_address ? field->more : MW_LIT("-"));
+    put(&tail, MW_LIT("]:"));
+    put_number(&tail, field->number, 1);
+    *tail.at = '\0';
+    put_value(cursor, "", field->text.len > 0 ? field->text : MW_LIT("-"), after);
+}
+
+static void put_ratio(struct cursor *cursor, const struct mw_log_field *field)
+{
+    if (cursor->format == MW_LOG_JSON)
+        put_char(cursor, '"');
+    put_number(cursor, field->number, 1);
+    put_char(cursor, '/');
+    put_number(cursor, field->second, 1);
+    if (cursor->format == MW_LOG_JSON)
+        put_char(cursor, '"');
+}
+
+static void put_field_value(struct cursor *cursor, const struct mw_log_field *field)
+{
+    switch (field->type) {
+    case MW_FIELD_TEXT:
+        put_text_value(cursor, field->text);
+        break;
+    case MW_FIELD_PATH:
+        put_value(cursor, "<", field->text, ">");
+        break;
+    case MW_FIELD_UINT:
+        put_number(cursor, field->number, 1);
+        break;
+    case MW_FIELD_SECONDS:
+        put_number(cursor, field->number / 1000, 1);
+        put_char(cursor, '.');
+        put_number(cursor, field->number % 1000, 3);
+        break;
+    case MW_FIELD_RATIO:
+        put_ratio(cursor, field);
+        break;
+    case MW_FIELD_CLIENT:
+        put_client(cursor, field);
+        break;
+    }
+}
+
+/* ---- lines ---- */
+
+const char *mw_log_level_name(enum mw_log_level level)
+{
+    static const char *const names[] = {"debug", "info", "warning", "error"};
+    return (size_t)level < sizeof names / sizeof *names ? names[level] : "error";
+}
+
+static void put_json_member(struct cursor *cursor, const char *key, struct mw_slice word)
+{
+    put(cursor, mw_slice_cstr(key));
+    put_word(cursor, word);
+    put(cursor, MW_LIT("\","));
+}
+
+static void put_head(struct cursor *cursor, const struct mw_log_head *head)
+{
+    put(cursor, head->prefix);
+    if (cursor->format == MW_LOG_JSON) {
+        put(cursor, MW_LIT("{\"time\":\""));
+        put(cursor, head->time);
+        put_json_member(cursor, "\",\"level\":\"", mw_slice_cstr(mw_log_level_name(head->level)));
+        if (head->id.len > 0)
+            put_json_member(cursor, "\"id\":\"", head->id);
+        put(cursor, MW_LIT("\"event\":\""));
+        put_word(cursor, head->event);
+        put_char(cursor, '"');
+        return;
+    }
+    put(cursor, head->time);
+    put(cursor, head->time.len > 0 ? MW_LIT(" ") : MW_EMPTY);
+    put_word(cursor, head->id);
+    put(cursor, head->id.len > 0 ? MW_LIT(": ") : MW_EMPTY);
+    put_word(cursor, head->event.len > 0 ? head->event : MW_LIT("-"));
+}
+
+/* The members that every JSON line has: a field of that name gets a "_" behind it. */
+static bool is_reserved(struct mw_slice key)
+{
+    return mw_slice_eq(key, MW_LIT("time")) || mw_slice_eq(key, MW_LIT("level")) ||
+           mw_slice_eq(key, MW_LIT("id")) || mw_slice_eq(key, MW_LIT("event"));
+}
+
+static void put_field(struct cursor *cursor, const struct mw_log_field *field)
+{
+    struct mw_slice key = mw_slice_cstr(field->key);
+    if (key.len == 0)
+        key = MW_LIT("_");
+    if (cursor->format == MW_LOG_JSON) {
+        put(cursor, MW_LIT(",\""));
+        put_word(cursor, key);
+        put(cursor, is_reserved(key) ? MW_LIT("_\":") : MW_LIT("\":"));
+    } else {
+        put_char(cursor, ' ');
+        put_word(cursor, key);
+        put_char(cursor, '=');
+    }
+    put_field_value(cursor, field);
+}
+
+size_t mw_log_line_print(char *out, const struct mw_log_head *head,
+                         const struct mw_log_field *fields, size_t count)
+{
+    struct cursor cursor = {.at = out, .end = out + MW_LOG_LINE_MAX - TAIL, .format = head->format};
+    put_head(&cursor, head);
+    for (size_t i = 0; i < count && !cursor.is_full; i++) {
+        char *before = cursor.at;
+        put_field(&cursor, &fields[i]);
+        if (cursor.is_full)
+            cursor.at = before;
+    }
+    if (cursor.format == MW_LOG_JSON)
+        *cursor.at++ = '}';
+    *cursor.at++ = '\n';
+    return (size_t)(cursor.at - out);
+}

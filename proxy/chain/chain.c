@@ -1,0 +1,62 @@
+/* chain.c - instances in the order in which they are asked; built once, then only read. */
+#include <stdlib.h>
+
+#include "chain/chain_priv.h"
+
+struct mw_chain *mw_chain_new(struct mw_instances *instances, const char *name)
+{
+    struct mw_chain *chain = mw_xcalloc(1, sizeof *chain);
+    chain->instances = instances;
+    chain->name = mw_xstrdup(name);
+    return chain;
+}
+
+void mw_chain_free(struct mw_chain **chain)
+{
+    if (*chain == NULL)
+        return;
+    free((*chain)->entries);
+    free((*chain)->name);
+    free(*chain);
+    *chain = NULL;
+}
+
+/* Header fields are shown as a part of END_OF_HEADERS: who wants the one makes the session run the
+ * other. */
+static uint32_t stages_run_for(uint32_t wanted)
+{
+    if (wanted & MW_STAGE_BIT(MW_STAGE_HEADER))
+        wanted |= MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
+    return wanted;
+}
+
+void mw_chain_add(struct mw_chain *chain, struct mw_instance *instance, bool is_observed)
+{
+    mw_assert(instance->set == chain->instances);
+    chain->entries = mw_xrealloc(chain->entries, (chain->count + 1) * sizeof *chain->entries);
+    chain->entries[chain->count++] = (struct mw_chain_entry){.instance = instance,
+                                                             .is_observed = is_observed};
+    chain->stages |= stages_run_for(instance->stages);
+    if (instance->stages & MW_STAGE_BIT(MW_STAGE_BODY))
+        chain->body_filters++;
+}
+
+const char *mw_chain_name(const struct mw_chain *chain)
+{
+    return chain->name;
+}
+
+size_t mw_chain_length(const struct mw_chain *chain)
+{
+    return chain->count;
+}
+
+uint32_t mw_chain_stages(const struct mw_chain *chain)
+{
+    return chain->stages;
+}
+
+bool mw_chain_wants_spool(const struct mw_chain *chain)
+{
+    return (chain->stages & MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)) != 0;
+}

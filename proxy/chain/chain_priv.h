@@ -1,0 +1,308 @@
+/* chain_priv.h - what the files of chain/ share: the structs behind plugin.h and run.h, and the
+ * halves of the host table.
+ *
+ * Who owns what:
+ *   mw_plugins    modules of the process                     plugin.c
+ *   mw_instances  one load of the configuration: instances,  instance.c
+ *                 fact names, counters, dead handles
+ *   mw_chain      instances in order                         chain.c
+ *   mw_run        one session on a chain; nearly empty until run.c
+ *                 a wanted stage makes it `live`
+ *   mw_ctx        one filter in one session                  run.c
+ *   mw_ticket, mw_timer                                      async.c
+ * Not here: what any other layer may see (plugin.h, run.h, stage.h). */
+#ifndef MW_CHAIN_PRIV_H
+#define MW_CHAIN_PRIV_H
+
+#include "base/list.h"
+#include "chain/plugin.h"
+#include "chain/run.h"
+#include "chain/stage.h"
+
+/* ---- modules (plugin.c) ---- */
+
+/* A descriptor as this host understands it: fields that the module's older header did not have are
+ * NULL. */
+struct mw_module {
+    struct mw_module *next;
+    char *path;
+    struct mw_filter filter; /* settings point to `settings` */
+    struct mw_setting *settings;
+};
+
+/* The module that `word` (the value of `module`) names, loaded if it was not yet; problems go to
+ * diags. NULL on error. */
+const struct mw_module *mw_plugins_load(struct mw_plugins *plugins, const struct mw_conf_word *word,
+                                        struct mw_diags *diags);
+
+/* ---- instances (instance.c) ---- */
+
+enum {
+    MW_COUNTERS_MAX = 10000,
+    MW_FACTS_MAX = 1000,
+    MW_QUARANTINE_MAX =
+        1024,             /* dead handles kept, so that a late resume or timer_cancel is harmless */
+    MW_TIMERS_MAX = 1000, /* of one session */
+};
+
+struct mw_instance {
+    struct mw_instance *next;
+    struct mw_instances *set;
+    char *name;
+    struct mw_conf_pos pos;
+    struct mw_filter filter;
+    void *state;     /* what open() gave us */
+    uint32_t stages; /* wanted, at most those with hooks */
+    enum mw_on_error on_error;
+    uint64_t deadline_ms;
+    struct mw_setting_value *settings; /* parallel to filter.settings */
+    int failed_counter;
+    struct mw_diags *diags;  /* while open() runs, else NULL */
+    const char *diag_source; /* the file whose text the diagnostics have last been given */
+};
+
+struct mw_counter {
+    struct mw_instance *instance;
+    const char *name;
+    uint64_t value;
+};
+struct mw_fact_name {
+    struct mw_instance *owner;
+    const char *name;
+};
+
+/* Handles that are no longer valid but may still be in a filter's hands. */
+struct mw_quarantine {
+    struct mw_link dead; /* oldest first */
+    size_t count;
+};
+
+struct mw_instances {
+    struct mw_plugins *plugins;
+    struct mw_arena arena;
+    struct mw_instance *first, **last;
+    struct mw_counter *counters;
+    size_t counter_count, counter_cap;
+    uint32_t *counter_buckets; /* open addressing, index + 1; power of two */
+    size_t bucket_count;
+    struct mw_fact_name *facts;
+    size_t fact_count;
+    struct mw_quarantine quarantine;
+    size_t works;   /* blocking jobs under way: the set outlives them */
+    bool is_orphan; /* freed by its owner while works > 0 */
+};
+
+/* Same name, same id. -1 above MW_COUNTERS_MAX. */
+int mw_instances_counter(struct mw_instance *instance, const char *name);
+/* One of the host's own counts for an instance ("failed", "observed-reject"). Rare events: looked
+ * up by name. */
+void mw_instance_tally(struct mw_instance *instance, const char *name);
+/* A job on the pool has begun, has ended (which may free an orphaned set). */
+void mw_instances_hold(struct mw_instances *instances);
+void mw_instances_release(struct mw_instances *instances);
+
+/* ---- chain (chain.c) ---- */
+
+struct mw_chain_entry {
+    struct mw_instance *instance;
+    bool is_observed;
+};
+struct mw_chain {
+    struct mw_instances *instances;
+    char *name;
+    struct mw_chain_entry *entries;
+    size_t count;
+    uint32_t stages;
+    uint32_t body_filters; /* how many want BODY */
+};
+
+/* ---- facts (facts.c) ---- */
+
+struct mw_fact_cell {
+    struct mw_fact fact;
+    char *octets; /* heap copy behind fact.text */
+    bool for_session;
+};
+/* Ids below this are the proxy's own. */
+int mw_facts_own_count(void);
+int mw_facts_own_id(const char *name);
+struct mw_fact mw_facts_own(const struct mw_subject *subject, int id, bool in_transaction);
+void mw_fact_cell_set(struct mw_fact_cell *cell, struct mw_fact fact, bool for_session);
+void mw_fact_cell_clear(struct mw_fact_cell *cell);
+
+/* ---- a run (run.c) ---- */
+
+/* One filter in one session. */
+struct mw_ctx {
+    struct mw_run *run;
+    const struct mw_chain_entry *entry;
+    void *session_slot, *transaction_slot;
+    bool is_skipping;     /* answered MW_SKIP: no more body of this message */
+    bool has_replaced;    /* body_replace was called in this transaction */
+    bool has_broken_body; /* ... and a later piece had to be refused: the message must not go out */
+    uint8_t body_state;   /* where the replaced body stands, see host_edit.c */
+};
+
+enum mw_edit_kind {
+    MW_EDIT_HEADER_ADD = 0,
+    MW_EDIT_HEADER_DELETE,
+    MW_EDIT_HEADER_CHANGE,
+    MW_EDIT_RCPT_ADD,
+    MW_EDIT_RCPT_DELETE,
+    MW_EDIT_RCPT_CHANGE,
+    MW_EDIT_SENDER,
+    MW_EDIT_BODY,
+    MW_EDIT_COUNT
+};
+
+/* What a filter says with reply() and because(); dropped when its verdict is settled. */
+struct mw_said {
+    uint16_t code;
+    bool has_reply;
+    struct mw_slice dsn, text, rule, where, reason;
+};
+
+/* A header field that was added at DATA, before there is a header block. */
+struct mw_early_field {
+    struct mw_early_field *next;
+    struct mw_slice name, value;
+};
+
+struct mw_live {
+    struct mw_ctx *ctxs; /* parallel to chain->entries */
+
+    /* the stage being run */
+    struct mw_call call;
+    struct mw_buf kept;     /* copies of call's slices, once somebody waits */
+    size_t position;        /* of the filter being asked */
+    struct mw_ctx *current; /* the filter being asked or waited for */
+    enum mw_stage stage;    /* its hook: HEADER or END_OF_HEADERS in one stage */
+    bool is_waiting;
+    bool is_closing; /* session_close hooks run: nothing new begins */
+    struct mw_ticket *ticket;
+    uint64_t deadline_ms;
+    const char *failure; /* why MW_ERROR */
+    struct mw_said said;
+    struct mw_arena words; /* memory of said and outcome */
+    struct mw_outcome outcome;
+
+    /* the walk over the header: what is shown next and where it ends; edits move both along */
+    size_t header_next, header_end;
+
+    /* the transaction */
+    uint32_t edits[MW_EDIT_COUNT];
+    uint32_t body_filters;    /* that have not skipped */
+    uint64_t *accepted_rcpts; /* bit set of recipients with ACCEPT */
+    size_t accepted_words;
+    struct mw_early_field *early, **early_last; /* transaction arena */
+
+    struct mw_link timers;
+    size_t timer_count;
+    struct mw_fact_cell *facts; /* by id - own count; NULL until one is set */
+    size_t fact_count;
+};
+
+struct mw_run {
+    const struct mw_chain *chain;
+    struct mw_subject *subject;
+    const struct mw_services *services;
+    struct mw_live *live; /* NULL until a filter is first asked */
+    bool in_transaction;
+    bool has_accepted_session, has_accepted_transaction;
+};
+
+/* "7Q2k9Z.1" for log lines, into the caller's array. */
+enum { MW_RUN_ID_MAX = 64 };
+struct mw_slice mw_run_id(const struct mw_run *run, char out_text[MW_RUN_ID_MAX]);
+/* Take a filter's answer to heart (verdict.c). True: the stage is decided, live->outcome says how.
+ */
+bool mw_run_settle(struct mw_ctx *ctx, enum mw_verdict verdict);
+/* The waiting filter has answered: settle it, ask the others, tell the owner when all is decided.
+ */
+void mw_run_resume(struct mw_run *run, enum mw_verdict verdict);
+static inline struct mw_instance *mw_ctx_instance(const struct mw_ctx *ctx)
+{
+    return ctx->entry->instance;
+}
+
+/* ---- tickets, timers, work (async.c) ---- */
+
+enum mw_handle_state { MW_HANDLE_DEAD = 0, MW_HANDLE_PARKED, MW_HANDLE_GIVEN, MW_HANDLE_TIMER };
+/* Tickets and timers are the same kind of thing: a callback that is owed until it is called or
+ * dropped. */
+struct mw_handle {
+    struct mw_link link; /* the run's timers, or the quarantine */
+    struct mw_ctx *ctx;  /* NULL: dead */
+    void (*fn)(void *user);
+    void *user;
+    void *service; /* timer: the loop's handle */
+    enum mw_handle_state state;
+    enum mw_verdict verdict;
+};
+struct mw_ticket {
+    struct mw_handle handle;
+};
+struct mw_timer {
+    struct mw_handle handle;
+};
+
+void mw_quarantine_init(struct mw_quarantine *quarantine);
+void mw_quarantine_fini(struct mw_quarantine *quarantine);
+/* Kill the run's ticket without a word; its memory goes to the quarantine. */
+void mw_ticket_end(struct mw_live *live);
+/* The same, and tell the filter: `cancelled` runs, once. */
+void mw_ticket_cancel(struct mw_live *live);
+void mw_timers_stop(struct mw_run *run);
+
+/* ---- the host table's functions, by topic ---- */
+
+extern const struct mw_host mw_host_table;
+
+/* host_load.c */
+const struct mw_setting_value *mw_host_setting(struct mw_instance *instance, const char *name);
+const char *mw_host_instance_name(struct mw_instance *instance);
+void mw_host_want(struct mw_instance *instance, uint32_t stages);
+void mw_host_diag(struct mw_instance *instance, const struct mw_diag *diag);
+int mw_host_fact_id(struct mw_instance *instance, const char *name);
+int mw_host_fact_define(struct mw_instance *instance, const char *name);
+int mw_host_counter(struct mw_instance *instance, const char *name);
+void *mw_host_instance_alloc(struct mw_instance *instance, size_t size);
+
+/* host_message.c */
+int mw_host_sender(struct mw_ctx *ctx, struct mw_path_view *view);
+size_t mw_host_rcpt_count(struct mw_ctx *ctx);
+int mw_host_rcpt(struct mw_ctx *ctx, size_t index, struct mw_path_view *view);
+ptrdiff_t mw_host_rcpt_current(struct mw_ctx *ctx);
+uint32_t mw_host_upstream_reply(struct mw_ctx *ctx, struct mw_slice *text);
+uint64_t mw_host_message_size(struct mw_ctx *ctx);
+size_t mw_host_header_count(struct mw_ctx *ctx);
+int mw_host_header(struct mw_ctx *ctx, size_t index, struct mw_header_view *view);
+ptrdiff_t mw_host_header_find(struct mw_ctx *ctx, struct mw_slice name, size_t from);
+struct mw_slice mw_host_header_decoded(struct mw_ctx *ctx, size_t index);
+struct mw_slice mw_host_body_view(struct mw_ctx *ctx, size_t max);
+
+/* host_edit.c */
+int mw_host_set_sender(struct mw_ctx *ctx, struct mw_slice address);
+int mw_host_rcpt_replace(struct mw_ctx *ctx, size_t index, struct mw_slice address);
+int mw_host_rcpt_add(struct mw_ctx *ctx, struct mw_slice address);
+int mw_host_rcpt_delete(struct mw_ctx *ctx, size_t index);
+int mw_host_header_add(struct mw_ctx *ctx, struct mw_slice name, struct mw_slice value);
+int mw_host_header_insert(struct mw_ctx *ctx, size_t index, struct mw_slice name,
+                          struct mw_slice value);
+int mw_host_header_change(struct mw_ctx *ctx, size_t index, struct mw_slice value);
+int mw_host_header_delete(struct mw_ctx *ctx, size_t index);
+int mw_host_body_replace(struct mw_ctx *ctx, struct mw_slice octets);
+/* END_OF_HEADERS begins: fields added at DATA go into the block. */
+void mw_edits_apply_early(struct mw_run *run);
+/* Log one refused wish of a filter: an edit, a reply, a fact. */
+void mw_edit_refused(struct mw_ctx *ctx, const char *what, const char *why);
+
+/* async.c */
+struct mw_ticket *mw_host_park(struct mw_ctx *ctx, void (*cancelled)(void *user), void *user);
+void mw_host_resume(struct mw_ticket *ticket, enum mw_verdict verdict);
+struct mw_timer *mw_host_timer(struct mw_ctx *ctx, uint64_t delay_ms, void (*fn)(void *user),
+                               void *user);
+void mw_host_timer_cancel(struct mw_timer *timer);
+int mw_host_work(struct mw_ctx *ctx, void (*run)(void *user), void (*done)(void *user), void *user);
+
+#endif

@@ -1,0 +1,151 @@
+/* cli.c - the table of commands, and what they share: options, help, usage errors. */
+#include "cli/cli.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "base/diag.h"
+#include "cli/sink.h"
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *synopsis; /* NULL: not listed */
+    const char *summary;
+    const char *details;
+};
+
+/* clang-format off */
+static const struct command commands[] = {
+    {"run", mw_cli_run, "run [-c PATH]", "serve, in the foreground",
+        "Prints READY on stderr once all listeners accept, and tells systemd (Type=notify).\n"
+        "SIGHUP loads the configuration anew (whole, or the old one stays), SIGTERM drains,\n"
+        "a second SIGTERM ends at once, SIGUSR1 writes the counters to the log.\n"},
+    {"check", mw_cli_check, "check [-c PATH] [-v]", "load everything, run the rules' tests, say what is wrong",
+        "Exit status 0, or 78 with every problem named by file, line and column.\n"
+        "-v lists the filters with their modules and stages.\n"},
+    {"test", mw_cli_test, "test [-c PATH]", "run the test blocks of the rule files (TAP)",
+        "Exit status 0 when all pass, 1 when one fails, 78 when the configuration has errors.\n"},
+    {"sink", mw_sink_main, "sink --listen ADDRESS [--maildir DIR] ...", "a small mail server for trying and testing",
+        "Options: mailweir sink --help\n"},
+    {"version", mw_cli_version, "version", "version, build, libraries", ""},
+    {"help", mw_cli_help, "help [COMMAND]", "this text, or more about one command", ""},
+    {"manual", mw_cli_manual, NULL, "", ""},
+};
+/* clang-format on */
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+int mw_cli_usage(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    fputs("mailweir: ", stderr);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputs("\nTry: mailweir help\n", stderr);
+    return EX_USAGE;
+}
+
+static int unknown_command(const char *name)
+{
+    const char *names[COMMAND_COUNT + 1] = {NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (commands[i].synopsis != NULL)
+            names[count++] = commands[i].name;
+    const char *near = mw_near_name(mw_slice_cstr(name), names);
+    if (near != NULL)
+        return mw_cli_usage("unknown command '%s': did you mean '%s'?", name, near);
+    return mw_cli_usage("unknown command '%s'", name);
+}
+
+static void print_all(FILE *out)
+{
+    fputs("mailweir stands between SMTP clients and a mail server and runs filters on the "
+          "dialogue.\n\n",
+          out);
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        if (commands[i].synopsis != NULL)
+            fprintf(out, "  mailweir %-44s %s\n", commands[i].synopsis, commands[i].summary);
+    fputs("\n-c PATH is a file, or a directory of *.conf; default " MW_CONFIG_DEFAULT ".\n"
+          "Manuals: mailweir(8), mailweir.conf(5).\n",
+          out);
+}
+
+static void print_one(FILE *out, const struct command *command)
+{
+    fprintf(out, "mailweir %s\n  %s\n\n%s", command->synopsis, command->summary, command->details);
+}
+
+int mw_cli_help(int argc, char **argv)
+{
+    if (argc > 2)
+        return mw_cli_usage("help takes one command");
+    if (argc < 2) {
+        print_all(stdout);
+        return EX_OK;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (command == NULL || command->synopsis == NULL)
+        return unknown_command(argv[1]);
+    print_one(stdout, command);
+    return EX_OK;
+}
+
+int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
+{
+    static const struct option long_options[] = {
+        {"config", required_argument, NULL, 'c'},
+        {"verbose", no_argument, NULL, 'v'},
+        {NULL, 0, NULL, 0},
+    };
+    int option;
+    *out_options = (struct mw_cli_options){.config = MW_CONFIG_DEFAULT};
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:v", long_options, NULL)) != -1) {
+        if (option == 'c')
+            out_options->config = optarg;
+        else if (option == 'v')
+            out_options->is_verbose = true;
+        else if (option == ':')
+            return mw_cli_usage("%s: %s needs a value", argv[0], argv[optind - 1]);
+        else
+            return mw_cli_usage("%s: unknown option '%s'", argv[0], argv[optind - 1]);
+    }
+    if (optind < argc)
+        return mw_cli_usage("%s: '%s' is one argument too many", argv[0], argv[optind]);
+    return 0;
+}
+
+int mw_cli_main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_all(stderr);
+        return EX_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        name = "version";
+    const struct command *command = find_command(name);
+    if (command == NULL)
+        return unknown_command(name);
+    bool wants_help = argc == 3 && strcmp(argv[2], "--help") == 0 && command->run != mw_sink_main;
+    if (wants_help && command->synopsis != NULL) {
+        print_one(stdout, command);
+        return EX_OK;
+    }
+    return command->run(argc - 1, argv + 1);
+}

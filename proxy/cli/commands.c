@@ -1,0 +1,232 @@
+/* commands.c - run, check, test, version and the maker of the manual. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "chain/plugin.h"
+#include "cli/cli.h"
+#include "ops/config.h"
+#include "ops/process.h"
+#include "ops/schema.h"
+#include "ops/worker.h"
+
+/* ---- run ---- */
+
+int mw_cli_run(int argc, char **argv)
+{
+    struct mw_cli_options options;
+    int status = mw_cli_options(argc, argv, &options);
+    if (status != 0)
+        return status;
+    struct mw_worker *worker = mw_worker_new(options.config);
+    status = mw_worker_start(worker);
+    if (status == 0)
+        status = mw_worker_run(worker);
+    mw_worker_free(&worker);
+    return status;
+}
+
+/* ---- check and test: a load without a service ---- */
+
+struct loaded {
+    struct mw_plugins *plugins;
+    struct mw_snapshot *snapshot; /* NULL: errors in diags */
+    struct mw_process_settings process;
+    struct mw_diags *diags;
+};
+
+static void load(const char *path, struct loaded *out_loaded)
+{
+    *out_loaded = (struct loaded){.diags = mw_diags_new()};
+    out_loaded->snapshot = mw_config_load(path, &out_loaded->plugins, 1, out_loaded->diags,
+                                          &out_loaded->process);
+}
+
+static void unload(struct loaded *loaded)
+{
+    mw_snapshot_unref(&loaded->snapshot);
+    mw_plugins_free(&loaded->plugins);
+    mw_process_settings_fini(&loaded->process);
+    mw_diags_free(&loaded->diags);
+}
+
+/* Print all problems; EX_CONFIG if one is an error. */
+static int report(const struct loaded *loaded)
+{
+    struct mw_buf printed = {0};
+    size_t errors = mw_diags_errors(loaded->diags);
+    mw_diags_print(loaded->diags, &printed);
+    fwrite(printed.ptr, 1, printed.len, stderr);
+    mw_buf_fini(&printed);
+    if (errors == 0)
+        return EX_OK;
+    fprintf(stderr, "%zu error%s; the configuration was not loaded\n", errors,
+            errors == 1 ? "" : "s");
+    return EX_CONFIG;
+}
+
+struct tally {
+    struct mw_diags *diags;
+    size_t run, failed;
+};
+
+static void count_test(void *user, const struct mw_test_result *result)
+{
+    struct tally *tally = user;
+    tally->run++;
+    if (result->passed)
+        return;
+    tally->failed++;
+    mw_diags_add(tally->diags, MW_DIAG_ERROR, result->file, result->line, 1, 0, result->detail,
+                 "the test '%s' failed", result->name);
+}
+
+static void print_stages(uint32_t stages)
+{
+    static const char *const names[MW_STAGE_COUNT] = {
+        "connect", "helo",           "starttls", "auth",   "mail",
+        "rcpt",    "rcpt_reply",     "data",     "header", "end_of_headers",
+        "body",    "end_of_message", "abort",    "close",  "command"};
+    for (int i = 0; i < MW_STAGE_COUNT; i++)
+        if (stages & MW_STAGE_BIT(i))
+            printf(" %s", names[i]);
+}
+
+static void list_filters(const struct mw_snapshot *snapshot, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct mw_instance *instance = mw_config_filter(snapshot, i);
+        const struct mw_filter *filter = mw_instance_filter(instance);
+        printf("filter %s: module %s %s, %s\n  stages:", mw_instance_name(instance), filter->name,
+               filter->version == NULL ? "" : filter->version,
+               filter->summary == NULL ? "" : filter->summary);
+        print_stages(mw_instance_stages(instance));
+        putchar('\n');
+    }
+}
+
+static const char *plural(size_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void print_ok(const struct loaded *loaded, const struct tally *tally, bool is_verbose)
+{
+    struct mw_config_counts counts;
+    mw_config_count(loaded->snapshot, &counts);
+    if (is_verbose)
+        list_filters(loaded->snapshot, counts.filters);
+    printf("ok: %zu listener%s, %zu upstream%s, %zu filter%s, %zu chain%s; %zu test%s passed",
+           counts.listeners, plural(counts.listeners), counts.upstreams, plural(counts.upstreams),
+           counts.filters, plural(counts.filters), counts.chains, plural(counts.chains), tally->run,
+           plural(tally->run));
+    size_t warnings = mw_diags_warnings(loaded->diags);
+    if (warnings > 0)
+        printf("; %zu warning%s", warnings, plural(warnings));
+    putchar('\n');
+}
+
+int mw_cli_check(int argc, char **argv)
+{
+    struct mw_cli_options options;
+    struct loaded loaded;
+    int status = mw_cli_options(argc, argv, &options);
+    if (status != 0)
+        return status;
+    load(options.config, &loaded);
+    struct tally tally = {.diags = loaded.diags};
+    if (loaded.snapshot != NULL)
+        (void)mw_config_test(loaded.snapshot, count_test, &tally);
+    status = report(&loaded);
+    if (status == EX_OK)
+        print_ok(&loaded, &tally, options.is_verbose);
+    unload(&loaded);
+    return status;
+}
+
+/* Test Anything Protocol: a '#' in a name would begin a directive, a line end would forge a result.
+ */
+static void print_tap_text(const char *text)
+{
+    for (; *text != '\0'; text++)
+        putchar(*text == '#' || *text == '\n' || *text == '\r' ? ' ' : *text);
+}
+
+static void print_tap_detail(const char *detail)
+{
+    while (detail != NULL && *detail != '\0') {
+        size_t len = strcspn(detail, "\n");
+        printf("#   %.*s\n", (int)len, detail);
+        detail += len + (detail[len] == '\n');
+    }
+}
+
+static void print_tap(void *user, const struct mw_test_result *result)
+{
+    struct tally *tally = user;
+    tally->run++;
+    tally->failed += !result->passed;
+    printf("%sok %zu - ", result->passed ? "" : "not ", tally->run);
+    print_tap_text(result->name);
+    putchar('\n');
+    if (result->passed)
+        return;
+    if (result->file != NULL)
+        printf("#   at %s:%u\n", result->file, result->line);
+    print_tap_detail(result->detail);
+}
+
+int mw_cli_test(int argc, char **argv)
+{
+    struct mw_cli_options options;
+    struct loaded loaded;
+    int status = mw_cli_options(argc, argv, &options);
+    if (status != 0)
+        return status;
+    load(options.config, &loaded);
+    status = report(&loaded);
+    struct tally tally = {0};
+    if (status == EX_OK) {
+        printf("TAP version 13\n");
+        size_t failed = mw_config_test(loaded.snapshot, print_tap, &tally);
+        printf("1..%zu%s\n", tally.run, tally.run == 0 ? " # SKIP there are no tests" : "");
+        if (failed > 0 || tally.failed > 0)
+            status = EXIT_FAILURE;
+    } else {
+        printf("Bail out! the configuration was not loaded\n");
+    }
+    unload(&loaded);
+    return status;
+}
+
+/* ---- version, manual ---- */
+
+int mw_cli_version(int argc, char **argv)
+{
+    struct mw_build_info build;
+    if (argc > 1)
+        return mw_cli_usage("version takes no '%s'", argv[1]);
+    mw_process_build_info(&build);
+    printf("mailweir %s\n", build.version);
+    printf("  build       %s, %s%s%s\n", *build.build_type == '\0' ? "plain" : build.build_type,
+           build.compiler, *build.sanitizers == '\0' ? "" : ", sanitizers ", build.sanitizers);
+    printf("  filter ABI  %d\n", MAILWEIR_ABI);
+    printf("  libuv       %s (built with %s)\n", build.libuv, build.libuv_built);
+    printf("  PCRE2       built with %s (used by the rules filter)\n", build.pcre2_built);
+    printf("  modules     %s\n", build.plugin_dir);
+    return EX_OK;
+}
+
+/* Not listed: what the build uses to make and check docs/man/. */
+int mw_cli_manual(int argc, char **argv)
+{
+    struct mw_buf text = {0};
+    if (argc != 2 || strcmp(argv[1], "conf") != 0)
+        return mw_cli_usage("manual conf");
+    mw_schema_manual(&text);
+    size_t written = fwrite(text.ptr, 1, text.len, stdout);
+    bool is_whole = written == text.len;
+    mw_buf_fini(&text);
+    return is_whole && fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+}

@@ -1,0 +1,567 @@
+/* config.c - reads the blocks of a configuration into a snapshot.
+ *
+ * Everything is read even after an error, so that one run tells all; values that could not be read
+ * are 0 then, and nobody uses them, because a snapshot with errors is thrown away as a whole.
+ * Order: top level, upstreams, filters, chains, listeners (each refers to those before it), then
+ * what needs all of them (config_check.c). */
+#include "ops/config.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "ops/config_priv.h"
+#include "ops/process.h"
+
+enum { NAME_MAX_LEN = 63, HOST_NAME_MAX_LEN = 253, NAMES_SHOWN = 5 };
+
+void mw_process_settings_fini(struct mw_process_settings *process)
+{
+    mw_arena_fini(&process->arena);
+    *process = (struct mw_process_settings){0};
+}
+
+/* What a step says of itself is in diags as well, where it is counted; the load goes on to find
+ * more. */
+static void go_on(enum mw_err err)
+{
+    mw_assert(err == MW_OK || err == MW_ERR_CONFIG);
+}
+
+/* ---- finding blocks ---- */
+
+static bool is_kind(const struct mw_conf_block *block, const char *kind)
+{
+    return mw_slice_eq(block->kind, mw_slice_cstr(kind));
+}
+
+static size_t count_kind(const struct mw_config_builder *builder, const char *kind)
+{
+    size_t count = 0;
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
+        count += is_kind(b, kind);
+    return count;
+}
+
+static bool block_exists(const struct mw_config_builder *builder, const char *kind,
+                         struct mw_slice name)
+{
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
+        if (is_kind(b, kind) && mw_slice_eq(b->name, name))
+            return true;
+    return false;
+}
+
+const char *mw_config_hint(const struct mw_config_builder *builder, const char *kind,
+                           struct mw_slice name)
+{
+    size_t count = 0;
+    struct mw_slice list = MW_LIT("there is");
+    const char **names = mw_arena_array(builder->arena, const char *,
+                                        count_kind(builder, kind) + 1);
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
+        if (is_kind(b, kind))
+            names[count++] = b->name.ptr;
+    const char *near = mw_near_name(name, names);
+    if (near != NULL)
+        return mw_arena_printf(builder->arena, "did you mean '%s'?", near).ptr;
+    if (count == 0)
+        return mw_arena_printf(builder->arena, "add a block: %s %.*s { ... }", kind, (int)name.len,
+                               name.ptr)
+            .ptr;
+    for (size_t i = 0; i < count && i < NAMES_SHOWN; i++)
+        list = mw_arena_printf(builder->arena, "%s%s '%s'", list.ptr, i == 0 ? "" : ",", names[i]);
+    return count > NAMES_SHOWN ? mw_arena_printf(builder->arena, "%s, ...", list.ptr).ptr
+                               : list.ptr;
+}
+
+static bool name_ok(struct mw_slice name)
+{
+    if (name.len == 0 || name.len > NAME_MAX_LEN)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!mw_is_alnum(name.ptr[i]) && name.ptr[i] != '-' && name.ptr[i] != '_')
+            return false;
+    return true;
+}
+
+/* Kinds and names of all blocks. `observe` is a word of the chain's, so no filter can have that
+ * name. */
+static void check_blocks(struct mw_config_builder *builder)
+{
+    static const char *const no_kinds[] = {NULL};
+    go_on(mw_conf_check_kinds(builder->arena, builder->root, mw_block_kinds, builder->diags));
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
+        uint32_t length = (uint32_t)b->kind.len;
+        go_on(mw_conf_check_kinds(builder->arena, b, no_kinds, builder->diags));
+        if (b->name.len == 0)
+            mw_conf_error(
+                builder->diags, &b->pos, length,
+                mw_arena_printf(builder->arena, "%.*s NAME { ... }", (int)b->kind.len, b->kind.ptr)
+                    .ptr,
+                "this block needs a name");
+        else if (!name_ok(b->name))
+            mw_conf_error(builder->diags, &b->pos, length,
+                          "letters, digits, '-' and '_', at most 63 of them",
+                          "'%.*s' is no name for a block", (int)b->name.len, b->name.ptr);
+        else if (is_kind(b, "filter") && mw_slice_eq(b->name, MW_LIT("observe")))
+            mw_conf_error(builder->diags, &b->pos, length, NULL,
+                          "a filter cannot be named 'observe': the word has a meaning in chains");
+    }
+}
+
+/* ---- top level ---- */
+
+static void log_option(struct mw_config_builder *builder, const struct mw_conf_value *word,
+                       struct mw_log_config *log)
+{
+    static const char *const formats[] = {"logfmt", "json", NULL};
+    static const char *const levels[] = {"debug", "info", "warning", "error", NULL};
+    struct mw_slice key, value;
+    const char *const *choices = NULL;
+    if (mw_slice_split(word->text, '=', &key, &value))
+        choices = mw_slice_eq(key, MW_LIT("format"))  ? formats
+                  : mw_slice_eq(key, MW_LIT("level")) ? levels
+                                                      : NULL;
+    for (size_t i = 0; choices != NULL && choices[i] != NULL; i++) {
+        if (!mw_slice_eq(value, mw_slice_cstr(choices[i])))
+            continue;
+        if (choices == formats)
+            log->format = (enum mw_log_format)i;
+        else
+            log->level = (enum mw_log_level)i;
+        return;
+    }
+    mw_conf_error(builder->diags, &word->pos, word->source_len,
+                  choices == formats  ? "format=logfmt or format=json"
+                  : choices == levels ? "level=debug, info, warning or error"
+                                      : "format=logfmt|json, level=debug|info|warning|error",
+                  "'%.*s' is no option of 'log'", (int)word->text.len, word->text.ptr);
+}
+
+/* A log file's path, relative to the file that names it. */
+static const char *log_path(struct mw_arena *arena, const struct mw_conf_value *word)
+{
+    struct mw_slice file = mw_slice_cstr(word->pos.file);
+    ptrdiff_t slash = mw_slice_rfind(file, '/');
+    if (word->text.len > 0 && word->text.ptr[0] == '/')
+        return mw_arena_cstr(arena, word->text);
+    file = mw_slice_take(file, (size_t)(slash + 1));
+    return mw_arena_printf(arena, "%.*s%.*s", (int)file.len, file.ptr, (int)word->text.len,
+                           word->text.ptr)
+        .ptr;
+}
+
+static void read_log(struct mw_config_builder *builder, struct mw_arena *arena,
+                     struct mw_log_config *log)
+{
+    static const char *const sinks[] = {"stderr", "file", "syslog", "journald", NULL};
+    const struct mw_conf_values *words = &builder->top[MW_TOP_LOG];
+    size_t sink = 0, next = 1;
+    log->level = MW_LOG_INFO;
+    if (words->count == 0)
+        return;
+    const struct mw_conf_value *first = &words->values[0];
+    while (sinks[sink] != NULL && !mw_slice_eq(first->text, mw_slice_cstr(sinks[sink])))
+        sink++;
+    if (sinks[sink] == NULL) {
+        const char *near = mw_near_name(first->text, sinks);
+        mw_conf_error(builder->diags, &first->pos, first->source_len,
+                      near == NULL ? "stderr, syslog, journald or file PATH"
+                                   : mw_arena_printf(arena, "did you mean '%s'?", near).ptr,
+                      "'%.*s' is no place to log to", (int)first->text.len, first->text.ptr);
+        return;
+    }
+    log->sink = (enum mw_log_sink)sink;
+    if (log->sink == MW_LOG_FILE && words->count < 2) {
+        mw_conf_error(builder->diags, &first->pos, first->source_len, "log file PATH",
+                      "the log file needs a name");
+        return;
+    }
+    if (log->sink == MW_LOG_FILE)
+        log->path = log_path(arena, &words->values[next++]);
+    for (; next < words->count; next++)
+        log_option(builder, &words->values[next], log);
+}
+
+bool mw_config_hostname_ok(struct mw_slice name)
+{
+    if (name.len == 0 || name.len > HOST_NAME_MAX_LEN)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!mw_is_alnum(name.ptr[i]) && name.ptr[i] != '-' && name.ptr[i] != '.')
+            return false;
+    return mw_is_alnum(name.ptr[0]) && mw_is_alnum(name.ptr[name.len - 1]);
+}
+
+static void read_hostname(struct mw_config_builder *builder)
+{
+    const struct mw_conf_values *given = &builder->top[MW_TOP_HOSTNAME];
+    char system[HOST_NAME_MAX_LEN + 1] = "";
+    struct mw_slice name = mw_config_text(given);
+    if (given->count > 0 && !mw_config_hostname_ok(name))
+        mw_conf_error(builder->diags, &given->values[0].pos, given->values[0].source_len,
+                      "letters, digits, '-' and '.'", "'%.*s' is not a host name", (int)name.len,
+                      name.ptr);
+    if (given->count == 0) {
+        if (gethostname(system, sizeof system - 1) != 0 ||
+            !mw_config_hostname_ok(mw_slice_cstr(system)))
+            name = MW_LIT("localhost");
+        else
+            name = mw_slice_cstr(system);
+    }
+    builder->snapshot->base.hostname = mw_arena_dup(builder->arena, name);
+}
+
+static void read_top(struct mw_config_builder *builder, struct mw_process_settings *process)
+{
+    go_on(mw_conf_check(builder->arena, builder->root, mw_top_rules, MW_TOP_COUNT, NULL, 0,
+                        builder->diags, builder->top));
+    const struct mw_conf_values *paths = &builder->top[MW_TOP_PLUGIN_PATH];
+    struct mw_slice *dirs = mw_arena_array(builder->arena, struct mw_slice, paths->count + 1);
+    for (size_t i = 0; i < paths->count; i++)
+        dirs[i] = paths->values[i].text;
+    process->plugin_dirs = mw_process_plugin_dirs(&process->arena, dirs, paths->count);
+    process->user = mw_arena_cstr(&process->arena, mw_config_text(&builder->top[MW_TOP_USER]));
+    process->spool_dir = mw_arena_cstr(&process->arena,
+                                       mw_config_text(&builder->top[MW_TOP_SPOOL_DIR]));
+    process->drain_timeout_ms = mw_config_number(&builder->top[MW_TOP_DRAIN_TIMEOUT]);
+    read_log(builder, &process->arena, &process->log);
+    read_hostname(builder);
+}
+
+/* ---- upstreams ---- */
+
+static void read_upstream(struct mw_config_builder *builder, struct mw_config_upstream *upstream)
+{
+    struct mw_conf_values *values = upstream->values;
+    go_on(mw_conf_check(builder->arena, upstream->block, mw_upstream_rules, MW_UPSTREAM_COUNT, NULL,
+                        0, builder->diags, values));
+    struct mw_upstream_settings *to = &upstream->settings;
+    to->name = upstream->block->name;
+    to->identity = (enum mw_identity)mw_config_number(&values[MW_UPSTREAM_IDENTITY]);
+    to->require_identity = to->identity != MW_IDENTITY_NONE &&
+                           mw_config_number(&values[MW_UPSTREAM_REQUIRE_IDENTITY]) != 0;
+    to->connect_timeout_ms = mw_config_number(&values[MW_UPSTREAM_CONNECT_TIMEOUT]);
+    to->reply_timeout_ms = mw_config_number(&values[MW_UPSTREAM_REPLY_TIMEOUT]);
+    to->final_reply_timeout_ms = mw_config_number(&values[MW_UPSTREAM_FINAL_REPLY_TIMEOUT]);
+    to->keepalive_ms = mw_config_number(&values[MW_UPSTREAM_KEEPALIVE]);
+    to->max_connections = (uint32_t)mw_config_number(&values[MW_UPSTREAM_MAX_CONNECTIONS]);
+    mw_config_resolve(builder, upstream);
+}
+
+static void read_upstreams(struct mw_config_builder *builder)
+{
+    builder->upstreams = mw_arena_array(builder->arena, struct mw_config_upstream,
+                                        count_kind(builder, "upstream") + 1);
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
+        if (!is_kind(b, "upstream"))
+            continue;
+        struct mw_config_upstream *upstream = &builder->upstreams[builder->upstream_count++];
+        upstream->block = b;
+        read_upstream(builder, upstream);
+    }
+    builder->snapshot->upstream_count = builder->upstream_count;
+}
+
+/* ---- filters and chains ---- */
+
+static void open_filters(struct mw_config_builder *builder)
+{
+    struct mw_config_snapshot *snapshot = builder->snapshot;
+    snapshot->filters = mw_arena_array(builder->arena, struct mw_instance *,
+                                       count_kind(builder, "filter") + 1);
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
+        if (!is_kind(b, "filter") || !name_ok(b->name))
+            continue;
+        struct mw_instance *filter = mw_instance_open(snapshot->base.instances, b, builder->diags);
+        if (filter != NULL)
+            snapshot->filters[snapshot->filter_count++] = filter;
+    }
+}
+
+/* What has been read of a chain so far. */
+struct chain_reader {
+    struct mw_config_builder *builder;
+    struct mw_chain *chain;
+    const struct mw_conf_word *observe; /* the word before this one was `observe` */
+    struct mw_instance **members;
+    size_t member_count;
+    bool is_bad;
+};
+
+static bool is_member(const struct chain_reader *reader, const struct mw_instance *filter)
+{
+    for (size_t i = 0; i < reader->member_count; i++)
+        if (reader->members[i] == filter)
+            return true;
+    return false;
+}
+
+static void read_member(struct chain_reader *reader, const struct mw_conf_word *word)
+{
+    struct mw_config_builder *builder = reader->builder;
+    struct mw_instance *filter = mw_instances_find(builder->snapshot->base.instances, word->text);
+    bool is_observed = reader->observe != NULL;
+    reader->observe = NULL;
+    if (filter == NULL && !block_exists(builder, "filter", word->text)) {
+        mw_conf_error(builder->diags, &word->pos, word->source_len,
+                      mw_config_hint(builder, "filter", word->text), "there is no filter '%.*s'",
+                      (int)word->text.len, word->text.ptr);
+    } else if (filter != NULL && is_member(reader, filter)) {
+        mw_conf_error(builder->diags, &word->pos, word->source_len,
+                      "a second filter block can use the same module",
+                      "filter '%.*s' is in this chain twice", (int)word->text.len, word->text.ptr);
+    } else if (filter != NULL) {
+        mw_chain_add(reader->chain, filter, is_observed);
+        reader->members[reader->member_count++] = filter;
+        return;
+    }
+    reader->is_bad = true;
+}
+
+static void read_members(struct chain_reader *reader, const struct mw_conf_directive *line)
+{
+    for (size_t i = 0; i < line->word_count; i++) {
+        const struct mw_conf_word *word = &line->words[i];
+        bool is_observe = !word->is_quoted && mw_slice_eq(word->text, MW_LIT("observe"));
+        if (is_observe && reader->observe == NULL)
+            reader->observe = word;
+        else
+            read_member(reader, word);
+    }
+}
+
+static void read_chain(struct mw_config_builder *builder, struct mw_config_chain *chain)
+{
+    struct mw_snapshot *snapshot = &builder->snapshot->base;
+    struct chain_reader reader = {
+        .builder = builder,
+        .chain = mw_chain_new(snapshot->instances, chain->block->name.ptr),
+        .members = mw_arena_array(builder->arena, struct mw_instance *,
+                                  builder->snapshot->filter_count + 1),
+    };
+    snapshot->chains[snapshot->chain_count++] = reader.chain;
+    for (const struct mw_conf_directive *line = chain->block->directives; line != NULL;
+         line = line->next)
+        read_members(&reader, line);
+    if (reader.observe != NULL) {
+        mw_conf_error(builder->diags, &reader.observe->pos, reader.observe->source_len,
+                      "observe NAME", "'observe' needs the name of a filter behind it");
+        reader.is_bad = true;
+    }
+    if (!reader.is_bad)
+        chain->chain = reader.chain;
+}
+
+static void read_chains(struct mw_config_builder *builder)
+{
+    size_t count = count_kind(builder, "chain");
+    builder->chains = mw_arena_array(builder->arena, struct mw_config_chain, count + 1);
+    builder->snapshot->base.chains = mw_arena_array(builder->arena, struct mw_chain *, count + 1);
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
+        if (!is_kind(b, "chain"))
+            continue;
+        struct mw_config_chain *chain = &builder->chains[builder->chain_count++];
+        chain->block = b;
+        read_chain(builder, chain);
+    }
+}
+
+/* ---- listeners ---- */
+
+static void find_upstream(struct mw_config_builder *builder, struct mw_config_listener *listener)
+{
+    const struct mw_conf_values *name = &listener->values[MW_LISTEN_UPSTREAM];
+    if (name->count == 0)
+        return;
+    for (size_t i = 0; i < builder->upstream_count; i++)
+        if (mw_slice_eq(builder->upstreams[i].block->name, name->values[0].text))
+            listener->upstream = &builder->upstreams[i];
+    if (listener->upstream == NULL)
+        mw_conf_error(builder->diags, &name->values[0].pos, name->values[0].source_len,
+                      mw_config_hint(builder, "upstream", name->values[0].text),
+                      "there is no upstream '%.*s'", (int)name->values[0].text.len,
+                      name->values[0].text.ptr);
+}
+
+static const struct mw_chain *find_chain(struct mw_config_builder *builder,
+                                         const struct mw_conf_values *name)
+{
+    if (name->count == 0)
+        return NULL;
+    for (size_t i = 0; i < builder->chain_count; i++) {
+        if (mw_slice_eq(builder->chains[i].block->name, name->values[0].text)) {
+            builder->chains[i].is_used = true;
+            return builder->chains[i].chain;
+        }
+    }
+    mw_conf_error(builder->diags, &name->values[0].pos, name->values[0].source_len,
+                  mw_config_hint(builder, "chain", name->values[0].text),
+                  "there is no chain '%.*s'", (int)name->values[0].text.len,
+                  name->values[0].text.ptr);
+    return NULL;
+}
+
+static struct mw_slice *words_of(struct mw_arena *arena, const struct mw_conf_values *values)
+{
+    struct mw_slice *words = mw_arena_array(arena, struct mw_slice, values->count + 1);
+    for (size_t i = 0; i < values->count; i++)
+        words[i] = values->values[i].text;
+    return words;
+}
+
+static void read_listen_addresses(struct mw_arena *arena, const struct mw_conf_values *values,
+                                  struct mw_listen_settings *to)
+{
+    const struct mw_conf_values *from = &values[MW_LISTEN_ADDRESS];
+    struct mw_endpoint *addresses = mw_arena_array(arena, struct mw_endpoint, from->count + 1);
+    for (size_t i = 0; i < from->count; i++)
+        addresses[i] = from->values[i].endpoint;
+    to->addresses = addresses;
+    to->address_count = from->count;
+    from = &values[MW_LISTEN_TRUST];
+    struct mw_network *trust = mw_arena_array(arena, struct mw_network, from->count + 1);
+    for (size_t i = 0; i < from->count; i++)
+        trust[i] = from->values[i].network;
+    to->trust = trust;
+    to->trust_count = from->count;
+}
+
+static void read_listen_limits(const struct mw_conf_values *values, struct mw_listen_settings *to)
+{
+    to->max_sessions = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_SESSIONS]);
+    to->max_message_size = mw_config_number(&values[MW_LISTEN_MAX_MESSAGE_SIZE]);
+    to->max_errors = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_ERRORS]);
+    to->header_limits = (struct mw_header_limits){
+        .size_max = mw_config_number(&values[MW_LISTEN_MAX_HEADER_SIZE]),
+        .fields_max = mw_config_number(&values[MW_LISTEN_MAX_HEADER_FIELDS]),
+        .hops_max = mw_config_number(&values[MW_LISTEN_MAX_HOPS]),
+    };
+    to->command_timeout_ms = mw_config_number(&values[MW_LISTEN_COMMAND_TIMEOUT]);
+    to->data_timeout_ms = mw_config_number(&values[MW_LISTEN_DATA_TIMEOUT]);
+    to->header_timeout_ms = mw_config_number(&values[MW_LISTEN_HEADER_TIMEOUT]);
+    to->min_data_rate = mw_config_number(&values[MW_LISTEN_MIN_DATA_RATE]);
+    to->spool_memory = mw_config_number(&values[MW_LISTEN_SPOOL_MEMORY]);
+}
+
+/* The choices' order in the schema is not that of enum mw_bare: names, not indexes. */
+static enum mw_bare pass_or_reject(const struct mw_conf_values *values)
+{
+    return mw_slice_eq(mw_config_text(values), MW_LIT("pass")) ? MW_BARE_PASS : MW_BARE_REJECT;
+}
+
+static void read_listener(struct mw_config_builder *builder, struct mw_config_listener *listener,
+                          struct mw_listen_settings *to)
+{
+    struct mw_conf_values *values = listener->values;
+    go_on(mw_conf_check(builder->arena, listener->block, mw_listen_rules, MW_LISTEN_COUNT, NULL, 0,
+                        builder->diags, values));
+    find_upstream(builder, listener);
+    to->name = listener->block->name;
+    to->upstream = listener->upstream == NULL ? NULL : &listener->upstream->settings;
+    to->chain = find_chain(builder, &values[MW_LISTEN_CHAIN]);
+    to->accept_proxy = (enum mw_accept_proxy)mw_config_number(&values[MW_LISTEN_ACCEPT_PROXY]);
+    to->auth = (enum mw_auth_policy)mw_config_number(&values[MW_LISTEN_AUTH]);
+    to->early_talker = (enum mw_early_talker)mw_config_number(&values[MW_LISTEN_EARLY_TALKER]);
+    to->line_ends = (struct mw_dots_policy){
+        .bare_lf = mw_config_number(&values[MW_LISTEN_BARE_NEWLINE]) == 0 ? MW_BARE_NORMALIZE
+                                                                          : MW_BARE_REJECT,
+        .bare_cr = pass_or_reject(&values[MW_LISTEN_BARE_CR]),
+        .nul = pass_or_reject(&values[MW_LISTEN_NUL]),
+    };
+    read_listen_addresses(builder->arena, values, to);
+    read_listen_limits(values, to);
+    to->relay_verbs = words_of(builder->arena, &values[MW_LISTEN_RELAY_VERBS]);
+    to->relay_verb_count = values[MW_LISTEN_RELAY_VERBS].count;
+    to->relay_extensions = words_of(builder->arena, &values[MW_LISTEN_RELAY_EXTENSIONS]);
+    to->relay_extension_count = values[MW_LISTEN_RELAY_EXTENSIONS].count;
+}
+
+static void read_listeners(struct mw_config_builder *builder)
+{
+    size_t count = count_kind(builder, "listen");
+    builder->listeners = mw_arena_array(builder->arena, struct mw_config_listener, count + 1);
+    builder->listen = mw_arena_array(builder->arena, struct mw_listen_settings, count + 1);
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
+        if (!is_kind(b, "listen"))
+            continue;
+        struct mw_config_listener *listener = &builder->listeners[builder->listener_count];
+        listener->block = b;
+        read_listener(builder, listener, &builder->listen[builder->listener_count++]);
+    }
+    builder->snapshot->base.listeners = builder->listen;
+    builder->snapshot->base.listener_count = builder->listener_count;
+}
+
+/* ---- the whole ---- */
+
+static struct mw_config_snapshot *config_of(const struct mw_snapshot *snapshot)
+{
+    return mw_container_of(snapshot, struct mw_config_snapshot, base);
+}
+
+static void snapshot_free(struct mw_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->chain_count; i++)
+        mw_chain_free(&snapshot->chains[i]);
+    mw_instances_free(&snapshot->instances);
+    mw_arena_fini(&snapshot->arena);
+    free(config_of(snapshot));
+}
+
+struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins,
+                                   uint32_t generation, struct mw_diags *diags,
+                                   struct mw_process_settings *out_process)
+{
+    struct mw_config_snapshot *config = mw_xcalloc(1, sizeof *config);
+    struct mw_snapshot *snapshot = &config->base;
+    struct mw_config_builder builder = {
+        .arena = &snapshot->arena, .diags = diags, .snapshot = config};
+    size_t errors_before = mw_diags_errors(diags);
+    *out_process = (struct mw_process_settings){0};
+    snapshot->refs = 1;
+    snapshot->generation = generation;
+    snapshot->free = snapshot_free;
+    go_on(mw_conf_load(&snapshot->arena, path, diags, &builder.root));
+    read_top(&builder, out_process);
+    if (*plugins == NULL)
+        *plugins = mw_plugins_new(out_process->plugin_dirs);
+    snapshot->instances = mw_instances_new(*plugins);
+    check_blocks(&builder);
+    read_upstreams(&builder);
+    open_filters(&builder);
+    read_chains(&builder);
+    read_listeners(&builder);
+    mw_config_cross_check(&builder);
+    if (mw_diags_errors(diags) > errors_before)
+        mw_snapshot_unref(&snapshot);
+    return snapshot;
+}
+
+size_t mw_config_test(struct mw_snapshot *snapshot, mw_test_report *report, void *user)
+{
+    struct mw_config_snapshot *config = config_of(snapshot);
+    size_t failed = 0;
+    for (size_t i = 0; i < config->filter_count; i++) {
+        int count = mw_instance_test(config->filters[i], report, user);
+        failed += count > 0 ? (size_t)count : 0;
+    }
+    return failed;
+}
+
+void mw_config_count(const struct mw_snapshot *snapshot, struct mw_config_counts *out_counts)
+{
+    const struct mw_config_snapshot *config = config_of(snapshot);
+    *out_counts = (struct mw_config_counts){
+        .listeners = snapshot->listener_count,
+        .upstreams = config->upstream_count,
+        .filters = config->filter_count,
+        .chains = snapshot->chain_count,
+    };
+}
+
+const struct mw_instance *mw_config_filter(const struct mw_snapshot *snapshot, size_t index)
+{
+    return config_of(snapshot)->filters[index];
+}

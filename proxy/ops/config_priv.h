@@ -1,0 +1,68 @@
+/* config_priv.h - what the files of the configuration's builder share: config.c reads the blocks, config_check.c holds them
+ * against each other. */
+#ifndef MW_OPS_CONFIG_PRIV_H
+#define MW_OPS_CONFIG_PRIV_H
+
+#include "ops/config.h"
+#include "ops/schema.h"
+
+/* Blocks with their checked values, as long as the load runs; what lasts is in `settings`. */
+struct mw_config_upstream {
+    const struct mw_conf_block *block;
+    struct mw_conf_values values[MW_UPSTREAM_COUNT];
+    struct mw_upstream_settings settings;
+    bool is_warned; /* of the open-relay trap, once */
+};
+struct mw_config_chain {
+    const struct mw_conf_block *block;
+    struct mw_chain *chain; /* NULL: it has errors */
+    bool is_used;
+};
+struct mw_config_listener {
+    const struct mw_conf_block *block;
+    struct mw_conf_values values[MW_LISTEN_COUNT];
+    struct mw_config_upstream *upstream; /* NULL: not found, and said so */
+};
+
+/* The snapshot with what its maker keeps beside it. */
+struct mw_config_snapshot {
+    struct mw_snapshot base; /* first: a pointer to it is a pointer to this */
+    struct mw_instance **filters;
+    size_t filter_count;
+    size_t upstream_count;
+};
+
+struct mw_config_builder {
+    struct mw_arena *arena; /* the snapshot's */
+    struct mw_diags *diags;
+    struct mw_conf_block *root;
+    struct mw_config_snapshot *snapshot;
+    struct mw_conf_values top[MW_TOP_COUNT];
+    struct mw_config_upstream *upstreams;
+    size_t upstream_count;
+    struct mw_config_chain *chains;
+    size_t chain_count;
+    struct mw_config_listener *listeners;
+    struct mw_listen_settings *listen; /* parallel to listeners */
+    size_t listener_count;
+};
+
+/* The number, or the choice's index, of a directive with one value; 0 after an error there. */
+static inline uint64_t mw_config_number(const struct mw_conf_values *values)
+{
+    return values->count > 0 ? values->values[0].number : 0;
+}
+static inline struct mw_slice mw_config_text(const struct mw_conf_values *values)
+{
+    return values->count > 0 ? values->values[0].text : MW_EMPTY;
+}
+/* A way out where no block of that kind has this name: "did you mean 'x'?", "there is 'x', 'y'", "add a block ...". */
+const char *mw_config_hint(const struct mw_config_builder *builder, const char *kind,
+                           struct mw_slice name);
+
+/* The addresses of an upstream, host names looked up. */
+void mw_config_resolve(struct mw_config_builder *builder, struct mw_config_upstream *upstream);
+/* Everything that two blocks can only get wrong together. */
+void mw_config_cross_check(struct mw_config_builder *builder);
+
+#endif

@@ -1,0 +1,710 @@
+/* driver.c - links: one client's socket, its session, its upstream connection, its timer.
+ *
+ * Every callback of the loop has the same shape: tell the session (one event), then mw_client_after(): perform what the session
+ * asked for meanwhile (connect, close), write both queues in one call each, settle, start file jobs, set reading and
+ * the timer. Nothing here knows what SMTP is; nothing in the session knows what a socket is.
+ *
+ * Life of a client: accepted -> PROXY (driver_front.c) -> SESSION -> LINGER (our last reply is on its way) -> CLOSED -> freed when both
+ * handles are gone. An upstream leg has its own life, because a session may drop one and open another. */
+#include "session/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net/proxyproto.h"
+#include "session/driver_priv.h"
+#include "smtp/replies.h"
+
+static uint64_t now_of(const struct mw_client *client)
+{
+    return uv_now(client->driver->net->loop);
+}
+
+struct mw_client *mw_client_of(struct mw_conn *conn)
+{
+    return mw_container_of(conn, struct mw_client, conn);
+}
+
+static struct mw_upstream_leg *leg_of(struct mw_conn *conn)
+{
+    return mw_container_of(conn, struct mw_upstream_leg, conn);
+}
+
+/* ---- the upstream's leg ---- */
+
+static void leg_closed(struct mw_conn *conn)
+{
+    free(leg_of(conn));
+}
+
+static void drop_leg(struct mw_client *client)
+{
+    struct mw_upstream_leg *leg = client->upstream;
+    client->wants_connect = false;
+    client->attempt_at = 0;
+    if (leg == NULL)
+        return;
+    client->upstream = NULL;
+    client->driver->upstream_open--;
+    leg->client = NULL;
+    mw_conn_close(&leg->conn, false);
+}
+
+static void try_next_address(struct mw_client *client);
+
+static void attempt_failed(struct mw_client *client, const char *text)
+{
+    const struct mw_upstream_settings *upstream = client->listen->upstream;
+    char address[128];
+    mw_endpoint_print(&upstream->addresses[client->address_next - 1], address, sizeof address);
+    MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id, MW_EV_UPSTREAM_FAILED,
+           mw_text("upstream", upstream->name), mw_cstr("address", address), mw_cstr("problem", text));
+    drop_leg(client);
+    try_next_address(client);
+}
+
+static void leg_connected(struct mw_conn *conn, enum mw_err err, const char *text)
+{
+    struct mw_upstream_leg *leg = leg_of(conn);
+    struct mw_client *client = leg->client;
+    if (client == NULL)
+        return;
+    if (err != MW_OK) {
+        attempt_failed(client, text);
+        mw_client_after(client);
+        return;
+    }
+    leg->is_connected = true;
+    client->attempt_at = 0;
+    enum mw_identity identity = client->listen->upstream->identity;
+    if (identity == MW_IDENTITY_PROXY_V1 || identity == MW_IDENTITY_PROXY_V2) {
+        const struct mw_subject *subject = mw_session_subject(client->session);
+        struct mw_buf header = {0};
+        struct mw_proxy_header proxy = {.version = identity == MW_IDENTITY_PROXY_V1 ? 1 : 2,
+                                        .source = subject->client_address,
+                                        .destination = subject->server_address,
+                                        .source_port = subject->client_port,
+                                        .destination_port = subject->server_port,
+                                        .unique_id = subject->session_id};
+        mw_proxy_print(&proxy, &header);
+        mw_queue_add(mw_session_to_upstream(client->session), mw_buf_view(&header));
+        mw_buf_fini(&header);
+    }
+    mw_session_upstream_up(client->session, now_of(client));
+    mw_client_after(client);
+}
+
+static void leg_read(struct mw_conn *conn, struct mw_slice octets)
+{
+    struct mw_client *client = leg_of(conn)->client;
+    if (client == NULL)
+        return;
+    mw_session_upstream_data(client->session, octets, now_of(client));
+    mw_client_after(client);
+}
+
+static void leg_eof(struct mw_conn *conn, const char *text)
+{
+    struct mw_client *client = leg_of(conn)->client;
+    if (client == NULL)
+        return;
+    mw_session_upstream_eof(client->session, text, now_of(client));
+    mw_client_after(client);
+}
+
+static void leg_drained(struct mw_conn *conn)
+{
+    struct mw_client *client = leg_of(conn)->client;
+    if (client == NULL)
+        return;
+    mw_session_progress(client->session, now_of(client));
+    mw_client_after(client);
+}
+
+static const struct mw_conn_ops leg_ops = {
+    .on_connected = leg_connected,
+    .on_read = leg_read,
+    .on_eof = leg_eof,
+    .on_drained = leg_drained,
+    .on_closed = leg_closed,
+};
+
+/* The first that answers. Each attempt gets an equal share of the time that the session allows for all of them. */
+static void try_next_address(struct mw_client *client)
+{
+    const struct mw_upstream_settings *upstream = client->listen->upstream;
+    const char *text = "no address answered";
+    if (upstream->max_connections != 0 && client->driver->upstream_open >= upstream->max_connections) {
+        mw_session_upstream_failed(client->session, "max-connections is reached", now_of(client));
+        return;
+    }
+    while (client->address_next < upstream->address_count) {
+        struct mw_upstream_leg *leg = mw_xcalloc(1, sizeof *leg);
+        leg->client = client;
+        const struct mw_endpoint *to = &upstream->addresses[client->address_next++];
+        if (mw_conn_connect(&leg->conn, client->driver->net, to, &leg_ops, &text) == MW_OK) {
+            client->upstream = leg;
+            client->driver->upstream_open++;
+            if (client->address_next < upstream->address_count)
+                client->attempt_at = now_of(client) + upstream->connect_timeout_ms / upstream->address_count;
+            return;
+        }
+        free(leg);
+    }
+    mw_session_upstream_failed(client->session, text, now_of(client));
+}
+
+/* ---- what the session asks for: noted here, done in mw_client_after ---- */
+
+static enum mw_err op_run_stage(void *user, const struct mw_call *call, struct mw_outcome *out_outcome)
+{
+    struct mw_client *client = user;
+    uint64_t begun = uv_hrtime();
+    enum mw_err err = mw_run_stage(client->run, call, out_outcome);
+    mw_session_add_filter_time(client->session, (uv_hrtime() - begun) / 1000);
+    return err;
+}
+
+static void op_cancel_stage(void *user)
+{
+    mw_run_cancel(((struct mw_client *)user)->run);
+}
+
+static void op_transaction_begin(void *user)
+{
+    struct mw_client *client = user;
+    if (client->run != NULL)
+        mw_run_transaction_begin(client->run);
+}
+
+static void op_transaction_end(void *user, bool is_aborted)
+{
+    struct mw_client *client = user;
+    if (client->run != NULL)
+        mw_run_transaction_end(client->run, is_aborted);
+}
+
+static struct mw_slice op_changes(void *user, char out_text[64])
+{
+    struct mw_client *client = user;
+    return client->run != NULL ? mw_run_changes(client->run, out_text) : MW_EMPTY;
+}
+
+static void op_connect_upstream(void *user)
+{
+    struct mw_client *client = user;
+    client->address_next = 0;
+    client->wants_connect = true;
+}
+
+static void op_close_upstream(void *user)
+{
+    drop_leg(user);
+}
+
+static bool op_client_present(void *user)
+{
+    return mw_conn_is_peer_present(&((struct mw_client *)user)->conn);
+}
+
+static struct mw_spool *op_spool_open(void *user)
+{
+    return mw_services_spool_open(user);
+}
+
+static void op_spool_close(void *user, struct mw_spool *spool)
+{
+    mw_services_spool_close(user, spool);
+}
+
+static const struct mw_session_ops session_ops = {
+    .run_stage = op_run_stage,
+    .cancel_stage = op_cancel_stage,
+    .transaction_begin = op_transaction_begin,
+    .transaction_end = op_transaction_end,
+    .changes = op_changes,
+    .connect_upstream = op_connect_upstream,
+    .close_upstream = op_close_upstream,
+    .client_present = op_client_present,
+    .spool_open = op_spool_open,
+    .spool_close = op_spool_close,
+};
+
+/* ---- the end of a client ---- */
+
+/* The loop's callbacks for the driver itself: next turn of busy sessions, and the end of a drain. */
+static void check_empty(struct mw_driver *driver);
+
+static void client_gone(struct mw_client *client)
+{
+    if (--client->handles > 0)
+        return;
+    struct mw_driver *driver = client->driver;
+    struct mw_snapshot *snapshot = client->snapshot;
+    mw_list_remove(&client->all);
+    mw_list_remove(&client->waiting);
+    driver->stats.sessions_open--;
+    mw_queue_fini(&client->out);
+    mw_buf_fini(&client->proxy_in);
+    free(client);
+    mw_snapshot_unref(&snapshot);
+    check_empty(driver);
+}
+
+static void client_closed(struct mw_conn *conn)
+{
+    client_gone(mw_client_of(conn));
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+    client_gone(handle->data);
+}
+
+/* Log, tell the filters, free the session. */
+static void end_session(struct mw_client *client)
+{
+    struct mw_driver *driver = client->driver;
+    if (client->session == NULL)
+        return;
+    uint64_t counts[4];
+    mw_session_stats_add(client->session, 0, client->conn.octets_out);
+    mw_session_log_end(client->session, now_of(client));
+    mw_session_result(client->session, counts);
+    driver->stats.messages_accepted += counts[0];
+    driver->stats.messages_refused += counts[1];
+    driver->stats.messages_discarded += counts[2];
+    driver->stats.messages_lost += counts[3];
+    driver->stats.octets_in += client->conn.octets_in;
+    driver->stats.octets_out += client->conn.octets_out;
+    drop_leg(client);
+    /* a session that ended by itself has no transaction any more; one that is cut off ends it while filters still listen */
+    if (!mw_session_is_over(client->session))
+        mw_session_shutdown(client->session, true, now_of(client));
+    mw_run_free(&client->run);
+    mw_session_free(&client->session);
+}
+
+void mw_client_close(struct mw_client *client)
+{
+    if (client->phase == MW_PHASE_CLOSED)
+        return;
+    end_session(client);
+    client->phase = MW_PHASE_CLOSED;
+    if (client->health != NULL)
+        mw_health_fini(client->health);
+    free(client->health);
+    client->health = NULL;
+    mw_conn_close(&client->conn, false);
+    uv_close((uv_handle_t *)&client->timer, timer_closed);
+}
+
+void mw_client_linger(struct mw_client *client)
+{
+    if (client->phase == MW_PHASE_CLOSED)
+        return;
+    client->phase = MW_PHASE_LINGER;
+    client->phase_at = now_of(client) + MW_LINGER_MS;
+    mw_conn_flush(&client->conn, &client->out);
+    if (mw_queue_len(&client->out) == 0) {
+        if (client->is_gone) {
+            mw_client_close(client);
+            return;
+        }
+        /* octets that the client has sent meanwhile must not turn our reply into a reset: read them until it closes */
+        shutdown(client->conn.fd, SHUT_WR);
+    }
+    mw_conn_read_start(&client->conn);
+    mw_client_schedule(client);
+}
+
+/* ---- after every event ---- */
+
+void mw_client_schedule(struct mw_client *client)
+{
+    uint64_t deadline = UINT64_MAX, now = now_of(client);
+    if (client->phase == MW_PHASE_CLOSED)
+        return;
+    if (client->phase != MW_PHASE_SESSION) {
+        deadline = client->phase_at;
+    } else {
+        deadline = mw_session_deadline(client->session);
+        uint64_t run = client->run != NULL ? mw_run_deadline(client->run) : 0;
+        if (run != 0 && run < deadline)
+            deadline = run;
+        if (client->attempt_at != 0 && client->attempt_at < deadline)
+            deadline = client->attempt_at;
+    }
+    /* a timer that fires early is cheaper than one that is set anew with every command */
+    if (deadline >= client->timer_at)
+        return;
+    client->timer_at = deadline;
+    uv_timer_start(&client->timer, client->timer.timer_cb, deadline > now ? deadline - now : 0, 0);
+}
+
+static void set_reading(struct mw_conn *conn, bool is_wanted)
+{
+    if (is_wanted)
+        mw_conn_read_start(conn);
+    else
+        mw_conn_read_stop(conn);
+}
+
+static void flush(struct mw_client *client)
+{
+    struct mw_queue *to_client = mw_session_to_client(client->session);
+    struct mw_queue *to_upstream = mw_session_to_upstream(client->session);
+    if (mw_queue_len(to_client) > 0)
+        mw_conn_flush(&client->conn, to_client);
+    if (client->upstream != NULL && client->upstream->is_connected && mw_queue_len(to_upstream) > 0)
+        mw_conn_flush(&client->upstream->conn, to_upstream);
+    mw_session_settle(client->session);
+}
+
+static void next_turn(uv_timer_t *timer);
+
+static void wait_for_turn(struct mw_client *client)
+{
+    struct mw_driver *driver = client->driver;
+    if (!mw_list_contains(&client->waiting))
+        mw_list_append(&driver->waiting, &client->waiting);
+    if (!uv_is_active((uv_handle_t *)&driver->turn))
+        uv_timer_start(&driver->turn, next_turn, 0, 0);
+}
+
+/* The session's last words move to the client's own queue: they outlive the session. */
+static void keep_last_words(struct mw_client *client)
+{
+    struct mw_queue *to_client = mw_session_to_client(client->session);
+    struct iovec iov[16];
+    while (mw_queue_len(to_client) > 0) {
+        size_t count = mw_queue_iov(to_client, iov, 16), len = 0;
+        for (size_t i = 0; i < count; i++) {
+            mw_queue_add(&client->out, MW_SLICE(iov[i].iov_base, iov[i].iov_len));
+            len += iov[i].iov_len;
+        }
+        mw_queue_consume(to_client, len);
+    }
+}
+
+static void session_over(struct mw_client *client)
+{
+    enum mw_session_end end = mw_session_end(client->session);
+    keep_last_words(client);
+    end_session(client);
+    if (end == MW_END_CLIENT_CLOSED)
+        client->is_gone = true;
+    if (mw_queue_len(&client->out) == 0 && (end == MW_END_QUIT || client->is_gone))
+        mw_client_close(client);
+    else
+        mw_client_linger(client);
+}
+
+void mw_client_after(struct mw_client *client)
+{
+    if (client->phase != MW_PHASE_SESSION || client->is_handling)
+        return;
+    client->is_handling = true;
+    for (int rounds = 0;; rounds++) {
+        if (client->wants_connect && !mw_session_is_over(client->session)) {
+            client->wants_connect = false;
+            try_next_address(client);
+        }
+        flush(client);
+        if (mw_session_is_over(client->session))
+            break;
+        if (client->is_decided) {
+            struct mw_outcome outcome;
+            client->is_decided = false;
+            mw_run_outcome(client->run, &outcome);
+            mw_session_decided(client->session, &outcome, now_of(client));
+            continue;
+        }
+        if (client->wants_connect)
+            continue;
+        if (!mw_session_wants_progress(client->session) ||
+            mw_queue_len(mw_session_to_upstream(client->session)) > 0)
+            break;
+        if (rounds >= MW_PROGRESS_MAX) { /* others want to live, too */
+            wait_for_turn(client);
+            break;
+        }
+        size_t before = mw_queue_len(mw_session_to_upstream(client->session));
+        mw_session_progress(client->session, now_of(client));
+        if (mw_queue_len(mw_session_to_upstream(client->session)) == before)
+            break; /* it waits for a file job */
+    }
+    client->is_handling = false;
+    if (mw_session_is_over(client->session)) {
+        session_over(client);
+        return;
+    }
+    mw_services_spool_jobs(client);
+    set_reading(&client->conn, mw_session_wants_client(client->session));
+    if (client->upstream != NULL && client->upstream->is_connected)
+        set_reading(&client->upstream->conn, mw_session_wants_upstream(client->session));
+    mw_client_schedule(client);
+}
+
+static void next_turn(uv_timer_t *timer)
+{
+    struct mw_driver *driver = timer->data;
+    struct mw_link now_waiting;
+    mw_list_init(&now_waiting);
+    mw_list_for_each (link, &driver->waiting) {
+        mw_list_remove(link);
+        mw_list_append(&now_waiting, link);
+    }
+    while (!mw_list_is_empty(&now_waiting)) {
+        struct mw_client *client = mw_container_of(now_waiting.next, struct mw_client, waiting);
+        mw_list_remove(&client->waiting);
+        if (client->session != NULL) {
+            mw_session_progress(client->session, now_of(client));
+            mw_client_after(client);
+        }
+    }
+    check_empty(driver);
+}
+
+/* ---- the client's events ---- */
+
+static void client_read(struct mw_conn *conn, struct mw_slice octets)
+{
+    struct mw_client *client = mw_client_of(conn);
+    if (client->phase == MW_PHASE_PROXY || client->phase == MW_PHASE_HEALTH) {
+        mw_front_data(client, octets);
+        return;
+    }
+    if (client->phase != MW_PHASE_SESSION)
+        return; /* lingering: dropped */
+    mw_session_client_data(client->session, octets, now_of(client));
+    bool had_secret = mw_session_had_secret(client->session);
+    mw_client_after(client);
+    if (had_secret)
+        explicit_bzero((void *)(uintptr_t)octets.ptr, octets.len);
+}
+
+static void client_eof(struct mw_conn *conn, const char *text)
+{
+    struct mw_client *client = mw_client_of(conn);
+    client->is_gone = true;
+    if (client->phase != MW_PHASE_SESSION) {
+        mw_client_close(client);
+        return;
+    }
+    if (text != NULL) /* reset: no reply will reach it */
+        mw_queue_clear(mw_session_to_client(client->session));
+    mw_session_client_eof(client->session, now_of(client));
+    mw_client_after(client);
+}
+
+static void client_drained(struct mw_conn *conn)
+{
+    struct mw_client *client = mw_client_of(conn);
+    if (client->phase == MW_PHASE_SESSION) {
+        mw_session_progress(client->session, now_of(client));
+        mw_client_after(client);
+    } else if (client->phase == MW_PHASE_LINGER) {
+        mw_client_linger(client);
+    }
+}
+
+static const struct mw_conn_ops client_ops = {
+    .on_read = client_read,
+    .on_eof = client_eof,
+    .on_drained = client_drained,
+    .on_closed = client_closed,
+};
+
+static void client_timer(uv_timer_t *timer)
+{
+    struct mw_client *client = timer->data;
+    uint64_t now = now_of(client);
+    client->timer_at = UINT64_MAX;
+    if (client->phase == MW_PHASE_LINGER) {
+        if (now >= client->phase_at)
+            mw_client_close(client);
+    } else if (client->phase != MW_PHASE_SESSION) {
+        if (client->phase != MW_PHASE_CLOSED && now >= client->phase_at)
+            mw_front_timeout(client);
+    } else {
+        uint64_t run = client->run != NULL ? mw_run_deadline(client->run) : 0;
+        if (client->attempt_at != 0 && now >= client->attempt_at)
+            attempt_failed(client, "no answer in its share of connect-timeout");
+        else if (run != 0 && now >= run)
+            mw_run_expire(client->run, now); /* comes back as decided() */
+        else if (now >= mw_session_deadline(client->session))
+            mw_session_timer(client->session, now);
+        mw_client_after(client);
+    }
+    mw_client_schedule(client);
+}
+
+/* ---- beginning ---- */
+
+/* Seven letters and digits; starts from the clock, so that ids of two runs do not meet in one log. */
+static struct mw_slice make_id(struct mw_driver *driver, char out_text[12])
+{
+    static const char digits[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    uint64_t number = driver->next_id++;
+    for (size_t i = 7; i-- > 0; number /= sizeof digits - 1)
+        out_text[i] = digits[number % (sizeof digits - 1)];
+    return MW_SLICE(out_text, 7);
+}
+
+void mw_client_begin(struct mw_client *client, struct mw_slice early)
+{
+    struct mw_driver *driver = client->driver;
+    char id[12];
+    client->phase = MW_PHASE_SESSION;
+    client->session = mw_session_new(client->snapshot, client->listen, &session_ops, client, driver->log,
+                                     make_id(driver, id), &client->peer);
+    const struct mw_chain *chain = client->listen->chain;
+    if (chain != NULL && mw_chain_length(chain) > 0) {
+        mw_services_fill(client);
+        client->run = mw_run_new(chain, mw_session_subject(client->session), &client->services);
+        mw_session_set_stages(client->session, mw_run_stages(client->run), mw_chain_wants_spool(chain));
+    }
+    mw_session_start(client->session, now_of(client));
+    if (early.len > 0 && !mw_session_is_over(client->session))
+        mw_session_client_data(client->session, early, now_of(client));
+    mw_client_after(client);
+}
+
+static void refuse_socket(struct mw_driver *driver, int fd, enum mw_reply_id id)
+{
+    struct mw_buf reply = {0};
+    mw_reply_own(&reply, id);
+    if (send(fd, reply.ptr, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+        shutdown(fd, SHUT_WR);
+    mw_buf_fini(&reply);
+    close(fd);
+    driver->stats.sessions_refused++;
+}
+
+/* Sessions of this listener; the name survives reloads, the settings do not. */
+static bool is_full(struct mw_driver *driver, const struct mw_listen_settings *listen)
+{
+    if (driver->stats.sessions_open < listen->max_sessions)
+        return false;
+    uint32_t count = 0;
+    mw_list_for_each (link, &driver->clients) {
+        const struct mw_client *client = mw_container_of(link, struct mw_client, all);
+        count += mw_slice_eq(client->listen->name, listen->name);
+    }
+    return count >= listen->max_sessions;
+}
+
+void mw_driver_accept(struct mw_driver *driver, struct mw_snapshot *snapshot, const struct mw_listen_settings *listen,
+                      int fd, const struct sockaddr_storage *peer)
+{
+    if (driver->is_draining || is_full(driver, listen)) {
+        refuse_socket(driver, fd, driver->is_draining ? MW_REPLY_SHUTTING_DOWN : MW_REPLY_TOO_BUSY);
+        return;
+    }
+    struct mw_client *client = mw_xcalloc(1, sizeof *client);
+    if (mw_conn_init(&client->conn, driver->net, fd, &client_ops) != MW_OK) {
+        free(client);
+        refuse_socket(driver, fd, MW_REPLY_TOO_BUSY);
+        return;
+    }
+    client->driver = driver;
+    client->snapshot = mw_snapshot_ref(snapshot);
+    client->listen = listen;
+    client->timer_at = UINT64_MAX;
+    client->handles = 2;
+    mw_inet_from_sockaddr((const struct sockaddr *)peer, &client->peer.address, &client->peer.port);
+    struct sockaddr_storage own;
+    socklen_t own_len = sizeof own;
+    if (getsockname(fd, (struct sockaddr *)&own, &own_len) == 0)
+        mw_inet_from_sockaddr((const struct sockaddr *)&own, &client->peer.server_address,
+                              &client->peer.server_port);
+    uv_timer_init(driver->net->loop, &client->timer);
+    client->timer.data = client;
+    client->timer.timer_cb = client_timer;
+    mw_list_append(&driver->clients, &client->all);
+    driver->stats.sessions_open++;
+    driver->stats.sessions_total++;
+    mw_front_start(client);
+}
+
+/* ---- the driver ---- */
+
+struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log, struct mw_spool_files *files)
+{
+    struct mw_driver *driver = mw_xcalloc(1, sizeof *driver);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    driver->net = net;
+    driver->log = log;
+    driver->files = files;
+    driver->next_id = (((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) << 8) + (uint64_t)getpid() % 256;
+    mw_list_init(&driver->clients);
+    mw_list_init(&driver->waiting);
+    uv_timer_init(net->loop, &driver->turn);
+    uv_unref((uv_handle_t *)&driver->turn);
+    driver->turn.data = driver;
+    return driver;
+}
+
+static void driver_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+void mw_driver_free(struct mw_driver **driver)
+{
+    if (*driver == NULL)
+        return;
+    mw_assert(mw_list_is_empty(&(*driver)->clients));
+    uv_close((uv_handle_t *)&(*driver)->turn, driver_closed);
+    *driver = NULL;
+}
+
+static void check_empty(struct mw_driver *driver)
+{
+    if (driver->on_empty == NULL || !mw_list_is_empty(&driver->clients))
+        return;
+    void (*on_empty)(void *user) = driver->on_empty;
+    driver->on_empty = NULL;
+    on_empty(driver->on_empty_user);
+}
+
+static void shutdown_all(struct mw_driver *driver, bool is_now)
+{
+    mw_list_for_each (link, &driver->clients) {
+        struct mw_client *client = mw_container_of(link, struct mw_client, all);
+        if (client->phase == MW_PHASE_SESSION) {
+            mw_session_shutdown(client->session, is_now, now_of(client));
+            mw_client_after(client);
+        } else if (is_now || client->phase == MW_PHASE_HEALTH) {
+            mw_client_close(client);
+        }
+    }
+}
+
+void mw_driver_drain(struct mw_driver *driver, void (*on_empty)(void *user), void *user)
+{
+    driver->is_draining = true;
+    driver->on_empty = on_empty;
+    driver->on_empty_user = user;
+    shutdown_all(driver, false);
+    if (mw_list_is_empty(&driver->clients)) {
+        uv_timer_start(&driver->turn, next_turn, 0, 0); /* never from inside this call */
+        uv_ref((uv_handle_t *)&driver->turn);
+    }
+}
+
+void mw_driver_stop(struct mw_driver *driver)
+{
+    driver->is_draining = true;
+    shutdown_all(driver, true);
+}
+
+void mw_driver_stats(const struct mw_driver *driver, struct mw_driver_stats *out_stats)
+{
+    *out_stats = driver->stats;
+}

@@ -1,0 +1,177 @@
+/* driver_services.c - the loop's services for filters (chain/run.h, struct mw_services) and the spool's file jobs. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "session/driver_priv.h"
+
+/* ---- timers ---- */
+
+struct filter_timer {
+    uv_timer_t timer;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void timer_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void timer_stop(void *user, void *handle)
+{
+    (void)user;
+    struct filter_timer *timer = handle;
+    uv_close((uv_handle_t *)&timer->timer, timer_closed);
+}
+
+static void timer_fired(uv_timer_t *handle)
+{
+    struct filter_timer *timer = handle->data;
+    void (*fn)(void *arg) = timer->fn;
+    void *arg = timer->arg;
+    uv_close((uv_handle_t *)&timer->timer, timer_closed);
+    fn(arg);
+}
+
+static void *timer_start(void *user, uint64_t delay_ms, void (*fn)(void *arg), void *arg)
+{
+    struct mw_client *client = user;
+    struct filter_timer *timer = mw_xcalloc(1, sizeof *timer);
+    timer->fn = fn;
+    timer->arg = arg;
+    uv_timer_init(client->driver->net->loop, &timer->timer);
+    timer->timer.data = timer;
+    uv_timer_start(&timer->timer, timer_fired, delay_ms, 0);
+    return timer;
+}
+
+/* ---- blocking work ---- */
+
+struct filter_work {
+    uv_work_t work;
+    struct mw_driver *driver;
+    void (*run)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+static void work_run(uv_work_t *work)
+{
+    struct filter_work *job = work->data;
+    job->run(job->arg);
+}
+
+static void work_done(uv_work_t *work, int status)
+{
+    (void)status;
+    struct filter_work *job = work->data;
+    job->driver->work_pending--;
+    job->done(job->arg);
+    free(job);
+}
+
+static bool work_queue(void *user, void (*run)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct mw_client *client = user;
+    struct mw_driver *driver = client->driver;
+    if (driver->work_pending >= MW_WORK_MAX)
+        return false;
+    struct filter_work *job = mw_xcalloc(1, sizeof *job);
+    *job = (struct filter_work){.driver = driver, .run = run, .done = done, .arg = arg};
+    job->work.data = job;
+    driver->work_pending++;
+    uv_queue_work(driver->net->loop, &job->work, work_run, work_done);
+    return true;
+}
+
+static uint64_t now_ms(void *user)
+{
+    struct mw_client *client = user;
+    return uv_now(client->driver->net->loop);
+}
+
+/* A stage that waited is decided. Never inside an event of the same session: filters run in none of those meanwhile. */
+static void decided(void *user)
+{
+    struct mw_client *client = user;
+    if (client->session == NULL)
+        return;
+    if (client->is_handling) { /* a cancel callback of a filter that resumes: taken up when the event is over */
+        client->is_decided = true;
+        return;
+    }
+    struct mw_outcome outcome;
+    mw_run_outcome(client->run, &outcome);
+    mw_session_decided(client->session, &outcome, now_ms(client));
+    mw_client_after(client);
+}
+
+void mw_services_fill(struct mw_client *client)
+{
+    client->services = (struct mw_services){
+        .user = client,
+        .now_ms = now_ms,
+        .timer_start = timer_start,
+        .timer_stop = timer_stop,
+        .work = work_queue,
+        .decided = decided,
+        .log = client->driver->log,
+    };
+}
+
+/* ---- spool ---- */
+
+struct mw_spool *mw_services_spool_open(struct mw_client *client)
+{
+    return mw_spool_new(client->driver->files, client->listen->spool_memory);
+}
+
+void mw_services_spool_close(struct mw_client *client, struct mw_spool *spool)
+{
+    if (client->file_job != NULL && client->file_job->spool == spool) {
+        client->file_job->client = NULL; /* freed when the job is done */
+        client->file_job = NULL;
+        return;
+    }
+    mw_spool_free(&spool);
+}
+
+static void file_run(uv_work_t *work)
+{
+    struct mw_file_job *job = work->data;
+    job->result = job->job.is_read ? pread(job->job.fd, job->job.octets, job->job.len, (off_t)job->job.offset)
+                                   : pwrite(job->job.fd, job->job.octets, job->job.len, (off_t)job->job.offset);
+}
+
+static void file_done(uv_work_t *work, int status)
+{
+    (void)status;
+    struct mw_file_job *job = work->data;
+    struct mw_client *client = job->client;
+    struct mw_spool *spool = job->spool;
+    mw_spool_job_done(spool, job->result);
+    free(job);
+    if (client == NULL) {
+        mw_spool_free(&spool);
+        return;
+    }
+    client->file_job = NULL;
+    if (mw_spool_error(spool) != MW_OK)
+        MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id, MW_EV_SPOOL_FAILED,
+               mw_cstr("advice", "look at the free space and health of spool-dir"));
+    mw_session_progress(client->session, now_ms(client));
+    mw_client_after(client);
+}
+
+void mw_services_spool_jobs(struct mw_client *client)
+{
+    struct mw_spool *spool = mw_session_spool(client->session);
+    struct mw_spool_job job;
+    if (spool == NULL || client->file_job != NULL || !mw_spool_job(spool, &job))
+        return;
+    struct mw_file_job *file_job = mw_xcalloc(1, sizeof *file_job);
+    *file_job = (struct mw_file_job){.job = job, .spool = spool, .client = client};
+    file_job->work.data = file_job;
+    client->file_job = file_job;
+    uv_queue_work(client->driver->net->loop, &file_job->work, file_run, file_done);
+}

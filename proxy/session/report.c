@@ -1,0 +1,159 @@
+/* report.c - the log lines that users read: one a rejection, one a message, one a session. Keys and order are fixed (the
+ * design's config.md); "who said no" is always by=. */
+#include "session/session_priv.h"
+
+#include <stdio.h>
+
+struct mw_slice mw_report_id(const struct mw_session *session, char out_text[40])
+{
+    int len;
+    if (session->tx != NULL)
+        len = snprintf(out_text, 40, "%.*s.%u", (int)session->subject.session_id.len,
+                       session->subject.session_id.ptr, session->tx->number);
+    else
+        len = snprintf(out_text, 40, "%.*s", (int)session->subject.session_id.len,
+                       session->subject.session_id.ptr);
+    return MW_SLICE(out_text, (size_t)len);
+}
+
+/* The client as every line shows it. `address` must hold MW_INET_TEXT_MAX octets. */
+static struct mw_log_field client_field(const struct mw_session *session, char *address)
+{
+    const struct mw_subject *subject = &session->subject;
+    return mw_client("client", subject->client_name, mw_inet_print(&subject->client_address, address),
+                     subject->client_port);
+}
+
+static struct mw_slice sender_of(const struct mw_session *session)
+{
+    return session->tx != NULL ? session->tx->envelope.sender.address : MW_EMPTY;
+}
+
+/* The recipient at hand, for a line about RCPT. */
+static struct mw_slice rcpt_of(const struct mw_session *session, const char *stage)
+{
+    if (session->tx == NULL || stage[0] != 'r' || session->rcpt_at_hand >= session->tx->envelope.rcpt_count)
+        return MW_EMPTY;
+    return session->tx->envelope.rcpts[session->rcpt_at_hand].mailbox.address;
+}
+
+static void reject_line(struct mw_session *session, const char *stage, struct mw_slice by, struct mw_slice rule,
+                        uint16_t code, struct mw_slice dsn, struct mw_slice text, struct mw_slice where,
+                        struct mw_slice reason)
+{
+    char id[40], address[MW_INET_TEXT_MAX];
+    bool has_sender = session->tx != NULL && session->tx->envelope.has_sender;
+    struct mw_slice to = rcpt_of(session, stage);
+    struct mw_log_field fields[12] = {
+        mw_cstr("stage", stage),
+        mw_text("by", by),
+        mw_text("rule", rule),
+        mw_uint("code", code),
+        mw_text("dsn", dsn),
+        client_field(session, address),
+        has_sender ? mw_addr("from", sender_of(session)) : mw_text("from", MW_EMPTY),
+        to.len > 0 ? mw_addr("to", to) : mw_text("to", MW_EMPTY),
+        mw_text("text", text),
+        mw_text("where", where),
+        mw_text("reason", reason),
+    };
+    mw_log_event(session->log, MW_EV_REJECT, mw_report_id(session, id), fields, reason.len > 0 ? 11 : 10);
+}
+
+void mw_report_reject(struct mw_session *session, const char *stage, const struct mw_outcome *outcome)
+{
+    reject_line(session, stage, outcome->by, outcome->rule, outcome->code, outcome->dsn, outcome->text,
+                outcome->where, outcome->reason);
+}
+
+void mw_report_reject_own(struct mw_session *session, const char *stage, enum mw_reply_id reply)
+{
+    reject_line(session, stage, MW_LIT("mailweir"), MW_EMPTY, mw_reply_own_code(reply), mw_reply_own_dsn(reply),
+                mw_reply_own_text(reply), MW_EMPTY, MW_EMPTY);
+}
+
+void mw_report_reject_upstream(struct mw_session *session, const char *stage, const struct mw_reply *reply)
+{
+    reject_line(session, stage, MW_LIT("upstream"), MW_EMPTY, reply->code, mw_reply_dsn(reply->code, reply->text),
+                reply->text, MW_EMPTY, MW_EMPTY);
+}
+
+/* Postfix's "2.0.0 Ok: queued as BEE4AA75756" and what others say in that place. */
+static struct mw_slice queue_id(struct mw_slice text)
+{
+    static const char mark[] = "queued as ";
+    for (size_t i = 0; i + sizeof mark - 1 < text.len; i++)
+        if (mw_slice_istarts(mw_slice_skip(text, i), MW_LIT("queued as "))) {
+            struct mw_slice id = mw_slice_skip(text, i + sizeof mark - 1);
+            size_t len = 0;
+            while (len < id.len && (mw_is_alnum(id.ptr[len]) || id.ptr[len] == '-' || id.ptr[len] == '_'))
+                len++;
+            return mw_slice_take(id, len);
+        }
+    return MW_EMPTY;
+}
+
+void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code, struct mw_slice text)
+{
+    struct mw_transaction *tx = session->tx;
+    if (tx == NULL || tx->was_logged)
+        return;
+    tx->was_logged = true;
+    char id[40], address[MW_INET_TEXT_MAX], changes[64];
+    const struct mw_subject *subject = &session->subject;
+    struct mw_log_field fields[] = {
+        mw_cstr("verdict", verdict),
+        mw_uint("code", code),
+        mw_text("dsn", mw_reply_dsn(code, text)),
+        client_field(session, address),
+        mw_text("helo", subject->helo),
+        mw_text("proto", subject->protocol),
+        mw_text("tls", MW_EMPTY),
+        mw_text("user", subject->auth_user),
+        mw_addr("from", tx->envelope.sender.address),
+        mw_ratio("nrcpt", tx->envelope.accepted, tx->envelope.rcpt_count),
+        mw_uint("size", tx->size),
+        mw_text("msgid", tx->message_id),
+        mw_text("upstream", session->settings->upstream->name),
+        mw_text("queued", queue_id(text)),
+        mw_text("changed", session->ops->changes(session->user, changes)),
+        mw_seconds("delay", session->now - tx->begun_ms),
+        mw_seconds("weir", tx->filter_us / 1000),
+        mw_uint("gen", session->snapshot->generation),
+    };
+    mw_log_event(session->log, MW_EV_MESSAGE, mw_report_id(session, id), fields, sizeof fields / sizeof *fields);
+}
+
+const char *mw_session_end_word(enum mw_session_end end)
+{
+    static const char *const words[] = {
+        [MW_END_NONE] = "open",
+        [MW_END_QUIT] = "quit",
+        [MW_END_CLIENT_CLOSED] = "client-closed",
+        [MW_END_CLIENT_TIMEOUT] = "client-timeout",
+        [MW_END_REFUSED] = "refused",
+        [MW_END_ERRORS] = "errors",
+        [MW_END_UPSTREAM] = "upstream",
+        [MW_END_IDENTITY] = "identity",
+        [MW_END_SHUTDOWN] = "shutdown",
+    };
+    return words[end];
+}
+
+void mw_session_log_end(struct mw_session *session, uint64_t now_ms)
+{
+    char address[MW_INET_TEXT_MAX];
+    struct mw_log_field fields[] = {
+        mw_cstr("end", mw_session_end_word((enum mw_session_end)session->end)),
+        client_field(session, address),
+        mw_seconds("time", now_ms - session->begun_ms),
+        mw_ratio("messages", session->accepted + session->discarded, session->messages_tried),
+        mw_ratio("rcpts", session->rcpts_accepted, session->rcpts_tried),
+        mw_uint("commands", session->commands),
+        mw_uint("errors", session->errors),
+        mw_uint("in", session->octets_in),
+        mw_uint("out", session->octets_out),
+    };
+    mw_log_event(session->log, MW_EV_SESSION, session->subject.session_id, fields,
+                 sizeof fields / sizeof *fields);
+}

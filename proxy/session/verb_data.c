@@ -1,0 +1,46 @@
+/* verb_data.c - DATA: the data stage, then the plan decides who says 354 (commit.c for the stream plan, we for the others). */
+#include "session/session_priv.h"
+
+static void data_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    struct mw_transaction *tx = session->tx;
+    if (outcome->verdict == MW_DISCARD) {
+        tx->is_discarded = true;
+        tx->discarded_by = mw_arena_dup(&tx->arena, outcome->by);
+    } else if (outcome->verdict != MW_CONTINUE) {
+        mw_refuse(session, "data", outcome); /* the transaction stays as it was: RFC 5321 3.3 */
+        return;
+    }
+    if (mw_envelope_wanted(&tx->envelope) == 0)
+        tx->is_discarded = true;
+    mw_dots_init(&tx->dots);
+    if (tx->is_discarded)
+        tx->plan = MW_PLAN_SWALLOW;
+    else
+        tx->plan = session->wants_spool ? MW_PLAN_SPOOL : MW_PLAN_STREAM;
+    if (tx->plan == MW_PLAN_STREAM) {
+        mw_exchange_open(session, MW_VERB_DATA);
+        mw_commit_open_data(session);
+        return;
+    }
+    mw_answer_own(session, MW_REPLY_GO_AHEAD);
+    mw_content_begin(session);
+}
+
+void mw_verb_data(struct mw_session *session)
+{
+    const struct mw_envelope *envelope = &session->tx->envelope;
+    if (session->command.arg.len > 0) {
+        mw_command_error(session, MW_REPLY_SYNTAX_DATA);
+    } else if (session->state == MW_STATE_IN_BDAT) {
+        mw_command_error(session, MW_REPLY_SEQUENCE_BDAT); /* RFC 3030 3: DATA and BDAT do not mix */
+    } else if (envelope->rcpt_count == 0) {
+        mw_command_error(session, MW_REPLY_SEQUENCE_RCPT);
+    } else if (mw_envelope_wanted(envelope) == 0 && envelope->discarded == 0 && !session->tx->is_discarded) {
+        mw_report_reject_own(session, "data", MW_REPLY_NO_RECIPIENTS);
+        mw_answer_own(session, MW_REPLY_NO_RECIPIENTS);
+    } else {
+        struct mw_call call = {.stage = MW_STAGE_DATA};
+        mw_run_stage_then(session, &call, data_decided);
+    }
+}

@@ -1,0 +1,65 @@
+/* verb_mail.c - MAIL FROM: opens the transaction. Forwarded as the client wrote it, or anew where a filter changed the sender. */
+#include "session/session_priv.h"
+
+static void mail_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    struct mw_transaction *tx = session->tx;
+    if (outcome->verdict == MW_DISCARD) {
+        tx->is_discarded = true; /* the dialogue goes on, so that the client's replies are true ones */
+        tx->discarded_by = mw_arena_dup(&tx->arena, outcome->by);
+    } else if (outcome->verdict != MW_CONTINUE) {
+        mw_refuse(session, "mail", outcome);
+        mw_transaction_end(session, true);
+        return;
+    }
+    const struct mw_mailbox *sender = &tx->envelope.sender;
+    struct mw_buf line = {0};
+    if (sender->address.ptr != sender->original.ptr)
+        mw_envelope_print(&line, MW_LIT("MAIL FROM:"), sender->address, sender->params);
+    tx->envelope.sent_sender = sender->address;
+    mw_forward(session, mw_buf_view(&line), 0);
+    mw_buf_fini(&line);
+    mw_enter_state(session, MW_STATE_IN_TX, "MAIL");
+}
+
+/* A keyword given twice has two readings (first or last): what we judge would not be what the upstream takes. */
+static bool has_repeated_param(const struct mw_envelope_arg *arg)
+{
+    for (size_t i = 0; i < arg->param_count; i++)
+        if (mw_envelope_arg_param(arg, arg->params[i].key) != &arg->params[i])
+            return true;
+    return false;
+}
+
+void mw_verb_mail(struct mw_session *session)
+{
+    struct mw_envelope_arg arg;
+    if (mw_envelope_arg_parse(session->command.arg, MW_LIT("FROM"), &arg) != MW_OK || has_repeated_param(&arg)) {
+        mw_command_error(session, MW_REPLY_SYNTAX_MAIL);
+        return;
+    }
+    const struct mw_param *size = mw_envelope_arg_param(&arg, MW_LIT("SIZE"));
+    uint64_t declared = 0, limit = session->settings->max_message_size;
+    if (size != NULL && limit != 0 && (mw_slice_to_u64(size->value, UINT64_MAX, &declared) == MW_ERR_LIMIT || declared > limit)) {
+        mw_report_reject_own(session, "mail", MW_REPLY_TOO_BIG); /* RFC 1870 6.1 */
+        mw_answer_own(session, MW_REPLY_TOO_BIG);
+        return;
+    }
+    mw_transaction_begin(session);
+    mw_envelope_set_sender(&session->tx->envelope, &arg);
+    session->subject.message_size = session->tx->envelope.declared_size;
+    mw_enter_state(session, MW_STATE_IN_TX, "MAIL being judged");
+    struct mw_call call = {.stage = MW_STAGE_MAIL};
+    mw_run_stage_then(session, &call, mail_decided);
+}
+
+void mw_reply_mail(struct mw_session *session, const struct mw_reply *reply)
+{
+    if (session->tx == NULL)
+        return;
+    if (reply->code >= 300) {
+        mw_transaction_end(session, true);
+        return;
+    }
+    session->up.has_tx = true;
+}

@@ -1,0 +1,89 @@
+/* verb_other.c - the verbs without a transaction of their own: RSET, QUIT, NOOP and its kind, what is not offered, what is not known. */
+#include "session/session_priv.h"
+
+/* True if a filter refused the command (which has its reply then). */
+static bool was_refused(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD)
+        return false;
+    mw_refuse(session, "command", outcome);
+    return true;
+}
+
+static void run_command_stage(struct mw_session *session, mw_stage_fn *after)
+{
+    struct mw_call call = {
+        .stage = MW_STAGE_COMMAND, .a = session->command.word, .b = session->command.arg};
+    mw_run_stage_then(session, &call, after);
+}
+
+static void relay_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    if (!was_refused(session, outcome))
+        mw_forward(session, MW_EMPTY, 0);
+}
+
+void mw_verb_relay(struct mw_session *session)
+{
+    run_command_stage(session, relay_decided);
+}
+
+/* RSET and QUIT are never refused: what a filter says of them is only logged. */
+static void rset_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    if (outcome->verdict == MW_DISCONNECT) {
+        was_refused(session, outcome);
+        return;
+    }
+    mw_forward(session, MW_EMPTY, 0);
+}
+
+void mw_verb_rset(struct mw_session *session)
+{
+    run_command_stage(session, rset_decided);
+}
+
+void mw_reply_rset(struct mw_session *session, const struct mw_reply *reply)
+{
+    if (reply->code >= 300)
+        return;
+    session->up.has_tx = false;
+    mw_transaction_end(session, true);
+}
+
+void mw_verb_quit(struct mw_session *session)
+{
+    run_command_stage(session, rset_decided);
+}
+
+/* STARTTLS is mailweir's own, and comes with TLS (not in this version). */
+void mw_verb_not_offered(struct mw_session *session)
+{
+    mw_command_error(session, MW_REPLY_NOT_OFFERED);
+}
+
+/* XCLIENT, XFORWARD: obeyed from trusted peers only, never forwarded with our privilege. */
+void mw_verb_denied(struct mw_session *session)
+{
+    mw_command_error(session, MW_REPLY_DENIED);
+}
+
+static void unknown_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    const struct mw_listen_settings *settings = session->settings;
+    if (was_refused(session, outcome))
+        return;
+    for (size_t i = 0; i < settings->relay_verb_count; i++)
+        if (mw_slice_ieq(settings->relay_verbs[i], session->command.word)) {
+            if (session->up.state != MW_UP_READY)
+                break;
+            mw_forward(session, MW_EMPTY, 0);
+            return;
+        }
+    mw_command_error(session, MW_REPLY_UNKNOWN_COMMAND);
+}
+
+void mw_verb_unknown(struct mw_session *session)
+{
+    run_command_stage(session, unknown_decided);
+}

@@ -1,0 +1,2 @@
+mw_fuzz(decode USES message)
+mw_fuzz(header USES message)

@@ -1,0 +1,1 @@
+mw_fuzz(proxyproto USES net)

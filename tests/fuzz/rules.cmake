@@ -1,0 +1,1 @@
+mw_fuzz(rules USES rules_under_test)

@@ -1,0 +1,6 @@
+mw_fuzz(command USES smtp)
+mw_fuzz(path USES smtp)
+mw_fuzz(reply USES smtp)
+mw_fuzz(ehlo USES smtp)
+mw_fuzz(dots USES smtp)
+mw_fuzz(bdat USES smtp)

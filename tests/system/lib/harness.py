@@ -1,0 +1,348 @@
+"""What every system test stands on: ports, temporary directories, processes, deadlines, log reading, mailweir itself.
+
+Standard library only. Nothing here knows a fixed port or path; every process is ended by its own pid, and dies with
+the test that started it, even when the test is killed.
+
+Environment:
+  MAILWEIR      path of the binary under test (ctest sets it)
+  MW_DIRECT=1   leave mailweir out: clients talk to the upstream itself. Proves the tests and shows, as a differential,
+                what a direct connection answers. Tests that need the proxy skip.
+  MW_KEEP=1     keep the temporary directories
+"""
+import atexit
+import ctypes
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+DIRECT = os.environ.get("MW_DIRECT") == "1"
+MAILWEIR = os.environ.get("MAILWEIR", "")
+KEEP = os.environ.get("MW_KEEP") == "1"
+SOURCE_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+USER = ["user root"] if os.geteuid() == 0 else []  # no change of account: it would undo PR_SET_PDEATHSIG
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children (Postfix's processes) are ours to reap
+_port_locks = []
+_processes = []
+_directories = []
+
+
+def notice(text):
+    """One line that is seen even when the test passes (ctest -V, .ci/run)."""
+    print("NOTICE: " + text, file=sys.stderr, flush=True)
+
+
+# ---------------------------------------------------------------------------------------------- waiting
+
+def wait_for(condition, timeout=10.0, what="condition", step=0.01):
+    """Polls `condition` until it is true and returns its value; AssertionError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() >= deadline:
+            text = what() if callable(what) else what
+            raise AssertionError("not within %.1f s: %s" % (timeout, text))
+        time.sleep(step)
+
+
+# ---------------------------------------------------------------------------------------------- ports
+
+def free_port(host="127.0.0.1"):
+    """A port below the ephemeral range, nobody else's: the abstract socket is the lock that parallel tests respect,
+    and the kernel gives none of these ports to outgoing connections."""
+    start = 20000 + (os.getpid() * 61) % 10000
+    for step in range(10000):
+        port = 20000 + (start - 20000 + step) % 10000
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            lock.bind("\0mailweir-system-port-%d" % port)
+        except OSError:
+            lock.close()
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                lock.close()
+                continue
+        _port_locks.append(lock)
+        return port
+    raise RuntimeError("no free port between 20000 and 30000")
+
+
+def accepts(port, host="127.0.0.1"):
+    """Does somebody listen there?"""
+    try:
+        socket.create_connection((host, port), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+# ---------------------------------------------------------------------------------------------- directories
+
+def temp_dir(name):
+    """A fresh directory that other users may enter (Postfix's processes do), removed at exit."""
+    path = tempfile.mkdtemp(prefix="mailweir-%s-" % name)
+    os.chmod(path, 0o755)
+    _directories.append(path)
+    return path
+
+
+# ---------------------------------------------------------------------------------------------- processes
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+class Process:
+    """A child with its output in files. Start from the main thread: a child dies with the thread that started it."""
+
+    def __init__(self, argv, name, directory, env=None, cwd=None):
+        self.name = name
+        self.argv = [str(a) for a in argv]
+        self.out_path = os.path.join(directory, name + ".out")
+        self.log_path = os.path.join(directory, name + ".err")
+        with open(self.out_path, "ab") as out, open(self.log_path, "ab") as err:
+            self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
+                                          env=env, start_new_session=True, preexec_fn=_die_with_parent)
+        self.pid = self.popen.pid
+        _processes.append(self)
+
+    def log(self):
+        with open(self.log_path, "r", encoding="utf-8", errors="backslashreplace") as file:
+            return file.read()
+
+    def alive(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        if self.alive():
+            os.kill(self.pid, number)
+
+    def wait(self, timeout=10.0):
+        return self.popen.wait(timeout)
+
+    def stop(self, timeout=10.0):
+        """SIGTERM, then SIGKILL after `timeout`. Returns the exit status (negative: signal)."""
+        self.signal(signal.SIGTERM)
+        try:
+            status = self.popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = self.popen.returncode
+        if self in _processes:
+            _processes.remove(self)
+        return status
+
+    def kill(self):
+        self.signal(signal.SIGKILL)
+        self.popen.wait()
+
+    def wait_log(self, pattern, timeout=10.0, start=0):
+        """Waits until the log, from octet `start`, matches; returns the match."""
+        return wait_for(lambda: re.search(pattern, self.log()[start:], re.M), timeout,
+                        lambda: "%r in the log of %s:\n%s" % (pattern, self.name, self.log()[start:][-3000:]))
+
+    def descriptors(self):
+        return len(os.listdir("/proc/%d/fd" % self.pid))
+
+    def resident_kib(self):
+        with open("/proc/%d/status" % self.pid) as file:
+            return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+
+
+def _reap_orphans():
+    deadline = time.monotonic() + 2.0
+    while time.monotonic() < deadline:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            time.sleep(0.01)
+
+
+@atexit.register
+def _clean_up():
+    for process in list(reversed(_processes)):
+        try:
+            process.stop(3.0)
+        except OSError:
+            pass
+    _reap_orphans()
+    for path in _directories:
+        if KEEP:
+            notice("kept " + path)
+        else:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+# ---------------------------------------------------------------------------------------------- log lines
+
+def log_records(text):
+    """logfmt lines -> dicts: the keys as logged, plus 'id' (session or message, '' if none), 'event' and 'line'."""
+    records = []
+    for line in text.splitlines():
+        match = re.match(r"^(?:(\S+): )?([a-z][a-z-]*)((?: [a-z][a-z0-9_-]*=(?:\"(?:[^\"\\]|\\.)*\"|[^ ]*))+)\s*$", line)
+        if not match:
+            continue
+        record = {"id": match.group(1) or "", "event": match.group(2), "line": line}
+        for key, quoted, plain in re.findall(r" ([a-z][a-z0-9_-]*)=(?:\"((?:[^\"\\]|\\.)*)\"|([^ ]*))", match.group(3)):
+            record[key] = quoted if quoted else plain
+        records.append(record)
+    return records
+
+
+# ---------------------------------------------------------------------------------------------- mailweir
+
+class Mailweir(Process):
+    """mailweir with a configuration of its own in a temporary directory. `listen`, `upstream`, `top` are lists of
+    directive lines; `filters` is text (filter and chain blocks); `files` are written below the conf directory."""
+
+    def __init__(self, upstream_port, listen=(), upstream=("identity none",), filters="", chain="", files=None,
+                 top=("workers 1",), name="mailweir", start=True):
+        self.directory = temp_dir(name)
+        self.conf = os.path.join(self.directory, "conf.d")
+        os.mkdir(self.conf)
+        self.port = free_port()
+        self.upstream_port = upstream_port
+        self.write("00-main.conf", "\n".join(["log stderr format=logfmt level=info", *USER, *top]) + "\n")
+        self.write("10-upstream.conf", block("upstream postfix", ["address 127.0.0.1:%d" % upstream_port, *upstream]))
+        if filters:
+            self.write("20-filters.conf", filters)
+        chain_lines = ["chain inbound"] if chain else []
+        if chain:
+            self.write("30-chain.conf", block("chain inbound", [chain]))
+        self.write("40-listen.conf", block("listen mx", ["address 127.0.0.1:%d" % self.port, "upstream postfix",
+                                                         *chain_lines, *listen]))
+        for path, content in (files or {}).items():
+            self.write(path, content)
+        self.popen = None
+        if start:
+            self.start()
+
+    def write(self, path, content):
+        """(Re)writes a file of the configuration directory, atomically, as a careful operator would."""
+        full = os.path.join(self.conf, path)
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        with open(full + ".new", "w", encoding="utf-8") as file:
+            file.write(content)
+        os.rename(full + ".new", full)
+
+    def start(self, timeout=20.0):
+        if not MAILWEIR:
+            raise RuntimeError("MAILWEIR is not set: path of the binary under test")
+        super().__init__([MAILWEIR, "run", "-c", self.conf], "mailweir", self.directory)
+        start = len(self.log())
+        try:
+            wait_for(lambda: re.search(r"^READY\b", self.log()[start:], re.M) or not self.alive(), timeout, "READY")
+        except AssertionError:
+            self.kill()
+            raise AssertionError("no READY from mailweir:\n" + self.log()) from None
+        if not self.alive():
+            raise AssertionError("mailweir ended (%s) at start:\n%s" % (self.popen.returncode, self.log()))
+
+    def records(self, event=None, start=0, **keys):
+        """Log records since octet `start` with that event and these values."""
+        found = []
+        for record in log_records(self.log()[start:]):
+            if event and record["event"] != event:
+                continue
+            if all(str(record.get(k.rstrip("_"))) == str(v) for k, v in keys.items()):
+                found.append(record)
+        return found
+
+    def wait_record(self, event, timeout=10.0, start=0, **keys):
+        return wait_for(lambda: self.records(event, start, **keys), timeout,
+                        lambda: "log line %s %s in:\n%s" % (event, keys, self.log()[start:][-4000:]))[0]
+
+    def mark(self):
+        """The log's length now, for `start`."""
+        return len(self.log())
+
+    def reload(self, timeout=10.0):
+        """SIGHUP; returns the event that answers it: reloaded or reload-failed."""
+        start = self.mark()
+        self.signal(signal.SIGHUP)
+        return wait_for(lambda: self.records("reloaded", start) or self.records("reload-failed", start), timeout,
+                        lambda: "answer to SIGHUP in:\n" + self.log()[start:])[0]
+
+    def check_healthy(self, test):
+        """The process lives and no sanitizer or assertion spoke."""
+        test.assertTrue(self.alive(), "mailweir ended with %s:\n%s" % (self.popen.poll(), self.log()[-4000:]))
+        test.assertNotRegex(self.log(), r"AddressSanitizer|runtime error:|Assertion .* failed|LeakSanitizer")
+
+    def finish(self, test):
+        """Ends it in peace and checks that it could."""
+        self.check_healthy(test)
+        status = self.stop(20.0)
+        test.assertNotRegex(self.log(), r"AddressSanitizer|runtime error:|Assertion .* failed|LeakSanitizer")
+        test.assertEqual(status, 0, "exit status after SIGTERM:\n" + self.log()[-2000:])
+
+
+def block(head, lines):
+    return head + " {\n" + "".join("    %s\n" % line for line in lines) + "}\n"
+
+
+class Straight:
+    """Stands where Mailweir stands when MW_DIRECT=1: the port is the upstream's."""
+
+    def __init__(self, upstream_port, **_):
+        self.port = upstream_port
+
+    def check_healthy(self, test):
+        pass
+
+    def finish(self, test):
+        pass
+
+
+def proxy(upstream_port, **settings):
+    """mailweir in front of that port, or nothing at all with MW_DIRECT=1."""
+    return Straight(upstream_port) if DIRECT else Mailweir(upstream_port, **settings)
+
+
+def needs_proxy(test):
+    """Decorator for tests and classes that are about mailweir's own behaviour."""
+    return unittest.skipIf(DIRECT, "NOTICE: MW_DIRECT=1, mailweir is left out")(test)
+
+
+def tool(name):
+    """Path of a client program; skips the test, with a notice, where it is not installed."""
+    path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+    if not path:
+        notice("%s is not installed: its test is skipped" % name)
+        raise unittest.SkipTest("NOTICE: %s is not installed" % name)
+    return path
+
+
+def run(argv, timeout=60, stdin=b"", env=None):
+    """Runs a client program to its end; returns the CompletedProcess (octets)."""
+    return subprocess.run([str(a) for a in argv], input=stdin, capture_output=True, timeout=timeout, env=env,
+                          check=False)
+
+
+def describe(result):
+    return "%s -> %d\n%s%s" % (shlex.join(result.args), result.returncode,
+                               result.stdout.decode("utf-8", "backslashreplace"),
+                               result.stderr.decode("utf-8", "backslashreplace"))
+
+
+def main():
+    """Entry point of every suite."""
+    unittest.main(verbosity=2)

@@ -1,0 +1,270 @@
+"""One message in, at most one message out, with the same bounds (smtp.md, law 2). Every end-of-data variant known from SMTP
+smuggling goes through mailweir to a Postfix with Debian's lenient defaults (smtpd_forbid_bare_newline = no), which takes several
+of them for the end of a message when it gets them itself: the control test shows that."""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import harness  # noqa: E402
+import postfix  # noqa: E402
+import suite  # noqa: E402
+from smtpline import Client  # noqa: E402
+
+mta = None
+
+
+def setUpModule():
+    global mta
+    mta = postfix.start()
+
+
+CR, LF, CRLF = b"\r", b"\n", b"\r\n"
+BREAKS = [LF, CR, CRLF, b"\r\r\n", b"\n\r", b"\n\n", b"\r\r", b"\r\n\r", b"\r\0\n", b"\0\r\n", b"\r\n\0", b"\0\n", b"\n\0"]
+SEPARATORS = [b"\x0b", b"\x0c", b"\x1e", b"\x15", b"\x85", b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9", b"\x8d\x8a", b"\xc0\x8a",
+              b"\xc0\x8d\xc0\x8a", b"\r\0\0\n", b"\x00\x0d\x00\x0a", b"\x0d\x00\x0a\x00"]
+
+
+def variants():
+    """name -> octets that might end a message, but must not. <CRLF>.<CRLF> alone does."""
+    found = []
+    for before in BREAKS:
+        for after in BREAKS:
+            found.append(before + b"." + after)
+    for separator in SEPARATORS:
+        found += [separator + b"." + separator, CRLF + b"." + separator, separator + b"." + CRLF]
+    found += [CRLF + b"\0." + CRLF, CRLF + b".\0" + CRLF, CRLF + b". " + CRLF, CRLF + b" ." + CRLF, CRLF + b".\t" + CRLF,
+              LF + b".." + LF, CR + b".." + CR, LF + b".." + CRLF, CRLF + b".." + LF, CRLF + b"." + CR + b"." + CRLF,
+              b"." + CRLF, b"\n.\r\r\n", b"\r\n.\n\r\n.", CRLF + b"." + CR + b"X" + CRLF, b"\r.\n", b"\n.\r",
+              b"\r\n\xff." + CRLF, CRLF + b"\xef\xbb\xbf." + CRLF]
+    # Whatever holds CRLF.CRLF ends the message rightly: not a variant.
+    return [v for v in dict.fromkeys(found) if b"\r\n.\r\n" not in b"x" + v + b"MAIL"]
+
+
+INJECTED = (b"MAIL FROM:<evil%03d@example.org>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\nSubject: smuggled\r\n\r\n"
+            b"inner message\r\n")
+
+
+def content(number, variant, lead=b"text before"):
+    """A message whose middle tries to be an end, followed by what would then be commands."""
+    return b"Subject: outer %03d\r\n\r\n" % number + lead + variant + INJECTED % number
+
+
+class Base(suite.Case):
+    def setUp(self):
+        mta.settle()
+        mta.empty()
+        self.start = mta.mark()
+
+    def session(self, port, number, message, pieces=None):
+        """Sends one message, ended by CRLF.CRLF, then NOOP and QUIT. The replies that came after 354, by code, until the end."""
+        with Client(port) as client:
+            client.ehlo()
+            client.envelope("outer%03d@example.net" % number, suite.ALICE)
+            client.cmd("DATA", 354)
+            for piece in pieces or [message]:
+                client.send(piece)
+            client.send(b"\r\n.\r\n")
+            replies = [client.expect()]
+            client.send(b"NOOP\r\nQUIT\r\n")
+            while replies[-1] is not None:
+                replies.append(client.reply())
+            return [r.code for r in replies[:-1]]
+
+    def check_mailboxes(self, accepted):
+        """alice has each accepted message once; nobody else has anything; nothing of it ran as a command."""
+        mta.settle()
+        self.assertEqual(mta.count("bob"), 0, "a message was smuggled")
+        log = mta.log()[self.start:]
+        self.assertNotRegex(log, r"from=<evil", "a command was smuggled")
+        senders = sorted(m.trace[0] for m in mta.take("alice", 0))
+        self.assertEqual(senders, sorted(b"Return-Path: <outer%03d@example.net>" % n for n in accepted))
+
+
+class Control(Base):
+    """The oracle sees: straight to this Postfix, some variants do smuggle."""
+
+    def test_lenient_postfix_is_open(self):
+        open_to = []
+        for number, variant in enumerate(variants()):
+            with Client(mta.ports["plain"]) as client:
+                client.ehlo()
+                client.envelope("outer%03d@example.net" % number, suite.ALICE)
+                client.cmd("DATA", 354)
+                client.send(content(number, variant) + b"\r\n.\r\n")
+                client.send(b"QUIT\r\n")
+                codes = []
+                while (reply := client.reply()) is not None:
+                    codes.append(reply.code)
+                if codes.count(250) > 1:
+                    open_to.append(variant)
+        self.assertIn(b"\n.\n", open_to)
+        self.assertIn(b"\r\r\n.\r\r\n", open_to)
+        mta.settle()
+        self.assertGreaterEqual(mta.count("bob"), len(open_to))
+
+
+class Through:
+    """All variants under one setting. REFUSES: which octets make mailweir refuse the message."""
+    LISTEN, SETTINGS = [], {}
+
+    @classmethod
+    def setUpClass(cls):
+        cls.weir = harness.Mailweir(mta.ports["plain"], listen=cls.LISTEN + ["max-errors 1000"], **cls.SETTINGS)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.weir.finish(suite.Case())
+
+    def refused(self, variant):
+        """Must this setting refuse the message? (A CR and an LF that stand together are a line end; all others are bare.)"""
+        rest = variant.replace(CRLF, b"")
+        return (CR in rest and "bare-cr reject" in self.LISTEN or LF in rest and "bare-newline reject" in self.LISTEN
+                or b"\0" in variant and "nul reject" in self.LISTEN)
+
+    def run_all(self, split):
+        accepted = []
+        for number, variant in enumerate(variants()):
+            message = content(number, variant)
+            with self.subTest(variant=variant):
+                codes = self.session(self.weir.port, number, message, split(message))
+                if codes[0] == 250:
+                    accepted.append(number)
+                self.assertEqual(codes[1:], [250, 221], "what followed the message was not understood as NOOP, QUIT")
+                self.assertEqual(codes[0], 550 if self.refused(variant) else 250)
+        self.check_mailboxes(accepted)
+        return accepted
+
+    def test_in_one_write(self):
+        self.run_all(lambda message: [message])
+
+    def test_split_around_the_dot(self):
+        """A boundary before and behind each octet of the variant."""
+        def split(message):
+            at = message.index(b"text before") + 11
+            end = message.index(b"MAIL FROM:<evil")
+            return [message[:at], *(message[i:i + 1] for i in range(at, end)), message[end:]]
+        self.run_all(split)
+
+
+@harness.needs_proxy
+class Defaults(Through, Base):
+    LISTEN = ["bare-newline normalize", "bare-cr reject", "nul pass"]
+
+    def test_byte_by_byte(self):
+        for number in (0, 5, 14, 40):
+            message = content(number, variants()[number])
+            self.session(self.weir.port, number, message, [message[i:i + 1] for i in range(len(message))])
+        mta.settle()
+        self.assertEqual(mta.count("bob"), 0)
+
+    def test_bare_newline_becomes_crlf(self):
+        with Client(self.weir.port) as client:
+            client.ehlo()
+            client.envelope("a@example.net", suite.ALICE)
+            client.cmd("DATA", 354)
+            client.send(b"Subject: lf\n\none\n.two\n..three\nfour\r\n.\r\n")
+            client.expect(250)
+        # A dot behind a bare newline begins a line once that is made CRLF: it is stuffing or content, never an end.
+        rest = mta.take_one().rest
+        self.assertTrue(rest.startswith(b"Subject: lf\n\none\n"), rest)
+        self.assertTrue(rest.endswith(b"\nfour\n"), rest)
+
+    def test_bare_cr_is_refused_with_its_reason(self):
+        codes = self.session(self.weir.port, 1, b"Subject: cr\r\n\r\na\rb")
+        self.assertEqual(codes, [550, 250, 221])
+        self.weir.wait_record("reject", code="550", dsn="5.5.2")
+        mta.settle()
+        self.assertEqual(mta.count("alice"), 0)
+
+    def test_bdat_content_is_stuffed(self):
+        """CRLF.CRLF in counted octets is content, however it goes on upstream."""
+        for number, body in enumerate((b"\r\n.\r\n", b"\n.\n", b"\r\n.\n", b"\n.\r\n")):
+            with self.subTest(body=body), Client(self.weir.port) as client:
+                client.ehlo()
+                client.envelope("outer%03d@example.net" % number, suite.ALICE)
+                message = content(number, body)
+                client.send(b"BDAT %d LAST\r\n" % len(message) + message + b"NOOP\r\nQUIT\r\n")
+                codes = []
+                while (reply := client.reply()) is not None:
+                    codes.append(reply.code)
+                self.assertEqual(codes, [250, 250, 221])
+        self.check_mailboxes(range(4))
+
+    def test_octets_of_a_refused_bdat_are_no_commands(self):
+        injected = b"RSET\r\nMAIL FROM:<evil001@example.org>\r\nRCPT TO:<bob@example.test>\r\nBDAT 12 LAST\r\nSubject: x\r\n"
+        for prepare in (b"EHLO x\r\n", b"EHLO x\r\nMAIL FROM:<a@example.net>\r\n",
+                        b"EHLO x\r\nMAIL FROM:<a@example.net>\r\nRCPT TO:<nobody@example.test>\r\n"):
+            with self.subTest(prepare=prepare), Client(self.weir.port) as client:
+                client.send(prepare + b"BDAT %d LAST\r\n" % len(injected) + injected + b"NOOP\r\nQUIT\r\n")
+                codes = []
+                while (reply := client.reply()) is not None:
+                    codes.append(reply.code)
+                expected = prepare.count(b"\n")
+                self.assertGreaterEqual(codes[expected], 500)
+                self.assertEqual(codes[expected + 1:], [250, 221])
+        self.check_mailboxes([])
+
+    def test_bdat_counts(self):
+        """2^64+n, signs, hex, words: no count, so no content, and never a second meaning."""
+        for count in (b"18446744073709551620", b"4294967300", b"-1", b"+5", b"0x10", b"1e3", b"", b"5 FIRST", b"LAST", b"5,", b"5 LAST X",
+                      b"99999999999999999999999999999999"):
+            with self.subTest(count=count), Client(self.weir.port, timeout=5) as client:
+                client.ehlo()
+                client.envelope("outer001@example.net", suite.ALICE)
+                client.send(b"BDAT " + count + b"\r\n")
+                try:
+                    reply = client.reply()
+                except TimeoutError:  # a huge count within 64 bits may be waiting for its octets
+                    self.assertEqual(count, b"4294967300")
+                    continue
+                self.assertTrue(reply is None or reply.code >= 400, reply)
+        self.check_mailboxes([])
+
+    def test_command_injection(self):
+        """CR, LF and NUL inside a command: refused whole, nothing of it goes upstream."""
+        for line in (b"MAIL FROM:<a@example.net>\rRCPT TO:<bob@example.test>\r\n",
+                     b"MAIL FROM:<a\r@example.net>\r\n", b"MAIL FROM:<a\0@example.net>\r\n",
+                     b"MAIL FROM:<a@example.net>\0\r\n", b"MAIL FROM:<a@example.net> ENVID=x\rRSET\r\n",
+                     b"NOOP\rMAIL FROM:<evil001@example.org>\r\n", b"NOOP " + b"x" * 3000 + b"\r\n",
+                     b"MAIL FROM:<" + b"a" * 5000 + b"@example.net>\r\n"):
+            with self.subTest(line=line[:50]), Client(self.weir.port) as client:
+                client.ehlo()
+                client.send(line)
+                reply = client.expect()
+                self.assertIn(reply.code, (500, 501), reply)
+                client.cmd("RCPT TO:<alice@example.test>", 503)
+                client.cmd("NOOP", 250)
+                client.cmd("QUIT", 221)
+        self.check_mailboxes([])
+
+    def test_unknown_verbs_are_not_forwarded(self):
+        for line in ("XDATA", "BURL imap://x", "DATA LAST", "GET / HTTP/1.1", "Host: example.test", "SEND FROM:<a@b>"):
+            with self.subTest(line=line), Client(self.weir.port) as client:
+                client.ehlo()
+                self.assertIn(client.cmd(line).code, (421, 500, 501, 502, 503, 504))
+
+
+@harness.needs_proxy
+class PassAll(Through, Base):
+    LISTEN = ["bare-newline normalize", "bare-cr pass", "nul pass"]
+
+
+@harness.needs_proxy
+class RejectAll(Through, Base):
+    LISTEN = ["bare-newline reject", "bare-cr reject", "nul reject"]
+
+
+@harness.needs_proxy
+class SpooledDefaults(Through, Base):
+    LISTEN = ["bare-newline normalize", "bare-cr reject", "nul pass"]
+    SETTINGS = suite.SPOOLING
+
+
+@harness.needs_proxy
+class SpooledPassAll(Through, Base):
+    LISTEN = ["bare-newline normalize", "bare-cr pass", "nul pass", "spool-memory 0"]
+    SETTINGS = suite.SPOOLING
+
+
+if __name__ == "__main__":
+    harness.main()

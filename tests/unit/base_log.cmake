@@ -1,0 +1,1 @@
+mw_test(base.log SOURCES test_log.c USES base)

@@ -1,0 +1,1 @@
+mw_test(cli.sink SOURCES test_sink.c USES cli)

@@ -1,0 +1,436 @@
+/* From files to a snapshot: what the session gets, and the exact words about what two blocks get
+ * wrong together. */
+#include "ops/config.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "test.h"
+
+/* One load; what it said stands in `said`. */
+struct run {
+    struct mw_plugins *plugins;
+    struct mw_snapshot *snapshot;
+    struct mw_process_settings process;
+    struct mw_diags *diags;
+    char said[16384];
+};
+static struct run run;
+
+static void fini(void)
+{
+    mw_snapshot_unref(&run.snapshot);
+    mw_plugins_free(&run.plugins);
+    mw_process_settings_fini(&run.process);
+    mw_diags_free(&run.diags);
+    memset(&run, 0, sizeof run);
+}
+
+/* A directory of our own, so that messages name "t.conf" and nothing of this machine. */
+static void enter_directory(void)
+{
+    static char directory[] = "/tmp/mailweir-test-config.XXXXXX";
+    static bool is_there;
+    if (!is_there && (mkdtemp(directory) == NULL || chdir(directory) != 0))
+        abort();
+    is_there = true;
+    setenv("MAILWEIR_PLUGIN_PATH", MW_TEST_BINARY_DIR "/filters", 1);
+}
+
+static void load(const char *text)
+{
+    enter_directory();
+    fini();
+    FILE *file = fopen("t.conf", "w");
+    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+        abort();
+    run.diags = mw_diags_new();
+    run.snapshot = mw_config_load("t.conf", &run.plugins, 7, run.diags, &run.process);
+    struct mw_buf printed = {0};
+    mw_diags_print(run.diags, &printed);
+    size_t len = printed.len < sizeof run.said - 1 ? printed.len : sizeof run.said - 1;
+    if (len > 0)
+        memcpy(run.said, printed.ptr, len);
+    run.said[len] = '\0';
+    mw_buf_fini(&printed);
+}
+
+#define SAID(text) CHECK_MEM(run.said, strlen(run.said), text)
+
+#define UPSTREAM "upstream pf { address 127.0.0.1:10025\n identity xclient }\n"
+#define LISTEN "listen mx { address 127.0.0.1:2525\n upstream pf }\n"
+
+/* ---- what the session gets ---- */
+
+TEST(everything_left_out_has_its_default)
+{
+    load(UPSTREAM LISTEN);
+    SAID("");
+    CHECK(run.snapshot != NULL);
+    CHECK_INT(run.snapshot->refs, 1);
+    CHECK_INT(run.snapshot->generation, 7);
+    CHECK_INT(run.snapshot->listener_count, 1);
+    const struct mw_listen_settings *listen = &run.snapshot->listeners[0];
+    CHECK_SLICE(listen->name, "mx");
+    CHECK(listen->chain == NULL);
+    CHECK_INT(listen->accept_proxy, MW_ACCEPT_PROXY_OFF);
+    CHECK_INT(listen->trust_count, 2);
+    CHECK_INT(listen->auth, MW_AUTH_TLS_ONLY);
+    CHECK_INT(listen->early_talker, MW_EARLY_REJECT);
+    CHECK_INT(listen->line_ends.bare_lf, MW_BARE_NORMALIZE);
+    CHECK_INT(listen->line_ends.bare_cr, MW_BARE_REJECT);
+    CHECK_INT(listen->line_ends.nul, MW_BARE_PASS);
+    CHECK_INT(listen->max_sessions, 2000);
+    CHECK_INT(listen->max_message_size, 50000000);
+    CHECK_INT(listen->max_errors, 20);
+    CHECK_INT(listen->header_limits.size_max, 262144);
+    CHECK_INT(listen->header_limits.fields_max, 1000);
+    CHECK_INT(listen->header_limits.hops_max, 50);
+    CHECK_INT(listen->command_timeout_ms, 300000);
+    CHECK_INT(listen->data_timeout_ms, 180000);
+    CHECK_INT(listen->header_timeout_ms, 300000);
+    CHECK_INT(listen->min_data_rate, 100);
+    CHECK_INT(listen->spool_memory, 262144);
+    CHECK_INT(listen->relay_verb_count, 0);
+    CHECK_INT(listen->relay_extension_count, 0);
+    const struct mw_upstream_settings *upstream = listen->upstream;
+    CHECK_SLICE(upstream->name, "pf");
+    CHECK_INT(upstream->identity, MW_IDENTITY_XCLIENT);
+    CHECK(upstream->require_identity);
+    CHECK_INT(upstream->connect_timeout_ms, 30000);
+    CHECK_INT(upstream->reply_timeout_ms, 300000);
+    CHECK_INT(upstream->final_reply_timeout_ms, 600000);
+    CHECK_INT(upstream->keepalive_ms, 60000);
+    CHECK_INT(upstream->max_connections, 500);
+    CHECK_INT(run.process.drain_timeout_ms, 30000);
+    CHECK_INT(run.process.log.sink, MW_LOG_STDERR);
+    CHECK_INT(run.process.log.format, MW_LOG_LOGFMT);
+    CHECK_INT(run.process.log.level, MW_LOG_INFO);
+    CHECK(strcmp(run.process.user, "mailweir") == 0);
+    CHECK(strcmp(run.process.spool_dir, "/var/tmp") == 0);
+    CHECK(run.snapshot->hostname.len > 0);
+    fini();
+}
+
+TEST(everything_given_arrives)
+{
+    load("user alice\nhostname mx.example.test\nlog file weir.log format=json level=debug\n"
+         "spool-dir /tmp\nplugin-path /a /b\ndrain-timeout 5s\nworkers 1\n"
+         "upstream pf { address 127.0.0.1:10025 [::1]:10026\n address unix:/run/x\n"
+         " identity proxy-v2\n require-identity off\n max-connections 0 }\n"
+         "listen mx { address 127.0.0.1:2525 [::1]:2525\n address unix:/run/y\n upstream pf\n"
+         " accept-proxy required\n trust 192.0.2.0/24\n trust 2001:db8::/32\n auth always\n"
+         " early-talker note\n bare-newline reject\n bare-cr pass\n nul reject\n"
+         " max-message-size 0\n min-data-rate 0\n relay-verbs XADR YADR\n"
+         " relay-extensions XFOO }\n");
+    SAID("");
+    CHECK(run.snapshot != NULL);
+    const struct mw_listen_settings *listen = &run.snapshot->listeners[0];
+    CHECK_INT(listen->address_count, 3);
+    CHECK_INT(listen->addresses[1].port, 2525);
+    CHECK_INT(listen->addresses[2].kind, MW_ENDPOINT_UNIX);
+    CHECK_INT(listen->accept_proxy, MW_ACCEPT_PROXY_REQUIRED);
+    CHECK_INT(listen->trust_count, 2);
+    CHECK_INT(listen->auth, MW_AUTH_ALWAYS);
+    CHECK_INT(listen->early_talker, MW_EARLY_NOTE);
+    CHECK_INT(listen->line_ends.bare_lf, MW_BARE_REJECT);
+    CHECK_INT(listen->line_ends.bare_cr, MW_BARE_PASS);
+    CHECK_INT(listen->line_ends.nul, MW_BARE_REJECT);
+    CHECK_INT(listen->max_message_size, 0);
+    CHECK_INT(listen->relay_verb_count, 2);
+    CHECK_SLICE(listen->relay_verbs[1], "YADR");
+    CHECK_SLICE(listen->relay_extensions[0], "XFOO");
+    CHECK_INT(listen->upstream->address_count, 3);
+    CHECK_INT(listen->upstream->identity, MW_IDENTITY_PROXY_V2);
+    CHECK(!listen->upstream->require_identity);
+    CHECK_INT(listen->upstream->max_connections, 0);
+    CHECK_SLICE(run.snapshot->hostname, "mx.example.test");
+    CHECK_INT(run.process.log.sink, MW_LOG_FILE);
+    CHECK_INT(run.process.log.format, MW_LOG_JSON);
+    CHECK_INT(run.process.log.level, MW_LOG_DEBUG);
+    CHECK(strcmp(run.process.log.path, "weir.log") == 0);
+    CHECK(strcmp(run.process.user, "alice") == 0);
+    CHECK(strcmp(run.process.plugin_dirs[0], "/a") == 0);
+    CHECK(strcmp(run.process.plugin_dirs[1], "/b") == 0);
+    CHECK_INT(run.process.drain_timeout_ms, 5000);
+    fini();
+}
+
+TEST(no_identity_requires_none)
+{
+    load("upstream pf { address 127.0.0.1:10025 }\n" LISTEN);
+    SAID("");
+    CHECK(!run.snapshot->listeners[0].upstream->require_identity);
+    fini();
+}
+
+TEST(upstream_name_becomes_addresses)
+{
+    load("upstream pf { address localhost:10025\n identity xclient }\n" LISTEN);
+    SAID("");
+    const struct mw_upstream_settings *upstream = run.snapshot->listeners[0].upstream;
+    CHECK(upstream->address_count >= 1);
+    CHECK_INT(upstream->addresses[0].kind, MW_ENDPOINT_INET);
+    CHECK_INT(upstream->addresses[0].port, 10025);
+    fini();
+}
+
+TEST(chain_runs_its_filters_in_order_and_observes)
+{
+    load(UPSTREAM "filter a { module limits\n max-recipients 3 }\nfilter b { module limits\n "
+                  "max-messages 3 }\nchain c {\n b\n observe a\n}\n"
+                  "listen mx { address 127.0.0.1:2525\n upstream pf\n chain c }\n");
+    SAID("");
+    const struct mw_chain *chain = run.snapshot->listeners[0].chain;
+    CHECK_INT(mw_chain_length(chain), 2);
+    CHECK(mw_chain_stages(chain) & MW_STAGE_BIT(MW_STAGE_RCPT));
+    struct mw_config_counts counts;
+    mw_config_count(run.snapshot, &counts);
+    CHECK_INT(counts.filters, 2);
+    CHECK_INT(counts.chains, 1);
+    CHECK_INT(counts.upstreams, 1);
+    CHECK(strcmp(mw_instance_name(mw_config_filter(run.snapshot, 1)), "b") == 0);
+    fini();
+}
+
+/* ---- what two blocks get wrong together ---- */
+
+TEST(no_listener_is_an_error)
+{
+    load(UPSTREAM);
+    SAID("error: there is no listener: nobody could connect\n"
+         "       = listen NAME { address 127.0.0.1:2525 ... }\n");
+    CHECK(run.snapshot == NULL);
+    fini();
+}
+
+TEST(unknown_names_have_a_caret_and_a_near_name)
+{
+    load(UPSTREAM "filter limits { module limits }\nchain inbound { limts }\n"
+                  "listen mx {\n  address 127.0.0.1:2525\n  upstream pff\n  chain inbond\n}\n");
+    SAID("t.conf:4:17: error: there is no filter 'limts'\n"
+         "     4 | chain inbound { limts }\n"
+         "       |                 ^~~~~\n"
+         "       = did you mean 'limits'?\n"
+         "t.conf:7:12: error: there is no upstream 'pff'\n"
+         "     7 |   upstream pff\n"
+         "       |            ^~~\n"
+         "       = did you mean 'pf'?\n"
+         "t.conf:8:9: error: there is no chain 'inbond'\n"
+         "     8 |   chain inbond\n"
+         "       |         ^~~~~~\n"
+         "       = did you mean 'inbound'?\n");
+    fini();
+}
+
+TEST(unknown_names_without_a_near_one_list_what_there_is)
+{
+    load("upstream a { address 127.0.0.1:1 }\nupstream b { address 127.0.0.1:2 }\n"
+         "listen mx { address 127.0.0.1:2525\n upstream postfix\n chain inbound }\n");
+    SAID("t.conf:4:11: error: there is no upstream 'postfix'\n"
+         "     4 |  upstream postfix\n"
+         "       |           ^~~~~~~\n"
+         "       = there is 'a', 'b'\n"
+         "t.conf:5:8: error: there is no chain 'inbound'\n"
+         "     5 |  chain inbound }\n"
+         "       |        ^~~~~~~\n"
+         "       = add a block: chain inbound { ... }\n");
+    fini();
+}
+
+TEST(open_relay_trap_is_warned_of)
+{
+    load("upstream pf {\n  address 127.0.0.1:10025\n}\n"
+         "listen mx { address 0.0.0.0:2525\n upstream pf }\n");
+    CHECK(run.snapshot != NULL);
+    SAID("t.conf:1:1: warning: open relay: upstream 'pf' sees every client of listener 'mx' as "
+         "this machine, "
+         "and a mail server that trusts 127.0.0.1 relays for all of them\n"
+         "     1 | upstream pf {\n"
+         "       | ^~~~~~~~\n"
+         "       = set 'identity xclient' or 'identity proxy-v2' here and its counterpart in the "
+         "mail "
+         "server (README.md)\n");
+    load("upstream pf { address 127.0.0.1:10025\n identity none }\n"
+         "listen mx { address [::]:2525\n upstream pf }\nlisten my { address [::]:2526\n upstream "
+         "pf }\n");
+    CHECK_INT(mw_diags_warnings(run.diags), 1);
+    CHECK(strstr(run.said, "t.conf:2:11: warning: open relay") == run.said);
+    /* not where nobody else can connect, and not where the upstream is another machine */
+    load("upstream pf { address 127.0.0.1:10025 }\n" LISTEN);
+    SAID("");
+    load(
+        "upstream pf { address 192.0.2.1:25 }\nlisten mx { address 0.0.0.0:2525\n upstream pf }\n");
+    SAID("");
+    fini();
+}
+
+TEST(required_identity_needs_an_identity)
+{
+    load("upstream pf { address 127.0.0.1:10025\n require-identity on }\n" LISTEN);
+    SAID("t.conf:2:19: error: an identity is required, but none is to be conveyed\n"
+         "     2 |  require-identity on }\n"
+         "       |                   ^~\n"
+         "       = add 'identity xclient' or another identity\n");
+    fini();
+}
+
+TEST(an_address_is_listened_on_once)
+{
+    load(UPSTREAM "listen a { address 127.0.0.1:25\n upstream pf }\n"
+                  "listen b { address 127.0.0.1:26 127.0.0.1:25\n upstream pf }\n");
+    SAID("t.conf:5:33: error: this address is taken already\n"
+         "     5 | listen b { address 127.0.0.1:26 127.0.0.1:25\n"
+         "       |                                 ^~~~~~~~~~~~\n"
+         "       = 127.0.0.1:25 is listened on at t.conf:3\n");
+    fini();
+}
+
+TEST(a_wildcard_takes_every_address_of_its_family)
+{
+    load(UPSTREAM "listen a { address 0.0.0.0:25 [::]:25\n upstream pf }\n");
+    SAID("");
+    load(UPSTREAM "listen a { address 0.0.0.0:25 127.0.0.1:25\n upstream pf }\n");
+    CHECK_INT(mw_diags_errors(run.diags), 1);
+    load(UPSTREAM "listen a { address unix:/run/a unix:/run/a\n upstream pf }\n");
+    CHECK_INT(mw_diags_errors(run.diags), 1);
+    load(UPSTREAM
+         "listen a { address unix:/run/a unix:/run/b 127.0.0.1:25 127.0.0.2:25\n upstream pf }\n");
+    SAID("");
+    fini();
+}
+
+TEST(a_listener_is_not_its_own_upstream)
+{
+    load("upstream pf { address 127.0.0.1:2525\n identity xclient }\n"
+         "listen a { address 127.0.0.1:2525\n upstream pf }\n");
+    SAID("t.conf:3:20: error: this is also the address of upstream 'pf': sessions would be relayed "
+         "to "
+         "ourselves\n"
+         "     3 | listen a { address 127.0.0.1:2525\n"
+         "       |                    ^~~~~~~~~~~~~~\n");
+    load("upstream pf { address 127.0.0.1:2525\n identity xclient }\n"
+         "listen a { address 0.0.0.0:2525\n upstream pf }\n");
+    CHECK_INT(mw_diags_errors(run.diags), 1);
+    load("upstream pf { address 192.0.2.1:25\n identity xclient }\n"
+         "listen a { address 0.0.0.0:25\n upstream pf }\n");
+    SAID("");
+    fini();
+}
+
+TEST(unused_chain_is_warned_of)
+{
+    load(UPSTREAM "chain inbound { }\n" LISTEN);
+    SAID("t.conf:3:1: warning: no listener uses chain 'inbound': its filters do not run\n"
+         "     3 | chain inbound { }\n"
+         "       | ^~~~~\n"
+         "       = add 'chain inbound' to a listen block\n");
+    CHECK(run.snapshot != NULL);
+    fini();
+}
+
+TEST(chain_members_are_checked)
+{
+    load(UPSTREAM "filter a { module limits }\nchain c { a a }\nchain d { a observe }\n"
+                  "chain e { observe observe a }\n" LISTEN);
+    SAID("t.conf:4:13: error: filter 'a' is in this chain twice\n"
+         "     4 | chain c { a a }\n"
+         "       |             ^\n"
+         "       = a second filter block can use the same module\n"
+         "t.conf:5:13: error: 'observe' needs the name of a filter behind it\n"
+         "     5 | chain d { a observe }\n"
+         "       |             ^~~~~~~\n"
+         "       = observe NAME\n"
+         "t.conf:6:19: error: there is no filter 'observe'\n"
+         "     6 | chain e { observe observe a }\n"
+         "       |                   ^~~~~~~\n"
+         "       = there is 'a'\n");
+    fini();
+}
+
+TEST(relayed_verbs_and_extensions_keep_out_of_ours)
+{
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n"
+                  "  relay-verbs XCLIENT X-Y\n  relay-extensions starttls XFOO\n}\n");
+    SAID("t.conf:5:15: error: 'XCLIENT' is a command that mailweir handles itself; leave it out\n"
+         "     5 |   relay-verbs XCLIENT X-Y\n"
+         "       |               ^~~~~~~\n"
+         "t.conf:5:23: error: a command is a word of at most 20 letters and digits\n"
+         "     5 |   relay-verbs XCLIENT X-Y\n"
+         "       |                       ^~~\n"
+         "t.conf:6:20: error: 'STARTTLS' has rules of its own; leave it out\n"
+         "     6 |   relay-extensions starttls XFOO\n"
+         "       |                    ^~~~~~~~\n");
+    fini();
+}
+
+TEST(log_says_what_it_can_be)
+{
+    load("log stder level=inf\n" UPSTREAM LISTEN);
+    SAID("t.conf:1:5: error: 'stder' is no place to log to\n"
+         "     1 | log stder level=inf\n"
+         "       |     ^~~~~\n"
+         "       = did you mean 'stderr'?\n");
+    load("log stderr level=inf color=on\n" UPSTREAM LISTEN);
+    SAID("t.conf:1:12: error: 'level=inf' is no option of 'log'\n"
+         "     1 | log stderr level=inf color=on\n"
+         "       |            ^~~~~~~~~\n"
+         "       = level=debug, info, warning or error\n"
+         "t.conf:1:22: error: 'color=on' is no option of 'log'\n"
+         "     1 | log stderr level=inf color=on\n"
+         "       |                      ^~~~~~~~\n"
+         "       = format=logfmt|json, level=debug|info|warning|error\n");
+    load("log file\n" UPSTREAM LISTEN);
+    CHECK(strstr(run.said, "the log file needs a name") != NULL);
+    fini();
+}
+
+TEST(what_later_versions_bring_is_unknown_now)
+{
+    load("metrics 127.0.0.1:9625\n" UPSTREAM
+         "listen mx { address 127.0.0.1:2525\n upstream pf\n tls starttls }\n");
+    CHECK(strstr(run.said, "error: unknown directive 'metrics'") != NULL);
+    CHECK(strstr(run.said, "error: unknown directive 'tls' in block 'listen'") != NULL);
+    load("workers 4\n" UPSTREAM LISTEN);
+    CHECK(strstr(run.said, "t.conf:1:9: error:") == run.said);
+    fini();
+}
+
+TEST(block_names_are_names)
+{
+    load(UPSTREAM "listen { address 127.0.0.1:1\n upstream pf }\n"
+                  "filter 'a b' { module limits }\nfilter observe { module limits }\n"
+                  "lisen x { }\n");
+    CHECK(strstr(run.said, "t.conf:3:1: error: this block needs a name") != NULL);
+    CHECK(strstr(run.said, "'a b' is no name for a block") != NULL);
+    CHECK(strstr(run.said, "a filter cannot be named 'observe'") != NULL);
+    CHECK(strstr(run.said, "unknown block 'lisen'") != NULL);
+    CHECK_INT(mw_diags_errors(run.diags), 4);
+    fini();
+}
+
+TEST(a_missing_path_is_one_error)
+{
+    enter_directory();
+    fini();
+    run.diags = mw_diags_new();
+    run.snapshot = mw_config_load("nowhere", &run.plugins, 1, run.diags, &run.process);
+    CHECK(run.snapshot == NULL);
+    CHECK_INT(mw_diags_errors(run.diags), 1);
+    fini();
+}
+
+TEST(host_names)
+{
+    CHECK(mw_config_hostname_ok(MW_LIT("mx.example.test")));
+    CHECK(mw_config_hostname_ok(MW_LIT("a")));
+    CHECK(!mw_config_hostname_ok(MW_LIT("")));
+    CHECK(!mw_config_hostname_ok(MW_LIT("-a")));
+    CHECK(!mw_config_hostname_ok(MW_LIT("a.")));
+    CHECK(!mw_config_hostname_ok(MW_LIT("a b")));
+    CHECK(!mw_config_hostname_ok(MW_LIT("a\r\nb")));
+    load("hostname 'a b'\n" UPSTREAM LISTEN);
+    CHECK(strstr(run.said, "t.conf:1:10: error: 'a b' is not a host name") == run.said);
+    fini();
+}

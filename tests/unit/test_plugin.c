@@ -1,0 +1,249 @@
+/* test_plugin.c - loading modules: what is taken, what is refused, and what a person is told about
+ * it. */
+#include "chain_kit.h"
+
+#include "chain/chain_priv.h"
+
+static enum mw_verdict no_opinion(const struct mw_host *host, struct mw_ctx *ctx,
+                                  enum mw_stage stage, size_t index, struct mw_slice a,
+                                  struct mw_slice b)
+{
+    (void)host, (void)ctx, (void)stage, (void)index, (void)a, (void)b;
+    return MW_CONTINUE;
+}
+
+/* Loading `conf` fails, and the report has `needle`. */
+#define CHECK_REFUSED(conf, needle)                                                       \
+    do {                                                                                  \
+        struct kit kit_ = {0};                                                            \
+        kit_script(no_opinion, NULL, NULL);                                               \
+        struct mw_instance *instance_ = kit_load(&kit_, conf);                            \
+        struct mw_slice report_ = kit_report(&kit_);                                      \
+        bool is_told_ = memmem(report_.ptr, report_.len, needle, strlen(needle)) != NULL; \
+        if (!is_told_)                                                                    \
+            printf("%.*s\n", (int)report_.len, report_.ptr);                              \
+        kit_close(&kit_);                                                                 \
+        CHECK(instance_ == NULL);                                                         \
+        CHECK(is_told_);                                                                  \
+    } while (0)
+
+TEST(module_good_gives_instance_with_checked_settings)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, NULL, NULL);
+    struct mw_instance *instance = kit_load(&kit, "filter tester {\n"
+                                                  "  module script\n"
+                                                  "  words one \"two three\"\n"
+                                                  "  words four\n"
+                                                  "  size 10KiB\n"
+                                                  "  loud on\n"
+                                                  "  colour red\n"
+                                                  "  on-error reject\n"
+                                                  "  deadline 3s\n"
+                                                  "}\n");
+    CHECK(instance != NULL);
+    CHECK_MEM(mw_instance_name(instance), strlen(mw_instance_name(instance)), "tester");
+    CHECK_MEM(mw_instance_filter(instance)->name, 6, "script");
+    CHECK_INT(mw_instance_stages(instance), (1u << MW_STAGE_COUNT) - 1);
+    CHECK(mw_instances_find(kit.instances, MW_LIT("tester")) == instance);
+    CHECK(mw_instances_find(kit.instances, MW_LIT("teste")) == NULL);
+    CHECK_INT(instance->on_error, MW_ON_ERROR_REJECT);
+    CHECK_INT(instance->deadline_ms, 3000);
+
+    const struct mw_setting_value *words = mw_host_table.setting(instance, "words");
+    CHECK_INT(words->text_count, 3);
+    CHECK_SLICE(words->texts[1], "two three");
+    CHECK_SLICE(words->texts[2], "four");
+    CHECK_MEM(words->file, strlen(words->file), "test.conf");
+    CHECK_INT(words->line, 3);
+    CHECK_INT(mw_host_table.setting(instance, "size")->number, 10240);
+    CHECK_INT(mw_host_table.setting(instance, "loud")->number, 1);
+    CHECK_INT(mw_host_table.setting(instance, "colour")->number, 0);
+    const struct mw_setting_value *pause = mw_host_table.setting(instance, "pause");
+    CHECK_INT(pause->number, 2000);
+    CHECK(pause->file == NULL);
+    CHECK(mw_host_table.setting(instance, "nonsense") == NULL);
+    kit_close(&kit);
+}
+
+TEST(block_defaults_are_tempfail_and_thirty_seconds)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, NULL, NULL);
+    struct mw_instance *instance = kit_load(&kit, "filter f {\n module script\n}\n");
+    CHECK(instance != NULL);
+    CHECK_INT(instance->on_error, MW_ON_ERROR_TEMPFAIL);
+    CHECK_INT(instance->deadline_ms, 30000);
+    CHECK_INT(mw_host_table.setting(instance, "words")->text_count, 0);
+    kit_close(&kit);
+}
+
+TEST(module_named_by_path_is_loaded_once)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, NULL, NULL);
+    CHECK(kit_load(&kit, "filter a {\n module " KIT_MODULES "/script.so\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter b {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter c {\n module script\n want 2\n}\n") != NULL);
+    CHECK_INT(mw_instance_stages(mw_instances_find(kit.instances, MW_LIT("c"))), 2);
+    kit_close(&kit);
+}
+
+TEST(module_that_cannot_serve_is_refused_with_a_reason)
+{
+    CHECK_REFUSED("filter f {\n module missing\n}\n", "there is no module 'missing'");
+    CHECK_REFUSED("filter f {\n module missing\n}\n", KIT_MODULES "/missing.so");
+    CHECK_REFUSED("filter f {\n module /nonexistent/x.so\n}\n", "there is no module");
+    CHECK_REFUSED("filter f {\n module odd_abi\n}\n",
+                  "built for filter ABI 2, this mailweir has 1");
+    CHECK_REFUSED("filter f {\n module odd_no_symbol\n}\n", "does not export mailweir_filter");
+    CHECK_REFUSED("filter f {\n module odd_null\n}\n", "cannot work with this mailweir");
+    CHECK_REFUSED("filter f {\n module odd_short\n}\n", "descriptor is too short");
+    CHECK_REFUSED("filter f {\n module odd_setting\n}\n", "named like one of mailweir's own");
+    CHECK_REFUSED("filter f {\n module odd_name\n}\n", "calls itself 'another'");
+    CHECK_REFUSED("filter f {\n module odd_silent\n}\n",
+                  "filter 'f' (module odd_silent) could not be opened");
+    CHECK_REFUSED("filter f {\n module " MW_TEST_SOURCE_DIR "/tests/data/filters/odd.c\n}\n",
+                  "cannot be loaded");
+}
+
+TEST(open_errors_are_told_even_if_it_returns_success)
+{
+    CHECK_REFUSED("filter f {\n module odd_open\n}\n", "filter 'f': the first thing");
+    CHECK_REFUSED("filter f {\n module odd_open\n}\n", "other.rules:3:2: error: the second thing");
+}
+
+TEST(block_problems_are_told)
+{
+    CHECK_REFUSED("filter f {\n on-error accept\n}\n", "filter 'f' names no module");
+    CHECK_REFUSED("filter f {\n module script\n colur red\n}\n", "colour");
+    CHECK_REFUSED("filter f {\n module script\n colour blue\n}\n", "test.conf:3");
+    CHECK_REFUSED("filter f {\n module script\n size 5\n}\n", "test.conf:3");
+    CHECK_REFUSED("filter f {\n module script\n deadline 0ms\n}\n", "test.conf:3");
+    CHECK_REFUSED("filter f {\n module script\n on-error maybe\n}\n", "tempfail");
+}
+
+TEST(name_twice_is_refused)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, NULL, NULL);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter a {\n module odd_good\n}\n") == NULL);
+    CHECK_INT(mw_diags_errors(kit.diags), 1);
+    kit_close(&kit);
+}
+
+static int opened, closed;
+static int open_counting(const struct mw_host *host, struct mw_instance *instance, void **state)
+{
+    opened += host->size == sizeof(struct mw_host) && host->abi == MAILWEIR_ABI;
+    *state = (void *)host->instance_name(instance);
+    return 0;
+}
+static void close_counting(void *state)
+{
+    closed += state != NULL;
+}
+
+TEST(every_opened_instance_is_closed_with_its_set)
+{
+    struct kit kit = {0};
+    opened = closed = 0;
+    kit_script(no_opinion, open_counting, close_counting);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter b {\n module script\n}\n") != NULL);
+    CHECK_INT(opened, 2);
+    CHECK_INT(closed, 0);
+    kit_close(&kit);
+    CHECK_INT(closed, 2);
+}
+
+static int fact_ids[4], counter_ids[3];
+static int open_naming(const struct mw_host *host, struct mw_instance *instance, void **state)
+{
+    (void)state;
+    if (strcmp(host->instance_name(instance), "a") == 0) {
+        fact_ids[0] = host->fact_define(instance, "a.result");
+        fact_ids[1] = host->fact_define(instance, "a.result");  /* taken */
+        fact_ids[2] = host->fact_define(instance, "client.ip"); /* the proxy's */
+        counter_ids[0] = host->counter(instance, "hits");
+        counter_ids[1] = host->counter(instance, "hits");
+    } else {
+        fact_ids[3] = host->fact_id(instance, "a.result");
+        counter_ids[2] = host->counter(instance, "hits");
+    }
+    char *memory = host->instance_alloc(instance, 100);
+    return memory[99];
+}
+
+TEST(facts_are_one_name_space_and_counters_one_each)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, open_naming, NULL);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter b {\n module script\n}\n") != NULL);
+    CHECK(fact_ids[0] >= 0);
+    CHECK_INT(fact_ids[1], -1);
+    CHECK_INT(fact_ids[2], -1);
+    CHECK_INT(fact_ids[3], fact_ids[0]);
+    CHECK_INT(counter_ids[0], counter_ids[1]);
+    CHECK(counter_ids[2] != counter_ids[0]);
+    kit_close(&kit);
+}
+
+TEST(counters_end_at_their_limit)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, NULL, NULL);
+    struct mw_instance *instance = kit_load(&kit, "filter a {\n module script\n}\n");
+    CHECK(instance != NULL);
+    char name[16];
+    int last = 0, made = 0;
+    for (int i = 0; i < 10100; i++) {
+        snprintf(name, sizeof name, "c%d", i);
+        last = mw_host_table.counter(instance, name);
+        made += last >= 0;
+    }
+    CHECK_INT(made, 9999); /* and "failed", the host's own */
+    CHECK_INT(last, -1);
+    CHECK(mw_host_table.counter(instance, "c77") >= 0); /* those that are there are still found */
+    kit_close(&kit);
+}
+
+static void note(void *user, const struct mw_test_result *result)
+{
+    *(struct mw_test_result *)user = *result;
+}
+
+TEST(instance_runs_its_own_tests)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, NULL, NULL);
+    struct mw_instance *with = kit_load(&kit, "filter a {\n module script\n}\n");
+    struct mw_instance *without = kit_load(&kit, "filter b {\n module odd_good\n}\n");
+    CHECK(with != NULL && without != NULL);
+    struct mw_test_result result = {0};
+    CHECK_INT(mw_instance_test(with, note, &result), 1);
+    CHECK_MEM(result.name, strlen(result.name), "a");
+    CHECK_INT(mw_instance_test(without, note, &result), 0);
+    kit_close(&kit);
+}
+
+TEST(chain_sums_up_what_its_filters_want)
+{
+    struct kit kit;
+    kit_script(no_opinion, NULL, NULL);
+    char conf[256];
+    snprintf(conf, sizeof conf,
+             "filter a {\n module script\n want %u\n}\nfilter b {\n module script\n want %u\n}\n",
+             MW_STAGE_BIT(MW_STAGE_MAIL), MW_STAGE_BIT(MW_STAGE_HEADER));
+    CHECK(kit_open(&kit, conf, "a b"));
+    CHECK_INT(mw_chain_length(kit.chain), 2);
+    CHECK_MEM(mw_chain_name(kit.chain), 7, "inbound");
+    /* Header fields are shown as a part of END_OF_HEADERS. */
+    CHECK_INT(mw_chain_stages(kit.chain), MW_STAGE_BIT(MW_STAGE_MAIL) |
+                                              MW_STAGE_BIT(MW_STAGE_HEADER) |
+                                              MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS));
+    CHECK(!mw_chain_wants_spool(kit.chain));
+    kit_close(&kit);
+}
