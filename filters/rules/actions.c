@@ -1,10 +1,10 @@
-/* actions.c - what rules do. Edits go to the subject one by one; a refused one is told and counted as the rule's error, and the
- * rest goes on: mail is not lost over a header. */
+/* actions.c - what rules do. Edits go to the subject one by one; a refused one is told and counted
+ * as the rule's error, and the rest goes on: mail is not lost over a header. */
 #include "subject.h"
 
 enum { REPLY_MAX = 480, HEADER_MAX = 900, ADDRESS_MAX = 512, LOG_MAX = 1000, REASON_MAX = 300 };
 
-#define ACTION(id_, words_, is_verdict_, verdict_)                                                 \
+#define ACTION(id_, words_, is_verdict_, verdict_) \
     {.kind = ACT_##id_, .words = words_, .is_verdict = is_verdict_, .verdict = verdict_},
 static const struct action_word action_words[ACT_COUNT] = {
 #include "actions.def"
@@ -80,9 +80,21 @@ static bool edit_envelope(struct subject *subject, const struct action *action)
 
 /* ---- all actions but verdicts ---- */
 
-static void add_score(struct subject *subject, const struct action *action)
+static void note_score(struct transaction_state *state, const struct rule *rule,
+                       const struct action *action)
+{
+    struct builder out = {
+        .ptr = state->scored, .len = state->scored_len, .cap = sizeof state->scored};
+    rules_buildf(&out, "%s%s %s", out.len ? ", " : "", rule->name_text,
+                 action->number > 0 ? "+" : "");
+    rules_build_number(&out, action->number);
+    state->scored_len = out.len;
+}
+
+static void add_score(struct subject *subject, const struct rule *rule, const struct action *action)
 {
     int64_t *score = &subject->transaction->scores[action->slot];
+    note_score(subject->transaction, rule, action);
     if (__builtin_add_overflow(*score, action->number, score))
         *score = action->number > 0 ? INT64_MAX : INT64_MIN;
 }
@@ -92,7 +104,7 @@ static bool perform(struct subject *subject, const struct rule *rule, const stru
     char room[LOG_MAX];
     switch (action->kind) {
     case ACT_SCORE:
-        add_score(subject, action);
+        add_score(subject, rule, action);
         return true;
     case ACT_TAG:
         subject->transaction->tags[action->slot] = 1;
@@ -148,13 +160,31 @@ void rules_act(struct subject *subject, const struct rule *rule)
         subject->transaction->once[rule->index] = 1;
 }
 
-enum mw_verdict rules_pronounce(struct subject *subject, const struct rule *rule, const struct action *verdict)
+struct mw_slice rules_reason(struct subject *subject, const struct rule *rule, char *room,
+                             size_t cap)
+{
+    const struct transaction_state *state = subject->transaction;
+    if (rule->reason.pieces != NULL || state == NULL || state->scored_len == 0)
+        return rules_expand(subject, &rule->reason, INTO_LOG, room, cap);
+    struct builder out = {.ptr = room, .cap = cap};
+    for (const struct field_use *use = rule->uses; use != NULL && out.len == 0; use = use->next) {
+        if (use->field->id != FIELD_SCORE)
+            continue;
+        rules_build(&out, LIT("score "));
+        rules_build_number(&out, state->scores[use->slot]);
+        rules_build(&out, LIT(": "));
+        rules_build(&out, SLICE(state->scored, state->scored_len));
+    }
+    return SLICE(room, out.len);
+}
+
+enum mw_verdict rules_pronounce(struct subject *subject, const struct rule *rule,
+                                const struct action *verdict)
 {
     char reply[REPLY_MAX], reason[REASON_MAX];
     if (verdict->code != 0)
         subject->ops->reply(subject, verdict->code, verdict->dsn,
                             rules_expand(subject, &verdict->text, INTO_REPLY, reply, sizeof reply));
-    subject->ops->because(subject, rule,
-                          rules_expand(subject, &rule->reason, INTO_LOG, reason, sizeof reason));
+    subject->ops->because(subject, rule, rules_reason(subject, rule, reason, sizeof reason));
     return action_words[verdict->kind].verdict;
 }

@@ -1,9 +1,9 @@
-/* check.c - one pass over the rules in file order. For each: when is everything it reads known, whose affair is it, when are its
- * actions possible, for which earlier rules must its verdict wait. What follows from these answers and cannot work is an error
- * here, at load, not a surprise later.
+/* check.c - one pass over the rules in file order. For each: when is everything it reads known,
+ * whose affair is it, when are its actions possible, for which earlier rules must its verdict wait.
+ * What follows from these answers and cannot work is an error here, at load, not a surprise later.
  *
- * Scores and tags are known as soon as the rules above that write them are settled: a score made of envelope facts can be read
- * at MAIL, one that counts words of the body only at the end. */
+ * Scores and tags are known as soon as the rules above that write them are settled: a score made of
+ * envelope facts can be read at MAIL, one that counts words of the body only at the end. */
 #include "check.h"
 
 #include <stdio.h>
@@ -37,10 +37,11 @@ static void note_writes(struct rules *rules, const struct rule *rule)
     for (const struct action *action = rule->actions; action != NULL; action = action->next) {
         if (action->kind != ACT_SCORE && action->kind != ACT_TAG)
             continue;
-        struct name_slot *slot =
-            slot_at(action->kind == ACT_SCORE ? rules->scores : rules->tags, action->slot);
+        struct name_slot *slot = slot_at(action->kind == ACT_SCORE ? rules->scores : rules->tags,
+                                         action->slot);
         slot->is_written = true;
-        slot->settled = later(slot->settled, rule->last == MW_STAGE_RCPT ? MW_STAGE_DATA : rule->last);
+        slot->settled = later(slot->settled,
+                              rule->last == MW_STAGE_RCPT ? MW_STAGE_DATA : rule->last);
     }
 }
 
@@ -61,8 +62,10 @@ static void check_score_read(struct rules *rules, const struct field_use *use)
     struct name_slot *slot = slot_at(rules->scores, use->slot);
     if (use->field->id != FIELD_SCORE || slot->is_written)
         return;
-    rules_error(rules, &use->place, "a score is read behind the rules that make it: file order counts",
-                "no rule above adds to score \"%.*s\", so it is always 0", (int)slot->name.len, slot->name.ptr);
+    rules_error(rules, &use->place,
+                "a score is read behind the rules that make it: file order counts",
+                "no rule above adds to score \"%.*s\", so it is always 0", (int)slot->name.len,
+                slot->name.ptr);
 }
 
 static bool is_tag_written(const struct rules *rules, struct mw_slice name)
@@ -156,7 +159,8 @@ static enum scope own_scope(const struct rule *rule, const struct reads *reads)
         return rule->has_verdict || !edits_message(rule) ? SCOPE_RCPT : SCOPE_MESSAGE;
     if (is_tally_at_rcpt(rule, reads) || (rule->has_at && rule->at == MW_STAGE_RCPT))
         return SCOPE_RCPT;
-    if (reads->other > MW_STAGE_HELO || reads->tally || edits_message(rule) || has_action(rule, ACT_DISCARD))
+    if (reads->other > MW_STAGE_HELO || reads->tally || edits_message(rule) ||
+        has_action(rule, ACT_DISCARD))
         return SCOPE_MESSAGE;
     return SCOPE_SESSION;
 }
@@ -185,8 +189,9 @@ static enum mw_stage fit_stage(enum scope scope, enum mw_stage stage)
     return stage == MW_STAGE_RCPT ? MW_STAGE_DATA : stage;
 }
 
-/* First stage at which an action is possible, if the rule can be decided at `ready`. The envelope has gone upstream at DATA: what is
- * decided later is put right at the end of the message, where the proxy can replay it. */
+/* First stage at which an action is possible, if the rule can be decided at `ready`. The envelope
+ * has gone upstream at DATA: what is decided later is put right at the end of the message, where
+ * the proxy can replay it. */
 static enum mw_stage possible_from(const struct action *action, enum mw_stage ready)
 {
     switch (action->kind) {
@@ -297,8 +302,8 @@ static void note_verdict(struct above *above, const struct rule *rule)
         above->has_rcpt_exempt |= rule->scope == SCOPE_RCPT;
         above->has_message_exempt |= rule->scope == SCOPE_MESSAGE;
     }
-    if (rule->condition->kind == NODE_ALWAYS && rule->verdict != NULL && rule->observe_percent == 0 &&
-        above->always[rule->scope] == NULL)
+    if (rule->condition->kind == NODE_ALWAYS && rule->verdict != NULL &&
+        rule->observe_percent == 0 && above->always[rule->scope] == NULL)
         above->always[rule->scope] = rule;
 }
 
@@ -311,7 +316,8 @@ static void check_reachable(struct rules *rules, const struct rule *rule, const 
                                             always->last <= rule->ready);
         if (!is_passed || rule->is_early)
             continue;
-        rules_error(rules, &rule->place, NULL, "rule \"%s\" can never be reached: \"%s\" (%.*s) decides always",
+        rules_error(rules, &rule->place, NULL,
+                    "rule \"%s\" can never be reached: \"%s\" (%.*s) decides always",
                     rule->name_text, always->name_text, (int)always->where.len, always->where.ptr);
         return;
     }
@@ -323,10 +329,12 @@ static bool is_contradiction(const struct test *a, const struct test *b)
 {
     bool is_single = !(a->use->field->flags & FLAG_MANY) && !a->use->is_whole;
     bool is_plain = a->op == OP_EQ && b->op == OP_EQ && !a->is_negated && !b->is_negated;
-    if (!is_single || !is_plain || a->use->field != b->use->field || !text_eq(a->use->arg, b->use->arg) ||
-        a->use->slot != b->use->slot || a->use->field->type == TYPE_IP)
+    if (!is_single || !is_plain || a->use->field != b->use->field ||
+        !text_eq(a->use->arg, b->use->arg) || a->use->slot != b->use->slot ||
+        a->use->field->type == TYPE_IP)
         return false;
-    return type_is_number(a->use->field->type) ? a->number != b->number : !rules_text_ieq(a->text, b->text);
+    return type_is_number(a->use->field->type) ? a->number != b->number
+                                               : !rules_text_ieq(a->text, b->text);
 }
 
 /* `first` and every test that must hold together with it. */
@@ -337,11 +345,13 @@ static void check_against(struct rules *rules, const struct test *first, const s
         check_against(rules, first, node->right);
     } else if (node->kind == NODE_TEST && is_contradiction(first, &node->test)) {
         rules_error(rules, &node->test.place, "write `or`, or `in ( ... )`",
-                    "this rule can never fire: %s cannot have two values at once", first->use->field->name);
+                    "this rule can never fire: %s cannot have two values at once",
+                    first->use->field->name);
     }
 }
 
-static void check_and_leaves(struct rules *rules, const struct node *leaf, const struct node *others)
+static void check_and_leaves(struct rules *rules, const struct node *leaf,
+                             const struct node *others)
 {
     if (leaf->kind == NODE_AND) {
         check_and_leaves(rules, leaf->left, others);
@@ -370,8 +380,8 @@ static void check_names(struct rules *rules)
             if (!text_eq(rule->name, other->name))
                 continue;
             rules_error(rules, &rule->place, "names are what logs, counters and tests speak of",
-                        "rule \"%s\" is there already (%.*s)", rule->name_text, (int)other->where.len,
-                        other->where.ptr);
+                        "rule \"%s\" is there already (%.*s)", rule->name_text,
+                        (int)other->where.len, other->where.ptr);
             break;
         }
 }
@@ -384,8 +394,8 @@ static void check_expects(struct rules *rules)
             while (rule != NULL && !text_eq(rule->name, expect->rule))
                 rule = rule->next;
             if (expect->rule.len > 0 && rule == NULL)
-                rules_error(rules, &expect->place, NULL, "there is no rule \"%.*s\"", (int)expect->rule.len,
-                            expect->rule.ptr);
+                rules_error(rules, &expect->place, NULL, "there is no rule \"%.*s\"",
+                            (int)expect->rule.len, expect->rule.ptr);
         }
 }
 
@@ -407,7 +417,7 @@ void rules_check(struct rules *rules)
     }
     for (const struct list *list = rules->lists; list != NULL; list = list->next)
         if (!list->is_used)
-            rules_warning(rules, &list->place, NULL, "list \"%.*s\" is never used", (int)list->name.len,
-                          list->name.ptr);
+            rules_warning(rules, &list->place, NULL, "list \"%.*s\" is never used",
+                          (int)list->name.len, list->name.ptr);
     rules_plan(rules);
 }

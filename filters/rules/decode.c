@@ -1,5 +1,6 @@
-/* decode.c - RFC 2047 for test messages only: live mail is decoded by the proxy. Knows UTF-8, US-ASCII and ISO-8859-1 (and
- * windows-1252 as far as they agree); a word in any other character set stays as it is written. */
+/* decode.c - RFC 2047 for test messages only: live mail is decoded by the proxy. Knows UTF-8,
+ * US-ASCII and ISO-8859-1 (and windows-1252 as far as they agree); a word in any other character
+ * set stays as it is written. */
 #include "testblock.h"
 
 enum charset { CHARSET_OTHER = 0, CHARSET_UTF8, CHARSET_LATIN1 };
@@ -11,13 +12,16 @@ static enum charset charset_of(struct mw_slice name)
         name.len = (size_t)language;
     if (rules_text_ieq(name, LIT("utf-8")) || rules_text_ieq(name, LIT("us-ascii")))
         return CHARSET_UTF8;
-    return rules_text_ieq(name, LIT("iso-8859-1")) || rules_text_ieq(name, LIT("windows-1252")) ? CHARSET_LATIN1
-                                                                                                : CHARSET_OTHER;
+    return rules_text_ieq(name, LIT("iso-8859-1")) || rules_text_ieq(name, LIT("windows-1252"))
+               ? CHARSET_LATIN1
+               : CHARSET_OTHER;
 }
 
 static int hex_value(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : text_lower(c) >= 'a' && text_lower(c) <= 'f' ? text_lower(c) - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'                           ? c - '0'
+           : text_lower(c) >= 'a' && text_lower(c) <= 'f' ? text_lower(c) - 'a' + 10
+                                                          : -1;
 }
 
 static size_t decode_q(struct mw_slice text, char *out)
@@ -70,7 +74,8 @@ static size_t widen_latin1(char *out, size_t len)
     return len + high;
 }
 
-/* "=?charset?B?text?=" at the front: decodes it and sets *out_used; 0 octets and *out_used 0 if it is none. */
+/* "=?charset?B?text?=" at the front: decodes it and sets *out_used; 0 octets and *out_used 0 if it
+ * is none. */
 static size_t decode_word(struct mw_slice text, char *out, size_t *out_used)
 {
     struct mw_slice parts[3], rest = text_skip(text, 2);
@@ -86,7 +91,8 @@ static size_t decode_word(struct mw_slice text, char *out, size_t *out_used)
     }
     enum charset charset = charset_of(parts[0]);
     char encoding = parts[1].len == 1 ? text_lower(parts[1].ptr[0]) : '\0';
-    if (rest.len == 0 || rest.ptr[0] != '=' || charset == CHARSET_OTHER || (encoding != 'q' && encoding != 'b'))
+    if (rest.len == 0 || rest.ptr[0] != '=' || charset == CHARSET_OTHER ||
+        (encoding != 'q' && encoding != 'b'))
         return 0;
     *out_used = (size_t)(rest.ptr + 1 - text.ptr);
     size_t len = encoding == 'q' ? decode_q(parts[2], out) : decode_b(parts[2], out);
@@ -97,10 +103,11 @@ static size_t decode_word(struct mw_slice text, char *out, size_t *out_used)
 static size_t blanks_before_word(struct mw_slice text)
 {
     size_t blanks = 0;
-    while (blanks < text.len && (text.ptr[blanks] == ' ' || text.ptr[blanks] == '\t' || text.ptr[blanks] == '\r' ||
-                                 text.ptr[blanks] == '\n'))
+    while (blanks < text.len && (text.ptr[blanks] == ' ' || text.ptr[blanks] == '\t' ||
+                                 text.ptr[blanks] == '\r' || text.ptr[blanks] == '\n'))
         blanks++;
-    return blanks > 0 && text.len - blanks >= 2 && memcmp(text.ptr + blanks, "=?", 2) == 0 ? blanks : 0;
+    return blanks > 0 && text.len - blanks >= 2 && memcmp(text.ptr + blanks, "=?", 2) == 0 ? blanks
+                                                                                           : 0;
 }
 
 size_t rules_decode_header(struct mw_slice value, char *out)

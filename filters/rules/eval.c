@@ -1,9 +1,11 @@
-/* eval.c - conditions. A test is UNKNOWN until its field is known; and, or, not go by Kleene, with ERROR (a lookup that failed, a
- * pattern that hit its limit) weaker than everything that settles: "A and B" with A false is false, whatever B's error.
- * UNKNOWN goes before ERROR, because what is still to come may settle it.
+/* eval.c - conditions. A test is UNKNOWN until its field is known; and, or, not go by Kleene, with
+ * ERROR (a lookup that failed, a pattern that hit its limit) weaker than everything that settles:
+ * "A and B" with A false is false, whatever B's error. UNKNOWN goes before ERROR, because what is
+ * still to come may settle it.
  *
- * Several values: a test holds if any value satisfies it. A field with one value that is missing is empty: tests do not hold
- * for it and negated tests (!=, !~, not in) do. */
+ * Several values: a test holds if any value satisfies it. A field with one value that is missing is
+ * empty: tests do not hold for it and negated tests (!=, !~, not in) do. */
+#include <stdlib.h>
 #include <time.h>
 
 #include "list.h"
@@ -131,31 +133,37 @@ static bool is_ordered(const struct test *test, const struct value *value)
                                : number >= test->number;
 }
 
-/* Envelope and HELO may hold any octet; what is not UTF-8 is shown to the pattern as U+FFFD. */
-static struct mw_slice as_utf8(struct subject *subject, struct mw_slice text)
+/* Envelope and HELO may hold any octet; what is not UTF-8 is shown to the pattern as U+FFFD. Not in
+ * the session's memory: a client can say HELO for ever. */
+static struct mw_slice as_utf8(struct rules *rules, struct mw_slice text)
 {
-    if (rules_text_utf8_len(text) == text.len)
-        return text;
     if (text.len > MEND_MAX)
         text.len = MEND_MAX;
-    char *copy = subject->ops->alloc(subject, text.len * 3);
-    return SLICE(copy, rules_text_utf8_mend(text, copy));
+    char **room = &rules->mended[rules->mended_at];
+    if (*room == NULL)
+        *room = malloc(MEND_MAX * 3);
+    if (*room == NULL)
+        return EMPTY;
+    return SLICE(*room, rules_text_utf8_mend(text, *room));
 }
 
 static enum truth is_match(struct subject *subject, const struct test *test, struct mw_slice text)
 {
     if (text.len > subject->rules->scan_limit)
         text.len = subject->rules->scan_limit;
-    if (rules_regex_is_utf(test->regex))
-        text = as_utf8(subject, text);
+    bool is_mended = rules_regex_is_utf(test->regex) && rules_text_utf8_len(text) != text.len;
+    if (is_mended)
+        text = as_utf8(subject->rules, text);
     bool wants_captures = !test->is_negated && rules_regex_groups(test->regex) > 0;
     switch (rules_regex_match(subject->rules, test->regex, text,
                               wants_captures ? subject->captures : NULL)) {
     case REGEX_NO:
         return TRUTH_FALSE;
     case REGEX_YES:
-        if (wants_captures)
+        if (wants_captures) {
             subject->captured = test->regex;
+            subject->rules->mended_at ^= is_mended;
+        }
         return TRUTH_TRUE;
     case REGEX_UNDECIDED:
         break;
@@ -164,7 +172,8 @@ static enum truth is_match(struct subject *subject, const struct test *test, str
     return TRUTH_ERROR;
 }
 
-static enum truth try_value(struct subject *subject, const struct test *test, const struct value *value)
+static enum truth try_value(struct subject *subject, const struct test *test,
+                            const struct value *value)
 {
     bool holds = false;
     switch (test->op) {
@@ -203,7 +212,8 @@ static enum truth negate(enum truth truth)
     return truth == TRUTH_FALSE ? TRUTH_TRUE : truth == TRUTH_TRUE ? TRUTH_FALSE : truth;
 }
 
-/* Does any value satisfy (`wanted` TRUE), or fail to satisfy (`wanted` FALSE), the test? Stops at the first that does. */
+/* Does any value satisfy (`wanted` TRUE), or fail to satisfy (`wanted` FALSE), the test? Stops at
+ * the first that does. */
 static enum truth any_value(struct subject *subject, const struct test *test, enum truth wanted)
 {
     struct value_walk walk = {.use = test->use};
@@ -255,11 +265,14 @@ static enum truth eval_single(struct subject *subject, const struct test *test)
         break;
     }
     bool is_text = test->use->field->type != TYPE_IP && !type_is_number(test->use->field->type);
-    truth = is_text ? try_value(subject, test, &value) : test->op == OP_EMPTY ? TRUTH_TRUE : TRUTH_FALSE;
+    truth = is_text                ? try_value(subject, test, &value)
+            : test->op == OP_EMPTY ? TRUTH_TRUE
+                                   : TRUTH_FALSE;
     return test->is_negated ? negate(truth) : truth;
 }
 
-/* `is empty`: there is no value with anything in it. Negation is of the whole, not of each value. */
+/* `is empty`: there is no value with anything in it. Negation is of the whole, not of each value.
+ */
 static enum truth eval_empty(struct subject *subject, const struct test *test)
 {
     struct test each = *test;

@@ -1,5 +1,6 @@
-/* expand.c - texts with ${...} at run time. What is filled in came from a stranger: it is cut, and it loses every octet that could
- * end a line, so that neither a reply nor a header nor a log can be forged through it. */
+/* expand.c - texts with ${...} at run time. What is filled in came from a stranger: it is cut, and
+ * it loses every octet that could end a line, so that neither a reply nor a header nor a log can be
+ * forged through it. */
 #include <arpa/inet.h>
 #include <stdio.h>
 
@@ -12,7 +13,8 @@ void rules_build_number(struct builder *out, int64_t thousandths)
 {
     uint64_t size = thousandths < 0 ? 0 - (uint64_t)thousandths : (uint64_t)thousandths;
     uint32_t fraction = (uint32_t)(size % NUMBER_UNIT);
-    rules_buildf(out, "%s%llu", thousandths < 0 ? "-" : "", (unsigned long long)(size / NUMBER_UNIT));
+    rules_buildf(out, "%s%llu", thousandths < 0 ? "-" : "",
+                 (unsigned long long)(size / NUMBER_UNIT));
     if (fraction == 0)
         return;
     char digits[8];
@@ -33,11 +35,12 @@ static void build_ip(struct builder *out, struct mw_slice octets)
         rules_build(out, slice_of(text));
 }
 
-/* Control characters become blanks. Octets beyond ASCII have no place in replies (RFC 5321 4.2) and header fields (RFC 5322
- * 2.2); each character becomes one '?'. */
+/* Control characters become blanks. Octets beyond ASCII have no place in replies (RFC 5321 4.2) and
+ * header fields (RFC 5322 2.2); each character becomes one '?'. */
 static void build_safe(struct builder *out, struct mw_slice text, enum target target)
 {
-    if (target == INTO_ADDRESS) { /* nothing is mended here: an address with a control character is refused */
+    if (target ==
+        INTO_ADDRESS) { /* nothing is mended here: an address with a control character is refused */
         rules_build(out, text);
         return;
     }
@@ -79,8 +82,8 @@ static void build_capture(struct subject *subject, struct builder *out, const st
         build_safe(out, subject->captures[number], target);
 }
 
-struct mw_slice rules_expand(struct subject *subject, const struct template *text, enum target target, char *room,
-                             size_t cap)
+struct mw_slice rules_expand(struct subject *subject, const struct template *text,
+                             enum target target, char *room, size_t cap)
 {
     struct builder out = {.ptr = room, .cap = cap};
     for (const struct piece *piece = text->pieces; piece != NULL; piece = piece->next) {

@@ -9,9 +9,14 @@
 #define TALLY FLAG_TALLY
 #define DIGITS FLAG_DIGITS
 
-/* The flags' short names would collide with the stages' and fields' in the macro, so the stage is pasted unexpanded. */
-#define FIELD(id_, name_, stage_, type_, flags_)                                                   \
-    {.id = FIELD_##id_, .name = name_, .stage = MW_STAGE_##stage_, .type = TYPE_##type_, .flags = flags_},
+/* The flags' short names would collide with the stages' and fields' in the macro, so the stage is
+ * pasted unexpanded. */
+#define FIELD(id_, name_, stage_, type_, flags_) \
+    {.id = FIELD_##id_,                          \
+     .name = name_,                              \
+     .stage = MW_STAGE_##stage_,                 \
+     .type = TYPE_##type_,                       \
+     .flags = flags_},
 static const struct field fields[FIELD_COUNT] = {
 #include "fields.def"
 };
@@ -53,8 +58,8 @@ static const struct {
     {"end-of-headers", MW_STAGE_END_OF_HEADERS},
     {"end-of-message", MW_STAGE_END_OF_MESSAGE},
 };
-static const char *const stage_names[] = {
-    "connect", "helo", "mail", "rcpt", "data", "end-of-headers", "end-of-message", NULL};
+static const char *const stage_names[] = {"connect", "helo",           "mail",           "rcpt",
+                                          "data",    "end-of-headers", "end-of-message", NULL};
 
 const char *rules_stage_name(enum mw_stage stage)
 {

@@ -1,5 +1,6 @@
-/* list.c - sets are open-addressing hash tables of slices. Networks are looked up once for each prefix length that occurs (longest
- * first), hosts once for each parent domain, addresses whole and by @domain: the cost does not grow with the list. */
+/* list.c - sets are open-addressing hash tables of slices. Networks are looked up once for each
+ * prefix length that occurs (longest first), hosts once for each parent domain, addresses whole and
+ * by @domain: the cost does not grow with the list. */
 #include "list.h"
 
 #include <stdio.h>
@@ -10,7 +11,7 @@ enum set_kind { SET_NETWORK = 0, SET_HOST, SET_ADDRESS, SET_TEXT, SET_NAME };
 
 struct list_set {
     enum set_kind kind;
-    size_t size;           /* of the table: a power of two */
+    size_t size;            /* of the table: a power of two */
     struct mw_slice *slots; /* ptr NULL = free; networks: address (16) and prefix (1) */
     bool has_prefix[129];
     struct list_set *next;
@@ -24,8 +25,8 @@ struct list *rules_list_find(const struct rules *rules, struct mw_slice name)
     return NULL;
 }
 
-void rules_list_add(struct rules *rules, struct list *list, struct list_entry ***tail, struct mw_slice text,
-                    const struct place *place)
+void rules_list_add(struct rules *rules, struct list *list, struct list_entry ***tail,
+                    struct mw_slice text, const struct place *place)
 {
     struct list_entry *entry = rules_keep(rules, sizeof *entry);
     entry->text = text;
@@ -45,8 +46,8 @@ static struct mw_slice take_line(struct mw_slice *rest)
     return line;
 }
 
-static void read_line(struct rules *rules, struct list *list, struct list_entry ***tail, struct mw_slice line,
-                      struct place place)
+static void read_line(struct rules *rules, struct list *list, struct list_entry ***tail,
+                      struct mw_slice line, struct place place)
 {
     ptrdiff_t comment = rules_text_find(line, '#');
     struct mw_slice text = rules_text_trim(comment < 0 ? line : SLICE(line.ptr, (size_t)comment));
@@ -57,19 +58,21 @@ static void read_line(struct rules *rules, struct list *list, struct list_entry 
     if (text.len > LINE_MAX_OCTETS)
         rules_error(rules, &place, NULL, "an entry of more than %d octets", LINE_MAX_OCTETS);
     else if (rules_text_find(text, ' ') >= 0 || rules_text_find(text, '\t') >= 0)
-        rules_error(rules, &place, "one entry a line; # begins a comment", "more than one word in list \"%.*s\"",
-                    (int)list->name.len, list->name.ptr);
+        rules_error(rules, &place, "one entry a line; # begins a comment",
+                    "more than one word in list \"%.*s\"", (int)list->name.len, list->name.ptr);
     else
         rules_list_add(rules, list, tail, text, &place);
 }
 
-bool rules_list_read(struct rules *rules, struct list *list, const char *path, const struct place *place)
+bool rules_list_read(struct rules *rules, struct list *list, const char *path,
+                     const struct place *place)
 {
     size_t len = 0;
     const char *error = NULL;
     char *text = rules->lang->file_read(path, FILE_MAX, &len, &error);
     if (text == NULL) {
-        rules_error(rules, place, NULL, "cannot read list file %s: %s", path, error ? error : "unknown error");
+        rules_error(rules, place, NULL, "cannot read list file %s: %s", path,
+                    error ? error : "unknown error");
         return false;
     }
     struct file_text *kept = rules_keep(rules, sizeof *kept);
@@ -169,17 +172,21 @@ static enum set_kind kind_for(enum field_type type)
     return SET_TEXT;
 }
 
-static void report_entry(struct rules *rules, const struct list_entry *entry, const struct list *list,
-                         const struct field *field, enum set_kind kind)
+static void report_entry(struct rules *rules, const struct list_entry *entry,
+                         const struct list *list, const struct field *field, enum set_kind kind)
 {
-    const char *wanted = kind == SET_NETWORK ? "an IP address or network" :
-                         kind == SET_HOST    ? "a host name or .domain" :
-                                               "an address or @domain";
-    const char *hint = kind == SET_NETWORK ? "write 192.0.2.1 or 192.0.2.0/24 (no bits set behind the prefix)" :
-                       kind == SET_HOST    ? "look the whole address up instead of its domain" :
-                                             "write @example.net for all addresses of a domain, or look the .domain up";
-    rules_error(rules, &entry->place, hint, "\"%.*s\" is not %s, which list \"%.*s\" needs because %s is looked up in it",
-                (int)entry->text.len, entry->text.ptr, wanted, (int)list->name.len, list->name.ptr, field->name);
+    const char *wanted = kind == SET_NETWORK ? "an IP address or network"
+                         : kind == SET_HOST  ? "a host name or .domain"
+                                             : "an address or @domain";
+    const char *hint =
+        kind == SET_NETWORK ? "write 192.0.2.1 or 192.0.2.0/24 (no bits set behind the prefix)"
+        : kind == SET_HOST
+            ? "look the whole address up instead of its domain"
+            : "write @example.net for all addresses of a domain, or look the .domain up";
+    rules_error(rules, &entry->place, hint,
+                "\"%.*s\" is not %s, which list \"%.*s\" needs because %s is looked up in it",
+                (int)entry->text.len, entry->text.ptr, wanted, (int)list->name.len, list->name.ptr,
+                field->name);
 }
 
 struct list_set *rules_list_set(struct rules *rules, struct list *list, const struct field *field)

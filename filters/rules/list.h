@@ -1,7 +1,8 @@
 /* list.h - lists of the rule language: inline, file, cidr.
  *
- * A list is a bag of words until a field is looked up in it; then it becomes a set of the kind that the field's type
- * needs (networks, hosts, addresses, texts), built once for each kind and checked entry by entry. */
+ * A list is a bag of words until a field is looked up in it; then it becomes a set of the kind that
+ * the field's type needs (networks, hosts, addresses, texts), built once for each kind and checked
+ * entry by entry. */
 #ifndef RULES_LIST_H
 #define RULES_LIST_H
 
@@ -24,10 +25,11 @@ struct list {
 };
 
 struct list *rules_list_find(const struct rules *rules, struct mw_slice name);
-void rules_list_add(struct rules *rules, struct list *list, struct list_entry ***tail, struct mw_slice text,
-                    const struct place *place);
+void rules_list_add(struct rules *rules, struct list *list, struct list_entry ***tail,
+                    struct mw_slice text, const struct place *place);
 /* Entries from a file: one a line, # comments. False: an error at `place` was reported. */
-bool rules_list_read(struct rules *rules, struct list *list, const char *path, const struct place *place);
+bool rules_list_read(struct rules *rules, struct list *list, const char *path,
+                     const struct place *place);
 /* The set for fields of that type. Entries that do not fit are errors. NULL after an error. */
 struct list_set *rules_list_set(struct rules *rules, struct list *list, const struct field *field);
 bool rules_list_has(const struct list_set *set, const struct value *value);

@@ -1,5 +1,5 @@
-/* live.c - fields read through host->..., edits and replies handed to it. Lives on the stack of one hook; what outlasts the hook is in
- * the session's and the transaction's slots. */
+/* live.c - fields read through host->..., edits and replies handed to it. Lives on the stack of one
+ * hook; what outlasts the hook is in the session's and the transaction's slots. */
 #include "live.h"
 
 struct live {
@@ -25,13 +25,14 @@ static enum got get_fact(struct live *live, const struct field *field, struct va
         fact = live->host->fact(live->ctx, id);
     if (fact.type == MW_FACT_ERROR)
         return GOT_ERROR;
-    bool is_wanted = type_is_number(field->type)  ? fact.type == MW_FACT_NUMBER
-                     : field->type == TYPE_IP     ? fact.type == MW_FACT_ADDRESS
-                                                  : fact.type == MW_FACT_TEXT;
+    bool is_wanted = type_is_number(field->type) ? fact.type == MW_FACT_NUMBER
+                     : field->type == TYPE_IP    ? fact.type == MW_FACT_ADDRESS
+                                                 : fact.type == MW_FACT_TEXT;
     if (!is_wanted)
         return GOT_END;
     out->text = fact.text;
-    out->number = fact.number < INT64_MAX / NUMBER_UNIT ? (int64_t)fact.number * NUMBER_UNIT : INT64_MAX;
+    out->number = fact.number < INT64_MAX / NUMBER_UNIT ? (int64_t)fact.number * NUMBER_UNIT
+                                                        : INT64_MAX;
     return GOT_VALUE;
 }
 
@@ -47,7 +48,8 @@ static enum got give_number(uint64_t number, struct value *out)
     return GOT_VALUE;
 }
 
-/* The value of an ESMTP parameter ("SIZE=1000 SMTPUTF8"); one without a value reads as its own name. RFC 5321 4.1.2. */
+/* The value of an ESMTP parameter ("SIZE=1000 SMTPUTF8"); one without a value reads as its own
+ * name. RFC 5321 4.1.2. */
 static enum got get_param(struct mw_slice params, struct mw_slice name, struct value *out)
 {
     while (params.len > 0) {
@@ -80,7 +82,10 @@ static enum got get_rcpt(struct live *live, enum field_id id, struct value *out)
     struct mw_path_view view = {.size = sizeof view};
     if (!live->host->rcpt(live->ctx, live->subject.rcpt, &view))
         return GOT_END;
-    return give_text(id == FIELD_RCPT ? view.address : id == FIELD_RCPT_LOCAL ? view.local : view.domain, out);
+    return give_text(id == FIELD_RCPT         ? view.address
+                     : id == FIELD_RCPT_LOCAL ? view.local
+                                              : view.domain,
+                     out);
 }
 
 static enum got get_tally(struct live *live, enum field_id id, struct value *out)
@@ -92,14 +97,16 @@ static enum got get_tally(struct live *live, enum field_id id, struct value *out
         struct mw_path_view view = {.size = sizeof view};
         if (!live->host->rcpt(live->ctx, i, &view))
             continue;
-        bool is_refused = view.status == MW_RCPT_REFUSED_FILTER || view.status == MW_RCPT_REFUSED_UPSTREAM;
+        bool is_refused = view.status == MW_RCPT_REFUSED_FILTER ||
+                          view.status == MW_RCPT_REFUSED_UPSTREAM;
         found += id == FIELD_RCPT_REFUSED ? is_refused : view.status == MW_RCPT_ACCEPTED;
     }
     return give_number(found, out);
 }
 
 /* *cursor: index of the next field to look at. */
-static enum got get_header(struct live *live, const struct field_use *use, size_t *cursor, struct value *out)
+static enum got get_header(struct live *live, const struct field_use *use, size_t *cursor,
+                           struct value *out)
 {
     ptrdiff_t at = live->host->header_find(live->ctx, use->arg, *cursor);
     if (at < 0)
@@ -126,7 +133,8 @@ static enum got get_header_count(struct live *live, const struct field_use *use,
     uint64_t count = 0;
     if (use->arg.len == 0)
         return give_number(live->host->header_count(live->ctx), out);
-    for (ptrdiff_t at = -1; (at = live->host->header_find(live->ctx, use->arg, (size_t)(at + 1))) >= 0;)
+    for (ptrdiff_t at = -1;
+         (at = live->host->header_find(live->ctx, use->arg, (size_t)(at + 1))) >= 0;)
         count++;
     return give_number(count, out);
 }
@@ -161,7 +169,8 @@ static enum got get_single(struct live *live, const struct field_use *use, struc
     return get_sender(live, use, out);
 }
 
-static enum got live_get(struct subject *subject, const struct field_use *use, size_t *cursor, struct value *out)
+static enum got live_get(struct subject *subject, const struct field_use *use, size_t *cursor,
+                         struct value *out)
 {
     struct live *live = live_of(subject);
     if (use->field->id == FIELD_HEADER || use->field->id == FIELD_RAW_HEADER)
@@ -250,7 +259,8 @@ static bool live_rcpt_delete(struct subject *subject, size_t index)
 
 /* ---- telling ---- */
 
-static void live_reply(struct subject *subject, uint32_t code, struct mw_slice dsn, struct mw_slice text)
+static void live_reply(struct subject *subject, uint32_t code, struct mw_slice dsn,
+                       struct mw_slice text)
 {
     live_of(subject)->host->reply(live_of(subject)->ctx, code, dsn, text);
 }
@@ -260,7 +270,8 @@ static void live_because(struct subject *subject, const struct rule *rule, struc
     live_of(subject)->host->because(live_of(subject)->ctx, rule->name, rule->where, reason);
 }
 
-static void live_tell(struct subject *subject, enum event event, const struct rule *rule, struct mw_slice text)
+static void live_tell(struct subject *subject, enum event event, const struct rule *rule,
+                      struct mw_slice text)
 {
     static const struct {
         const char *name, *key;
@@ -311,7 +322,8 @@ static const struct subject_ops live_ops = {
     .tell = live_tell,
 };
 
-enum mw_verdict rules_live_run(struct mw_ctx *ctx, struct rules *rules, enum mw_stage stage, size_t rcpt)
+enum mw_verdict rules_live_run(struct mw_ctx *ctx, struct rules *rules, enum mw_stage stage,
+                               size_t rcpt)
 {
     struct live live;
     struct subject *subject = &live.subject;

@@ -5,6 +5,7 @@
 #include "subject.h"
 
 /* Run the rules of a stage; `rcpt` at RCPT only. The whole of each hook. */
-enum mw_verdict rules_live_run(struct mw_ctx *ctx, struct rules *rules, enum mw_stage stage, size_t rcpt);
+enum mw_verdict rules_live_run(struct mw_ctx *ctx, struct rules *rules, enum mw_stage stage,
+                               size_t rcpt);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "check.h"
 #include "regex.h"
@@ -18,8 +19,8 @@ struct mw_slice rules_keep_text(const struct rules *rules, struct mw_slice text)
 
 /* ---- problems ---- */
 
-static void report(struct rules *rules, enum mw_severity severity, const struct place *place, const char *hint,
-                   const char *message)
+static void report(struct rules *rules, enum mw_severity severity, const struct place *place,
+                   const char *hint, const char *message)
 {
     struct mw_diag diag = {.size = sizeof diag,
                            .severity = severity,
@@ -32,7 +33,8 @@ static void report(struct rules *rules, enum mw_severity severity, const struct 
     rules->host->diag(rules->instance, &diag);
 }
 
-void rules_error(struct rules *rules, const struct place *place, const char *hint, const char *format, ...)
+void rules_error(struct rules *rules, const struct place *place, const char *hint,
+                 const char *format, ...)
 {
     char message[2400];
     va_list args;
@@ -43,7 +45,8 @@ void rules_error(struct rules *rules, const struct place *place, const char *hin
     report(rules, MW_DIAG_ERROR, place, hint, message);
 }
 
-void rules_warning(struct rules *rules, const struct place *place, const char *hint, const char *format, ...)
+void rules_warning(struct rules *rules, const struct place *place, const char *hint,
+                   const char *format, ...)
 {
     char message[512];
     va_list args;
@@ -55,8 +58,8 @@ void rules_warning(struct rules *rules, const struct place *place, const char *h
 
 /* ---- life ---- */
 
-struct rules *rules_new(const struct mw_host *host, struct mw_instance *instance, uint64_t match_limit,
-                        uint64_t scan_limit)
+struct rules *rules_new(const struct mw_host *host, struct mw_instance *instance,
+                        uint64_t match_limit, uint64_t scan_limit)
 {
     struct rules *rules = host->instance_alloc(instance, sizeof *rules);
     rules->host = host;
@@ -79,6 +82,8 @@ void rules_free(struct rules *rules)
 {
     rules_regex_close(rules);
     free_texts(rules);
+    free(rules->mended[0]);
+    free(rules->mended[1]);
 }
 
 /* "no-executables.hits": shown as FILTER.no-executables.hits. */
@@ -93,7 +98,9 @@ static void look_up(struct rules *rules)
 {
     for (unsigned id = 0; id < FIELD_COUNT; id++) {
         const struct field *field = rules_field((enum field_id)id);
-        rules->fact_ids[id] = field->flags & FLAG_FACT ? rules->host->fact_id(rules->instance, field->name) : -1;
+        rules->fact_ids[id] = field->flags & FLAG_FACT
+                                  ? rules->host->fact_id(rules->instance, field->name)
+                                  : -1;
     }
     rules->truncated_counter = rules->host->counter(rules->instance, "truncated-bodies");
     for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {

@@ -1,8 +1,10 @@
-/* model.h - rules in memory: what the parser builds, check.c completes and the engine (run.c) reads.
+/* model.h - rules in memory: what the parser builds, check.c completes and the engine (run.c)
+ * reads.
  *
- * One `struct rules` is one loaded filter block. After loading it never changes but for its counters' ids and the scratch
- * that regex.c needs, so that all sessions share it. Its memory is the instance's (host->instance_alloc); only compiled
- * patterns and the texts of files need rules_free(). */
+ * One `struct rules` is one loaded filter block. After loading it never changes but for its
+ * counters' ids and the scratch that regex.c needs, so that all sessions share it. Its memory is
+ * the instance's (host->instance_alloc); only compiled patterns and the texts of files need
+ * rules_free(). */
 #ifndef RULES_MODEL_H
 #define RULES_MODEL_H
 
@@ -61,10 +63,10 @@ struct field {
 /* A field as one rule uses it. */
 struct field_use {
     const struct field *field;
-    struct mw_slice arg;  /* header("X"), sender.param("X") */
-    size_t slot;          /* SCORE: which score */
-    bool is_whole;        /* inside any() all() none(): all recipients, not the one being decided */
-    enum mw_stage stage;  /* at which this use is known (check.c) */
+    struct mw_slice arg; /* header("X"), sender.param("X") */
+    size_t slot;         /* SCORE: which score */
+    bool is_whole;       /* inside any() all() none(): all recipients, not the one being decided */
+    enum mw_stage stage; /* at which this use is known (check.c) */
     struct place place;
     struct field_use *next; /* all uses of the rule */
 };
@@ -73,8 +75,8 @@ struct field_use {
 enum { NUMBER_UNIT = 1000 };
 
 struct value {
-    struct mw_slice text;     /* IP: 16 octets, IPv4 mapped */
-    int64_t number;           /* NUMBER, SIZE, SCORE: thousandths */
+    struct mw_slice text; /* IP: 16 octets, IPv4 mapped */
+    int64_t number;       /* NUMBER, SIZE, SCORE: thousandths */
 };
 
 /* ---- conditions ---- */
@@ -118,7 +120,8 @@ struct piece {
     struct field_use *use;
     struct piece *next;
 };
-struct template {
+struct template
+{
     struct piece *pieces; /* NULL: empty */
     struct place place;
 };
@@ -136,10 +139,10 @@ struct action {
     enum action_kind kind;
     uint32_t code; /* verdicts: 0 = the default */
     struct mw_slice dsn;
-    struct template text;  /* reply text, header value, address, log text */
-    struct mw_slice name;  /* header name, tag, score's name */
-    size_t slot;           /* SCORE, TAG */
-    int64_t number;        /* SCORE: thousandths */
+    struct template text; /* reply text, header value, address, log text */
+    struct mw_slice name; /* header name, tag, score's name */
+    size_t slot;          /* SCORE, TAG */
+    int64_t number;       /* SCORE: thousandths */
     struct place place;
     struct action *next;
 };
@@ -174,15 +177,15 @@ struct rule {
     /* check.c */
     bool is_idle; /* a score rule whose score nobody reads */
     enum scope scope;
-    bool has_verdict;          /* its own, or by on_error */
-    bool reads_rcpt;           /* the recipient being decided */
-    bool is_each_rcpt;         /* MESSAGE rule that reads rcpt: holds if it holds for any recipient */
-    enum mw_stage from;        /* first stage at which anything may settle */
-    enum mw_stage fires_from;  /* first stage at which its actions are possible */
-    enum mw_stage ready;       /* everything it reads is known */
-    enum mw_stage last;        /* latest stage at which it fires, waiting for earlier rules included */
-    uint32_t wants;            /* stages, as bits */
-    size_t index;              /* into the state of its scope */
+    bool has_verdict;   /* its own, or by on_error */
+    bool reads_rcpt;    /* the recipient being decided */
+    bool is_each_rcpt;  /* MESSAGE rule that reads rcpt: holds if it holds for any recipient */
+    enum mw_stage from; /* first stage at which anything may settle */
+    enum mw_stage fires_from; /* first stage at which its actions are possible */
+    enum mw_stage ready;      /* everything it reads is known */
+    enum mw_stage last; /* latest stage at which it fires, waiting for earlier rules included */
+    uint32_t wants;     /* stages, as bits */
+    size_t index;       /* into the state of its scope */
     int hits_counter, errors_counter;
     struct rule *next;
 };
@@ -207,10 +210,10 @@ enum expect_kind {
 };
 struct expect {
     enum expect_kind kind;
-    uint32_t code;        /* 0 = any */
-    struct mw_slice rule; /* by NAME; empty = any */
+    uint32_t code;              /* 0 = any */
+    struct mw_slice rule;       /* by NAME; empty = any */
     struct mw_slice name, text; /* header; address; score's or tag's name */
-    bool has_rcpt;        /* for <address> (in `text`) */
+    bool has_rcpt;              /* for <address> (in `text`) */
     enum test_op op;
     int64_t number;
     struct place place;
@@ -258,13 +261,16 @@ struct rules {
     uint64_t match_limit, scan_limit;
     size_t errors;
 
-    struct rule *rules; /* in file order */
+    struct rule *rules, *last_rule; /* in file order */
+    size_t rule_count;
     struct list *lists;
     struct test_block *tests;
     struct name_slot *scores, *tags;
     size_t score_count, tag_count;
     struct file_text *texts;
     struct regex_set *regexes;
+    char *mended[2]; /* eval.c: texts made UTF-8; two, for captures may point into one */
+    unsigned mended_at;
 
     /* check.c: per stage, the rules that may have work there, NULL-terminated */
     struct rule **at_stage[STAGES];
@@ -280,13 +286,15 @@ static inline void *rules_keep(const struct rules *rules, size_t size)
 {
     return rules->host->instance_alloc(rules->instance, size);
 }
-struct mw_slice rules_keep_text(const struct rules *rules, struct mw_slice text); /* NUL behind it */
+struct mw_slice rules_keep_text(const struct rules *rules,
+                                struct mw_slice text); /* NUL behind it */
 
-/* Problems: message is formatted, hint may be NULL. The first makes the set unusable, the second does not. */
-void rules_error(struct rules *rules, const struct place *place, const char *hint, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-void rules_warning(struct rules *rules, const struct place *place, const char *hint, const char *format,
-                   ...) __attribute__((format(printf, 4, 5)));
+/* Problems: message is formatted, hint may be NULL. The first makes the set unusable, the second
+ * does not. */
+void rules_error(struct rules *rules, const struct place *place, const char *hint,
+                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+void rules_warning(struct rules *rules, const struct place *place, const char *hint,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* fields.c */
 const struct field *rules_field(enum field_id id);

@@ -1,10 +1,11 @@
-/* parse.c - the frame of a rule file: what is a rule, a list, a test, where the next one begins, and the words between a rule's
- * name and its condition.
+/* parse.c - the frame of a rule file: what is a rule, a list, a test, where the next one begins,
+ * and the words between a rule's name and its condition.
  *
  *   file   = { list | test | rule }
  *   list   = "list" NAME "=" ( "file" TEXT | "cidr" TEXT | value { "," value } )
- *   rule   = NAME [ "at" STAGE ] ":" [ "observe" [ "until" DATE | N% ] ] [ "early" ] action { "," action } { clause }
- *   clause = "when" condition | "reason" TEXT | "on_error" outcome          each at most once, "when" at least once */
+ *   rule   = NAME [ "at" STAGE ] ":" [ "observe" [ "until" DATE | N% ] ] [ "early" ] action { ","
+ * action } { clause } clause = "when" condition | "reason" TEXT | "on_error" outcome          each
+ * at most once, "when" at least once */
 #include "parse.h"
 
 #include <stdarg.h>
@@ -13,7 +14,7 @@
 
 #include "list.h"
 
-enum { FILE_MAX = 1 << 20, RULES_MAX = 100000 };
+enum { FILE_MAX = 1 << 20, RULES_MAX = 20000 };
 
 /* ---- tokens ---- */
 
@@ -53,8 +54,9 @@ bool rules_expected(struct parser *parser, const struct mw_token *token, const c
         rules_error(parser->rules, &place, NULL, "expected %s, found the end of the file", what);
     else
         rules_error(parser->rules, &place, NULL, "expected %s, found %s%.*s%s", what,
-                    token_is_text(token) ? "" : "'", (int)(token->text.len < 40 ? token->text.len : 40),
-                    token->text.ptr, token_is_text(token) ? "" : "'");
+                    token_is_text(token) ? "" : "'",
+                    (int)(token->text.len < 40 ? token->text.len : 40), token->text.ptr,
+                    token_is_text(token) ? "" : "'");
     return false;
 }
 
@@ -67,7 +69,8 @@ bool rules_expect(struct parser *parser, const char *text, const char *what)
     return true;
 }
 
-bool rules_expect_text(struct parser *parser, const char *what, struct mw_slice *out_text, struct place *out_place)
+bool rules_expect_text(struct parser *parser, const char *what, struct mw_slice *out_text,
+                       struct place *out_place)
 {
     struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
     if (!token_is_text(&token))
@@ -129,7 +132,8 @@ bool rules_parse_list_body(struct parser *parser, struct list *list, const char 
     struct list_entry **tail = &list->entries;
     for (;;) {
         struct mw_token token = rules_next(parser, MW_LEX_LITERAL);
-        bool is_value = token.kind == MW_TOKEN_WORD || token.kind == MW_TOKEN_ADDRESS || token_is_text(&token);
+        bool is_value = token.kind == MW_TOKEN_WORD || token.kind == MW_TOKEN_ADDRESS ||
+                        token_is_text(&token);
         if (!is_value)
             return rules_expected(parser, &token, "a value of the list");
         struct place place = rules_place(parser, &token);
@@ -150,16 +154,18 @@ static bool parse_list_file(struct parser *parser, struct list *list, const stru
     struct place place = rules_place(parser, kind);
     list->is_cidr = token_is(kind, "cidr");
     if (!list->is_cidr && !token_is(kind, "file")) {
-        rules_error(parser->rules, &place, rules_near(parser, kind->text, kinds),
-                    "unknown kind of list '%.*s': a list is file \"...\", cidr \"...\" or its values",
-                    (int)kind->text.len, kind->text.ptr);
+        rules_error(
+            parser->rules, &place, rules_near(parser, kind->text, kinds),
+            "unknown kind of list '%.*s': a list is file \"...\", cidr \"...\" or its values",
+            (int)kind->text.len, kind->text.ptr);
         return false;
     }
     return rules_expect_text(parser, "the list's file name in quotes", &path, &place) &&
            rules_list_read(parser->rules, list, rules_beside(parser, path), &place);
 }
 
-/* `file "x"`, `cidr "x"` and anything else of the form WORD "x" is a kind; WORD "," WORD is values. */
+/* `file "x"`, `cidr "x"` and anything else of the form WORD "x" is a kind; WORD "," WORD is values.
+ */
 static bool parse_list_values(struct parser *parser, struct list *list)
 {
     struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
@@ -201,14 +207,16 @@ static bool parse_list(struct parser *parser)
 
 /* ---- rules ---- */
 
-/* 2026-12-01 at midnight UTC, as seconds since 1970 (days by Howard Hinnant's civil calendar algorithm). */
+/* 2026-12-01 at midnight UTC, as seconds since 1970 (days by Howard Hinnant's civil calendar
+ * algorithm). */
 static bool parse_date(struct mw_slice text, int64_t *out)
 {
     uint64_t year, month, day;
     if (text.len != 10 || text.ptr[4] != '-' || text.ptr[7] != '-' ||
         !rules_text_number(SLICE(text.ptr, 4), 9999, &year) ||
         !rules_text_number(SLICE(text.ptr + 5, 2), 12, &month) ||
-        !rules_text_number(SLICE(text.ptr + 8, 2), 31, &day) || month == 0 || day == 0 || year < 1970)
+        !rules_text_number(SLICE(text.ptr + 8, 2), 31, &day) || month == 0 || day == 0 ||
+        year < 1970)
         return false;
     static const unsigned char days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -234,7 +242,8 @@ static bool parse_observe(struct parser *parser)
     } else if (token.kind == MW_TOKEN_NUMBER) {
         uint64_t percent;
         bool is_percent = token.text.ptr[token.text.len - 1] == '%';
-        if (!is_percent || !rules_text_number(SLICE(token.text.ptr, token.text.len - 1), 100, &percent))
+        if (!is_percent ||
+            !rules_text_number(SLICE(token.text.ptr, token.text.len - 1), 100, &percent))
             return rules_expected(parser, &token, "a share such as 10%");
         rules_next(parser, MW_LEX_EXPR);
         rule->observe_percent = (uint32_t)percent;
@@ -251,9 +260,10 @@ static bool parse_at(struct parser *parser)
     parser->rule->at_place = rules_place(parser, &token);
     if (rules_stage_find(token.text, &parser->rule->at))
         return true;
-    rules_error(parser->rules, &parser->rule->at_place, rules_near(parser, token.text, rules_stage_names()),
-                "unknown stage \"%.*s\": connect, helo, mail, rcpt, data, end-of-headers or end-of-message",
-                (int)token.text.len, token.text.ptr);
+    rules_error(
+        parser->rules, &parser->rule->at_place, rules_near(parser, token.text, rules_stage_names()),
+        "unknown stage \"%.*s\": connect, helo, mail, rcpt, data, end-of-headers or end-of-message",
+        (int)token.text.len, token.text.ptr);
     return false;
 }
 
@@ -280,9 +290,11 @@ static bool parse_clauses(struct parser *parser)
         rules_next(parser, MW_LEX_EXPR);
         struct place place = rules_place(parser, &token);
         if (seen[which])
-            rules_error(parser->rules, &place, NULL, "'%s' stands twice in this rule", names[which]);
+            rules_error(parser->rules, &place, NULL, "'%s' stands twice in this rule",
+                        names[which]);
         seen[which] = true;
-        bool is_good = which == 0   ? (parser->rule->condition = rules_parse_condition(parser)) != NULL
+        bool is_good = which == 0
+                           ? (parser->rule->condition = rules_parse_condition(parser)) != NULL
                        : which == 1 ? parse_reason(parser)
                                     : rules_parse_on_error(parser);
         if (!is_good)
@@ -292,9 +304,11 @@ static bool parse_clauses(struct parser *parser)
         struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
         if (token.kind == MW_TOKEN_ERROR)
             return rules_expected(parser, &token, "'when'");
-        struct place place = token.at_line_start ? parser->rule->place : rules_place(parser, &token);
+        struct place place = token.at_line_start ? parser->rule->place
+                                                 : rules_place(parser, &token);
         rules_error(parser->rules, &place, "write `when always` if it is meant for every message",
-                    token.at_line_start ? "rule \"%s\" has no condition" : "expected 'when' in rule \"%s\"",
+                    token.at_line_start ? "rule \"%s\" has no condition"
+                                        : "expected 'when' in rule \"%s\"",
                     parser->rule->name_text);
     }
     return seen[0];
@@ -314,14 +328,14 @@ static struct mw_slice where_of(struct parser *parser, uint32_t line)
 
 static void add_rule(struct parser *parser)
 {
-    struct rule **tail = &parser->rules->rules;
-    size_t count = 0;
-    for (; *tail != NULL; tail = &(*tail)->next)
-        count++;
-    if (count < RULES_MAX)
-        *tail = parser->rule;
+    struct rules *rules = parser->rules;
+    if (rules->rule_count++ == RULES_MAX)
+        rules_error(rules, &parser->rule->place, NULL, "more than %d rules", RULES_MAX);
+    if (rules->last_rule == NULL)
+        rules->rules = parser->rule;
     else
-        rules_error(parser->rules, &parser->rule->place, NULL, "more than %d rules", RULES_MAX);
+        rules->last_rule->next = parser->rule;
+    rules->last_rule = parser->rule;
 }
 
 static bool parse_rule(struct parser *parser, const struct mw_token *name)
@@ -354,8 +368,9 @@ static void resync(struct parser *parser)
 {
     for (;;) {
         struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
-        bool is_clause = token_is(&token, "when") || token_is(&token, "and") || token_is(&token, "or") ||
-                         token_is(&token, "reason") || token_is(&token, "on_error");
+        bool is_clause = token_is(&token, "when") || token_is(&token, "and") ||
+                         token_is(&token, "or") || token_is(&token, "reason") ||
+                         token_is(&token, "on_error");
         if (token.kind == MW_TOKEN_END ||
             (token.kind == MW_TOKEN_WORD && token.at_line_start && token.indent == 0 && !is_clause))
             return;
@@ -363,7 +378,8 @@ static void resync(struct parser *parser)
     }
 }
 
-/* `list` and `test` begin their own things only if no ':' follows: they are good names for rules, too. */
+/* `list` and `test` begin their own things only if no ':' follows: they are good names for rules,
+ * too. */
 static bool parse_item(struct parser *parser, const struct mw_token *first)
 {
     struct mw_token behind = rules_peek(parser, MW_LEX_EXPR);
@@ -380,12 +396,14 @@ void rules_parse_text(struct rules *rules, const char *file, struct mw_slice tex
     struct parser parser = {.rules = rules, .lang = rules->lang, .file = file};
     parser.lexer = rules->lang->lex_open(file, text);
     for (;;) {
-        struct mw_token first = parser.has_pending ? parser.pending : rules_next(&parser, MW_LEX_EXPR);
+        struct mw_token first = parser.has_pending ? parser.pending
+                                                   : rules_next(&parser, MW_LEX_EXPR);
         parser.has_pending = false;
         if (first.kind == MW_TOKEN_END)
             break;
-        bool is_good = first.kind == MW_TOKEN_WORD ? parse_item(&parser, &first)
-                                                   : rules_expected(&parser, &first, "a rule's name, 'list' or 'test'");
+        bool is_good = first.kind == MW_TOKEN_WORD
+                           ? parse_item(&parser, &first)
+                           : rules_expected(&parser, &first, "a rule's name, 'list' or 'test'");
         parser.depth = parser.quantified = 0;
         if (!is_good && !parser.has_pending)
             resync(&parser);
@@ -400,7 +418,8 @@ void rules_parse_file(struct rules *rules, const char *path)
     char *text = rules->lang->file_read(path, FILE_MAX, &len, &error);
     if (text == NULL) {
         struct place place = {.file = path};
-        rules_error(rules, &place, NULL, "cannot read the rule file: %s", error ? error : "unknown error");
+        rules_error(rules, &place, NULL, "cannot read the rule file: %s",
+                    error ? error : "unknown error");
         return;
     }
     rules_parse_text(rules, path, SLICE(text, len));

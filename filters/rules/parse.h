@@ -1,5 +1,5 @@
-/* parse.h - rule files to rules in memory. Every problem of a file is reported: after one the parser goes on at the next rule, list
- * or test that begins a line. */
+/* parse.h - rule files to rules in memory. Every problem of a file is reported: after one the
+ * parser goes on at the next rule, list or test that begins a line. */
 #ifndef RULES_PARSE_H
 #define RULES_PARSE_H
 
@@ -17,7 +17,7 @@ struct parser {
     const struct mw_lang *lang;
     struct mw_lexer *lexer;
     const char *file;
-    struct rule *rule;  /* the one being read */
+    struct rule *rule;       /* the one being read */
     struct mw_token pending; /* began the next rule, found where this one should go on */
     bool has_pending;
     uint32_t quantified; /* inside any() all() none() */
@@ -31,7 +31,8 @@ struct mw_token rules_peek(struct parser *parser, enum mw_lex_mode mode);
 struct mw_token rules_next(struct parser *parser, enum mw_lex_mode mode);
 static inline bool token_is(const struct mw_token *token, const char *text)
 {
-    return (token->kind == MW_TOKEN_WORD || token->kind == MW_TOKEN_PUNCT) && text_is(token->text, text);
+    return (token->kind == MW_TOKEN_WORD || token->kind == MW_TOKEN_PUNCT) &&
+           text_is(token->text, text);
 }
 static inline bool token_is_text(const struct mw_token *token)
 {
@@ -43,7 +44,8 @@ bool rules_take(struct parser *parser, const char *text);
 bool rules_expect(struct parser *parser, const char *text, const char *what);
 /* "expected WHAT, found ..." at the token (lexical errors speak for themselves). Always false. */
 bool rules_expected(struct parser *parser, const struct mw_token *token, const char *what);
-bool rules_expect_text(struct parser *parser, const char *what, struct mw_slice *out_text, struct place *out_place);
+bool rules_expect_text(struct parser *parser, const char *what, struct mw_slice *out_text,
+                       struct place *out_place);
 struct place rules_place(const struct parser *parser, const struct mw_token *token);
 /* " did you mean "x"?" as a hint, or NULL. In the instance's memory. */
 const char *rules_near(struct parser *parser, struct mw_slice word, const char *const *names);
@@ -53,11 +55,13 @@ bool rules_decimal(struct mw_slice text, int64_t *out);
 
 /* parse_cond.c */
 struct node *rules_parse_condition(struct parser *parser);
-/* A use of a field by its name, ("...") behind it already read into arg; adds it to the rule. NULL: reported. */
-struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg, bool has_arg,
-                                  const struct place *place);
+/* A use of a field by its name, ("...") behind it already read into arg; adds it to the rule. NULL:
+ * reported. */
+struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg,
+                                  bool has_arg, const struct place *place);
 /* The slot of a score or tag; made if it is new. */
-size_t rules_slot(struct rules *rules, struct name_slot **slots, size_t *count, struct mw_slice name);
+size_t rules_slot(struct rules *rules, struct name_slot **slots, size_t *count,
+                  struct mw_slice name);
 
 /* parse_action.c */
 bool rules_parse_actions(struct parser *parser);

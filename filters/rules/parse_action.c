@@ -1,10 +1,9 @@
 /* parse_action.c - actions, their reply codes and their texts with ${...}.
  *
- *   action  = verdict [ CODE ] [ ENHANCED ] [ TEXT ]      verdict: reject, defer, discard, accept, disconnect
- *           | "score" [ NAME ] NUMBER | "tag" TEXT | "log" TEXT
- *           | ( "add" | "set" ) "header" "NAME: VALUE" | "delete" "header" "NAME"
- *           | "rewrite" ( "sender" | "rcpt" ) TEXT | "add" "rcpt" ADDRESS | "delete" "rcpt"
- *   outcome = "match" | "no-match" | verdict ... */
+ *   action  = verdict [ CODE ] [ ENHANCED ] [ TEXT ]      verdict: reject, defer, discard, accept,
+ * disconnect | "score" [ NAME ] NUMBER | "tag" TEXT | "log" TEXT | ( "add" | "set" ) "header"
+ * "NAME: VALUE" | "delete" "header" "NAME" | "rewrite" ( "sender" | "rcpt" ) TEXT | "add" "rcpt"
+ * ADDRESS | "delete" "rcpt" outcome = "match" | "no-match" | verdict ... */
 #include <stdio.h>
 
 #include "parse.h"
@@ -74,7 +73,8 @@ bool rules_parse_template(struct parser *parser, struct mw_slice text, const str
     out->place = *place;
     while (text.len > 0) {
         size_t at = 0;
-        while (at < text.len && !(text.ptr[at] == '$' && at + 1 < text.len && text.ptr[at + 1] == '{'))
+        while (at < text.len &&
+               !(text.ptr[at] == '$' && at + 1 < text.len && text.ptr[at + 1] == '{'))
             at++;
         if (at > 0)
             add_piece(parser, &tail, PIECE_TEXT)->text = SLICE(text.ptr, at);
@@ -103,16 +103,19 @@ static bool has_group(const struct node *node, struct mw_slice name)
     return has_group(node->left, name) || has_group(node->right, name);
 }
 
-static void check_template(struct parser *parser, const struct rule *rule, const struct template *text)
+static void check_template(struct parser *parser, const struct rule *rule,
+                           const struct template *text)
 {
     for (const struct piece *piece = text->pieces; piece != NULL; piece = piece->next) {
         if (piece->kind == PIECE_NUMBERED && piece->number > rule->group_count)
             rules_error(parser->rules, &text->place,
-                        rule->group_count ? NULL : "captures are made by ( ) in a pattern behind =~",
-                        "${%u}: the patterns of this rule have %u group%s", piece->number, rule->group_count,
-                        rule->group_count == 1 ? "" : "s");
+                        rule->group_count ? NULL
+                                          : "captures are made by ( ) in a pattern behind =~",
+                        "${%u}: the patterns of this rule have %u group%s", piece->number,
+                        rule->group_count, rule->group_count == 1 ? "" : "s");
         else if (piece->kind == PIECE_NAMED && !has_group(rule->condition, piece->text))
-            rules_error(parser->rules, &text->place, rules_near(parser, piece->text, rules_field_names()),
+            rules_error(parser->rules, &text->place,
+                        rules_near(parser, piece->text, rules_field_names()),
                         "${%.*s} is neither a field nor a group of a pattern of this rule",
                         (int)piece->text.len, piece->text.ptr);
     }
@@ -145,7 +148,8 @@ static const struct verdict_form verdict_forms[] = {
 };
 // clang-format on
 
-/* RFC 5321 4.2.1: the second digit is 0 to 5. 421 announces the end of the connection (3.8) and is disconnect's. */
+/* RFC 5321 4.2.1: the second digit is 0 to 5. 421 announces the end of the connection (3.8) and is
+ * disconnect's. */
 static bool check_code(struct parser *parser, const struct verdict_form *form, uint32_t code,
                        const struct place *place)
 {
@@ -153,9 +157,11 @@ static bool check_code(struct parser *parser, const struct verdict_form *form, u
     if (form->first == 0)
         rules_error(parser->rules, place, NULL, "%s takes no reply code", words);
     else if (code < form->first || code > form->last || code / 10 % 10 > 5)
-        rules_error(parser->rules, place, code >= 400 && code <= 499 && form->kind == ACT_REJECT ? "defer gives 4xx codes"
-                                          : code >= 500 && code <= 599 && form->kind == ACT_DEFER ? "reject gives 5xx codes"
-                                                                                                : NULL,
+        rules_error(parser->rules, place,
+                    code >= 400 && code <= 499 && form->kind == ACT_REJECT ? "defer gives 4xx codes"
+                    : code >= 500 && code <= 599 && form->kind == ACT_DEFER
+                        ? "reject gives 5xx codes"
+                        : NULL,
                     "%u is no reply code for %s, which gives %uxx", code, words, form->first / 100);
     else if (code == 421 && form->kind == ACT_DEFER)
         rules_error(parser->rules, place, "write disconnect", "421 closes the session");
@@ -165,7 +171,8 @@ static bool check_code(struct parser *parser, const struct verdict_form *form, u
 }
 
 /* RFC 3463 2: class.subject.detail, the class as in the code (RFC 2034 4). */
-static bool check_dsn(struct parser *parser, uint32_t code, struct mw_slice dsn, const struct place *place)
+static bool check_dsn(struct parser *parser, uint32_t code, struct mw_slice dsn,
+                      const struct place *place)
 {
     uint64_t number;
     struct mw_slice rest = dsn;
@@ -174,24 +181,28 @@ static bool check_dsn(struct parser *parser, uint32_t code, struct mw_slice dsn,
         struct mw_slice digits = dot < 0 ? rest : SLICE(rest.ptr, (size_t)dot);
         bool is_last = part == 2;
         if ((dot < 0) != is_last || digits.len > 3 || !rules_text_number(digits, 999, &number)) {
-            rules_error(parser->rules, place, NULL, "'%.*s' is no enhanced status code such as %u.7.1",
-                        (int)dsn.len, dsn.ptr, code / 100);
+            rules_error(parser->rules, place, NULL,
+                        "'%.*s' is no enhanced status code such as %u.7.1", (int)dsn.len, dsn.ptr,
+                        code / 100);
             return false;
         }
         rest = dot < 0 ? EMPTY : text_skip(rest, (size_t)dot + 1);
     }
     if (dsn.ptr[1] == '.' && (uint32_t)(dsn.ptr[0] - '0') == code / 100)
         return true;
-    rules_error(parser->rules, place, NULL, "enhanced code %.*s does not fit reply code %u: its class must be %u",
-                (int)dsn.len, dsn.ptr, code, code / 100);
+    rules_error(parser->rules, place, NULL,
+                "enhanced code %.*s does not fit reply code %u: its class must be %u", (int)dsn.len,
+                dsn.ptr, code, code / 100);
     return false;
 }
 
-static bool check_ascii(struct parser *parser, struct mw_slice text, const struct place *place, const char *what)
+static bool check_ascii(struct parser *parser, struct mw_slice text, const struct place *place,
+                        const char *what)
 {
     for (size_t i = 0; i < text.len; i++)
         if ((unsigned char)text.ptr[i] >= 0x80 || (unsigned char)text.ptr[i] < ' ') {
-            rules_error(parser->rules, place, NULL, "%s holds printable ASCII characters only", what);
+            rules_error(parser->rules, place, NULL, "%s holds printable ASCII characters only",
+                        what);
             return false;
         }
     return true;
@@ -202,7 +213,8 @@ static bool starts_with_digit(const struct mw_token *token)
     return token->kind == MW_TOKEN_WORD && text_is_digit(token->text.ptr[0]);
 }
 
-static bool parse_code(struct parser *parser, const struct verdict_form *form, struct action *action)
+static bool parse_code(struct parser *parser, const struct verdict_form *form,
+                       struct action *action)
 {
     struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
     uint64_t code;
@@ -243,7 +255,8 @@ static bool parse_verdict(struct parser *parser, struct action *action)
         if (form->first == 0) {
             place = rules_place(parser, &token);
             rules_error(parser->rules, &place, "reason \"...\" is for the log",
-                        "%s gives no reply of its own, so it takes no text", rules_action_word(form->kind)->words);
+                        "%s gives no reply of its own, so it takes no text",
+                        rules_action_word(form->kind)->words);
             return false;
         }
         rules_expect_text(parser, "the reply's text", &text, &place);
@@ -272,7 +285,8 @@ static bool parse_score(struct parser *parser, struct action *action)
     token = rules_next(parser, MW_LEX_EXPR);
     if (token.kind != MW_TOKEN_NUMBER || !rules_decimal(token.text, &action->number) ||
         action->number > (int64_t)SCORE_MAX * NUMBER_UNIT)
-        return rules_expected(parser, &token, "a score such as 3.0 (at most three digits behind the point)");
+        return rules_expected(parser, &token,
+                              "a score such as 3.0 (at most three digits behind the point)");
     if (is_negative)
         action->number = -action->number;
     struct rules *rules = parser->rules;
@@ -290,15 +304,18 @@ static bool parse_tag(struct parser *parser, struct action *action)
     return true;
 }
 
-/* A field name: printable ASCII but ':' (RFC 5322 2.2); and no ${...}, for what a rule adds is to be found again. */
-static bool check_header_name(struct parser *parser, struct mw_slice name, const struct place *place)
+/* A field name: printable ASCII but ':' (RFC 5322 2.2); and no ${...}, for what a rule adds is to
+ * be found again. */
+static bool check_header_name(struct parser *parser, struct mw_slice name,
+                              const struct place *place)
 {
     bool is_good = name.len > 0 && name.len <= HEADER_NAME_MAX;
     for (size_t i = 0; i < name.len; i++)
-        is_good &= name.ptr[i] > ' ' && name.ptr[i] < 0x7f && name.ptr[i] != ':' && name.ptr[i] != '{';
+        is_good &= name.ptr[i] > ' ' && name.ptr[i] < 0x7f && name.ptr[i] != ':' &&
+                   name.ptr[i] != '{';
     if (!is_good)
-        rules_error(parser->rules, place, "write \"Name: value\"", "'%.*s' is no name of a header field",
-                    (int)name.len, name.ptr);
+        rules_error(parser->rules, place, "write \"Name: value\"",
+                    "'%.*s' is no name of a header field", (int)name.len, name.ptr);
     return is_good;
 }
 
@@ -307,7 +324,8 @@ static bool parse_header(struct parser *parser, struct action *action)
     struct mw_slice text;
     struct place place;
     bool is_delete = action->kind == ACT_HEADER_DELETE;
-    if (!rules_expect_text(parser, is_delete ? "the header's name in quotes" : "\"Name: value\"", &text, &place))
+    if (!rules_expect_text(parser, is_delete ? "the header's name in quotes" : "\"Name: value\"",
+                           &text, &place))
         return false;
     ptrdiff_t colon = is_delete ? (ptrdiff_t)text.len : rules_text_find(text, ':');
     if (colon < 0) {
@@ -316,7 +334,8 @@ static bool parse_header(struct parser *parser, struct action *action)
     }
     action->name = SLICE(text.ptr, (size_t)colon);
     struct mw_slice value = rules_text_trim(text_skip(text, (size_t)colon + 1));
-    return check_header_name(parser, action->name, &place) && check_ascii(parser, value, &place, "a header field") &&
+    return check_header_name(parser, action->name, &place) &&
+           check_ascii(parser, value, &place, "a header field") &&
            rules_parse_template(parser, value, &place, &action->text);
 }
 
@@ -373,10 +392,12 @@ static bool parse_operands(struct parser *parser, struct action *action)
 
 /* ---- which action ---- */
 
-static bool report_unknown(struct parser *parser, const struct mw_token *first, const struct mw_token *second)
+static bool report_unknown(struct parser *parser, const struct mw_token *first,
+                           const struct mw_token *second)
 {
-    static const char *const names[] = {"reject", "defer", "discard", "accept", "disconnect", "score", "add",
-                                        "set", "delete", "rewrite", "tag", "log", "observe", "early", NULL};
+    static const char *const names[] = {"reject", "defer", "discard", "accept", "disconnect",
+                                        "score",  "add",   "set",     "delete", "rewrite",
+                                        "tag",    "log",   "observe", "early",  NULL};
     struct place place = rules_place(parser, first);
     const char *hint = rules_near(parser, first->text, names);
     if (token_is(first, "tempfail"))
@@ -384,15 +405,19 @@ static bool report_unknown(struct parser *parser, const struct mw_token *first, 
     else if (token_is(first, "quarantine") || token_is(first, "delay"))
         hint = "this action does not exist yet";
     if (second != NULL)
-        rules_error(parser->rules, &place, "add header, set header, delete header, rewrite sender, rewrite rcpt, add rcpt, delete rcpt",
-                    "unknown action \"%.*s %.*s\"", (int)first->text.len, first->text.ptr, (int)second->text.len,
-                    second->text.ptr);
+        rules_error(parser->rules, &place,
+                    "add header, set header, delete header, rewrite sender, rewrite rcpt, add "
+                    "rcpt, delete rcpt",
+                    "unknown action \"%.*s %.*s\"", (int)first->text.len, first->text.ptr,
+                    (int)second->text.len, second->text.ptr);
     else
-        rules_error(parser->rules, &place, hint, "unknown action \"%.*s\"", (int)first->text.len, first->text.ptr);
+        rules_error(parser->rules, &place, hint, "unknown action \"%.*s\"", (int)first->text.len,
+                    first->text.ptr);
     return false;
 }
 
-static bool words_are(const char *words, const struct mw_token *first, const struct mw_token *second)
+static bool words_are(const char *words, const struct mw_token *first,
+                      const struct mw_token *second)
 {
     struct mw_slice text = slice_of(words);
     ptrdiff_t blank = rules_text_find(text, ' ');
@@ -444,7 +469,8 @@ bool rules_parse_actions(struct parser *parser)
         if (!rules_action_word(action->kind)->is_verdict)
             continue;
         if (rule->verdict != NULL) {
-            rules_error(parser->rules, &action->place, NULL, "a rule has one verdict, and this one has %s already",
+            rules_error(parser->rules, &action->place, NULL,
+                        "a rule has one verdict, and this one has %s already",
                         rules_action_word(rule->verdict->kind)->words);
             return false;
         }
@@ -468,7 +494,8 @@ bool rules_parse_on_error(struct parser *parser)
         return false;
     if (!rules_action_word(action->kind)->is_verdict) {
         struct place place = rules_place(parser, &token);
-        rules_error(parser->rules, &place, NULL, "behind on_error stands match, no-match or a verdict");
+        rules_error(parser->rules, &place, NULL,
+                    "behind on_error stands match, no-match or a verdict");
         return false;
     }
     rule->on_error = ERROR_VERDICT;

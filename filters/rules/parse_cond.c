@@ -2,9 +2,10 @@
  *
  *   condition  = conjunction { "or" conjunction }
  *   conjunction = factor { "and" factor }
- *   factor     = "not" factor | "(" condition ")" | ( "any" | "all" | "none" ) "(" test ")" | "always" | test
- *   test       = FIELD [ "(" TEXT ")" ] ( "is" [ "not" ] "empty" | [ "not" ] "in" ( LIST | "(" values ")" )
- *                | ( "==" | "!=" ) CONSTANT | ( "<" | "<=" | ">" | ">=" ) NUMBER | ( "=~" | "!~" ) REGEX ) */
+ *   factor     = "not" factor | "(" condition ")" | ( "any" | "all" | "none" ) "(" test ")" |
+ * "always" | test test       = FIELD [ "(" TEXT ")" ] ( "is" [ "not" ] "empty" | [ "not" ] "in" (
+ * LIST | "(" values ")" ) | ( "==" | "!=" ) CONSTANT | ( "<" | "<=" | ">" | ">=" ) NUMBER | ( "=~"
+ * | "!~" ) REGEX ) */
 #include <stdio.h>
 
 #include "list.h"
@@ -13,7 +14,8 @@
 
 /* ---- fields ---- */
 
-size_t rules_slot(struct rules *rules, struct name_slot **slots, size_t *count, struct mw_slice name)
+size_t rules_slot(struct rules *rules, struct name_slot **slots, size_t *count,
+                  struct mw_slice name)
 {
     size_t at = 0;
     for (; *slots != NULL; slots = &(*slots)->next, at++)
@@ -37,19 +39,21 @@ static const struct field *find_field(struct mw_slice name, struct mw_slice *out
     return rules_field_find(name);
 }
 
-static bool check_arg(struct parser *parser, const struct field *field, bool has_arg, const struct place *place)
+static bool check_arg(struct parser *parser, const struct field *field, bool has_arg,
+                      const struct place *place)
 {
     if (has_arg && !(field->flags & (FLAG_ARG | FLAG_ARG_OK)))
         rules_error(parser->rules, place, NULL, "%s takes nothing in parentheses", field->name);
     else if (!has_arg && field->flags & FLAG_ARG)
-        rules_error(parser->rules, place, NULL, "%s needs a name: %s(\"...\")", field->name, field->name);
+        rules_error(parser->rules, place, NULL, "%s needs a name: %s(\"...\")", field->name,
+                    field->name);
     else
         return true;
     return false;
 }
 
-struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg, bool has_arg,
-                                  const struct place *place)
+struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg,
+                                  bool has_arg, const struct place *place)
 {
     struct mw_slice score;
     const struct field *field = find_field(name, &score);
@@ -89,7 +93,8 @@ static struct field_use *parse_field(struct parser *parser)
     }
     behind = rules_peek(parser, MW_LEX_EXPR);
     if (token.at_line_start && token_is(&behind, ":")) {
-        rules_error(parser->rules, &place, NULL, "expected a condition for rule \"%s\", found the next rule",
+        rules_error(parser->rules, &place, NULL,
+                    "expected a condition for rule \"%s\", found the next rule",
                     parser->rule->name_text);
         parser->pending = token;
         parser->has_pending = true;
@@ -114,7 +119,8 @@ static bool parse_number(struct parser *parser, struct test *test, const char *w
     uint64_t octets;
     bool is_good = token.kind == MW_TOKEN_NUMBER;
     if (is_good && !rules_decimal(token.text, &test->number)) {
-        is_good = test->use->field->type != TYPE_SCORE && parser->lang->parse_size(token.text, &octets) &&
+        is_good = test->use->field->type != TYPE_SCORE &&
+                  parser->lang->parse_size(token.text, &octets) &&
                   octets <= INT64_MAX / NUMBER_UNIT;
         if (is_good)
             test->number = (int64_t)octets * NUMBER_UNIT;
@@ -139,7 +145,8 @@ static bool parse_ip(struct parser *parser, struct test *test)
     return rules_expected(parser, &token, "an IP address or network");
 }
 
-static void advise_constant(struct parser *parser, const struct test *test, const struct place *place)
+static void advise_constant(struct parser *parser, const struct test *test,
+                            const struct place *place)
 {
     if (test->use->field->type != TYPE_ADDRESS || rules_text_find(test->text, '@') >= 0 ||
         rules_text_find(test->text, '.') < 0)
@@ -156,8 +163,8 @@ static bool parse_constant(struct parser *parser, struct test *test)
     if (type_is_number(test->use->field->type))
         return parse_number(parser, test, "a number");
     struct mw_token token = rules_next(parser, MW_LEX_ADDRESS);
-    if (token.kind != MW_TOKEN_WORD && token.kind != MW_TOKEN_ADDRESS && token.kind != MW_TOKEN_NUMBER &&
-        !token_is_text(&token))
+    if (token.kind != MW_TOKEN_WORD && token.kind != MW_TOKEN_ADDRESS &&
+        token.kind != MW_TOKEN_NUMBER && !token_is_text(&token))
         return rules_expected(parser, &token, "a text to compare with");
     struct place place = rules_place(parser, &token);
     if (token.kind == MW_TOKEN_WORD && rules_field_find(token.text) != NULL) {
@@ -181,13 +188,15 @@ static bool parse_regex(struct parser *parser, struct test *test)
     struct place place = rules_place(parser, &token);
     if (field->type == TYPE_IP || type_is_number(field->type)) {
         rules_error(parser->rules, &place,
-                    field->type == TYPE_IP ? "write `in` and a list of networks" : "write == < <= > or >=",
+                    field->type == TYPE_IP ? "write `in` and a list of networks"
+                                           : "write == < <= > or >=",
                     "%s is no text: it takes no regular expression", field->name);
         return false;
     }
     if (parser->rules->regexes == NULL)
         return false;
-    test->regex = rules_regex_compile(parser->rules, token.value, token.flags, &place, field->type != TYPE_BYTES);
+    test->regex = rules_regex_compile(parser->rules, token.value, token.flags, &place,
+                                      field->type != TYPE_BYTES);
     if (test->regex == NULL)
         return false;
     rules_regex_advise(parser->rules, test->regex, &place, field);
@@ -212,7 +221,8 @@ static bool parse_in(struct parser *parser, struct test *test)
     struct mw_token token = rules_next(parser, MW_LEX_EXPR);
     struct place place = rules_place(parser, &token);
     if (type_is_number(test->use->field->type)) {
-        rules_error(parser->rules, &place, "write == < <= > or >=", "%s is a number: it takes no list",
+        rules_error(parser->rules, &place,
+                    "write == < <= > or >=", "%s is a number: it takes no list",
                     test->use->field->name);
         return false;
     }
@@ -230,15 +240,17 @@ static bool parse_in(struct parser *parser, struct test *test)
         return false;
     }
     if (test->list->is_cidr && test->use->field->type != TYPE_IP) {
-        rules_error(parser->rules, &place, NULL, "list \"%.*s\" holds networks, and %s is no IP address",
-                    (int)token.text.len, token.text.ptr, test->use->field->name);
+        rules_error(parser->rules, &place, NULL,
+                    "list \"%.*s\" holds networks, and %s is no IP address", (int)token.text.len,
+                    token.text.ptr, test->use->field->name);
         return false;
     }
     test->set = rules_list_set(parser->rules, test->list, test->use->field);
     return true; /* bad entries are reported at their own places, and are no fault of this rule */
 }
 
-static bool check_ordering(struct parser *parser, const struct test *test, const struct mw_token *op)
+static bool check_ordering(struct parser *parser, const struct test *test,
+                           const struct mw_token *op)
 {
     if (type_is_number(test->use->field->type) || test->use->field->flags & FLAG_DIGITS)
         return true;
@@ -254,15 +266,17 @@ static bool parse_operator(struct parser *parser, struct test *test)
         const char *sign;
         enum test_op op;
         bool is_negated;
-    } known[] = {{"==", OP_EQ, false}, {"!=", OP_EQ, true}, {"=~", OP_MATCH, false}, {"!~", OP_MATCH, true},
-                 {"<=", OP_LE, false}, {">=", OP_GE, false}, {"<", OP_LT, false},    {">", OP_GT, false},
-                 {"in", OP_IN, false}, {"not", OP_IN, true}, {"is", OP_EMPTY, false}};
+    } known[] = {{"==", OP_EQ, false},   {"!=", OP_EQ, true},    {"=~", OP_MATCH, false},
+                 {"!~", OP_MATCH, true}, {"<=", OP_LE, false},   {">=", OP_GE, false},
+                 {"<", OP_LT, false},    {">", OP_GT, false},    {"in", OP_IN, false},
+                 {"not", OP_IN, true},   {"is", OP_EMPTY, false}};
     struct mw_token token = rules_next(parser, MW_LEX_EXPR);
     size_t which = 0;
     while (which < sizeof known / sizeof *known && !token_is(&token, known[which].sign))
         which++;
     if (which == sizeof known / sizeof *known)
-        return rules_expected(parser, &token, "an operator (== != =~ !~ < <= > >= in, not in, is empty)");
+        return rules_expected(parser, &token,
+                              "an operator (== != =~ !~ < <= > >= in, not in, is empty)");
     test->op = known[which].op;
     test->is_negated = known[which].is_negated;
     switch (test->op) {
@@ -271,7 +285,8 @@ static bool parse_operator(struct parser *parser, struct test *test)
     case OP_MATCH:
         return parse_regex(parser, test);
     case OP_IN:
-        return (!test->is_negated || rules_expect(parser, "in", "'in' behind 'not'")) && parse_in(parser, test);
+        return (!test->is_negated || rules_expect(parser, "in", "'in' behind 'not'")) &&
+               parse_in(parser, test);
     case OP_EMPTY:
         test->is_negated = rules_take(parser, "not");
         return rules_expect(parser, "empty", "'empty' or 'not empty'");
@@ -284,7 +299,8 @@ static bool parse_operator(struct parser *parser, struct test *test)
     return check_ordering(parser, test, &token) && parse_number(parser, test, "a number");
 }
 
-static struct node *new_node(struct parser *parser, enum node_kind kind, struct node *left, struct node *right)
+static struct node *new_node(struct parser *parser, enum node_kind kind, struct node *left,
+                             struct node *right)
 {
     struct node *node = rules_keep(parser->rules, sizeof *node);
     node->kind = kind;
@@ -315,7 +331,8 @@ static struct node *parse_quantified(struct parser *parser, enum quantifier quan
     const struct test *test = &node->test;
     bool is_many = test->use->is_whole || test->use->field->flags & FLAG_MANY;
     if (!is_many)
-        rules_error(parser->rules, &test->place, NULL, "%s has one value: any, all and none say nothing about it",
+        rules_error(parser->rules, &test->place, NULL,
+                    "%s has one value: any, all and none say nothing about it",
                     test->use->field->name);
     struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
     if (token_is(&token, "and") || token_is(&token, "or")) {

@@ -1,12 +1,12 @@
 /* parse_test.c - test blocks.
  *
  *   test      = "test" TEXT "{" { item } "}"
- *   item      = "client" IP [ "port" N ] [ "name" HOST ] | "listener" NAME | "helo" HOST | "auth" USER [ MECHANISM ]
- *             | "from" ADDRESS [ "params" TEXT ] | "to" ADDRESS { "," ADDRESS }
- *             | "message" "file" TEXT | "header" TEXT | "body" TEXT | "expect" expectation
- *   expectation = ( "accept" | "discard" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ]
- *             | ( "hit" | "miss" ) RULE | [ "no" ] "header" TEXT | [ "no" ] "rcpt" ADDRESS | "sender" ADDRESS
- *             | FIELD-of-score ( "==" | "<" | "<=" | ">" | ">=" ) NUMBER | "tag" TEXT */
+ *   item      = "client" IP [ "port" N ] [ "name" HOST ] | "listener" NAME | "helo" HOST | "auth"
+ * USER [ MECHANISM ] | "from" ADDRESS [ "params" TEXT ] | "to" ADDRESS { "," ADDRESS } | "message"
+ * "file" TEXT | "header" TEXT | "body" TEXT | "expect" expectation expectation = ( "accept" |
+ * "discard" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ] | (
+ * "hit" | "miss" ) RULE | [ "no" ] "header" TEXT | [ "no" ] "rcpt" ADDRESS | "sender" ADDRESS |
+ * FIELD-of-score ( "==" | "<" | "<=" | ">" | ">=" ) NUMBER | "tag" TEXT */
 #include <stdio.h>
 
 #include "parse.h"
@@ -66,7 +66,8 @@ static bool parse_auth(struct parser *parser, struct test_block *test)
     if (!parse_value(parser, "a user name", &test->user))
         return false;
     struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
-    bool is_upper = token.kind == MW_TOKEN_WORD && token.text.ptr[0] >= 'A' && token.text.ptr[0] <= 'Z';
+    bool is_upper = token.kind == MW_TOKEN_WORD && token.text.ptr[0] >= 'A' &&
+                    token.text.ptr[0] <= 'Z';
     return !is_upper || parse_value(parser, "a mechanism", &test->mechanism);
 }
 
@@ -100,7 +101,8 @@ static bool parse_message(struct parser *parser, struct test_block *test)
     const char *beside = rules_beside(parser, path);
     test->message = parser->lang->file_read(beside, MESSAGE_MAX, &test->message_len, &error);
     if (test->message == NULL) {
-        rules_error(parser->rules, &place, NULL, "cannot read %s: %s", beside, error ? error : "unknown error");
+        rules_error(parser->rules, &place, NULL, "cannot read %s: %s", beside,
+                    error ? error : "unknown error");
         return false;
     }
     struct file_text *kept = rules_keep(parser->rules, sizeof *kept);
@@ -114,7 +116,8 @@ static bool parse_text_line(struct parser *parser, struct line **lines, bool is_
 {
     struct mw_slice text;
     struct place place;
-    if (!rules_expect_text(parser, is_header ? "\"Name: value\"" : "a line of the body in quotes", &text, &place))
+    if (!rules_expect_text(parser, is_header ? "\"Name: value\"" : "a line of the body in quotes",
+                           &text, &place))
         return false;
     if (is_header && rules_text_find(text, ':') <= 0) {
         rules_error(parser->rules, &place, NULL, "a header field is \"Name: value\"");
@@ -178,7 +181,8 @@ static bool parse_expect_header(struct parser *parser, struct expect *expect, bo
     struct mw_slice text;
     struct place place;
     expect->kind = is_absent ? EXPECT_NO_HEADER : EXPECT_HEADER;
-    if (!rules_expect_text(parser, is_absent ? "a header's name in quotes" : "\"Name: value\"", &text, &place))
+    if (!rules_expect_text(parser, is_absent ? "a header's name in quotes" : "\"Name: value\"",
+                           &text, &place))
         return false;
     ptrdiff_t colon = rules_text_find(text, ':');
     expect->name = colon < 0 ? text : SLICE(text.ptr, (size_t)colon);
@@ -189,7 +193,8 @@ static bool parse_expect_header(struct parser *parser, struct expect *expect, bo
     return false;
 }
 
-static bool parse_expect_address(struct parser *parser, struct expect *expect, enum expect_kind kind)
+static bool parse_expect_address(struct parser *parser, struct expect *expect,
+                                 enum expect_kind kind)
 {
     expect->kind = kind;
     return parse_address(parser, &expect->text);
@@ -217,7 +222,8 @@ static bool parse_expectation(struct parser *parser, struct expect *expect)
         expect->kind = EXPECT_TAG;
         return rules_expect_text(parser, "the tag in quotes", &expect->text, &place);
     }
-    if (token.kind == MW_TOKEN_WORD && token.text.len >= 5 && memcmp(token.text.ptr, "score", 5) == 0 &&
+    if (token.kind == MW_TOKEN_WORD && token.text.len >= 5 &&
+        memcmp(token.text.ptr, "score", 5) == 0 &&
         (token.text.len == 5 || token.text.ptr[5] == '.'))
         return parse_expect_score(parser, expect, token.text);
     for (unsigned i = 0; i < 5; i++) {
@@ -226,7 +232,9 @@ static bool parse_expectation(struct parser *parser, struct expect *expect)
         expect->kind = (enum expect_kind)i;
         return parse_expect_verdict(parser, expect);
     }
-    return rules_expected(parser, &token, "accept, reject, defer, discard, disconnect, hit, miss, header, rcpt, sender, score or tag");
+    return rules_expected(parser, &token,
+                          "accept, reject, defer, discard, disconnect, hit, miss, header, rcpt, "
+                          "sender, score or tag");
 }
 
 static bool parse_expect(struct parser *parser, struct test_block *test)
@@ -247,8 +255,8 @@ static bool parse_expect(struct parser *parser, struct test_block *test)
 
 static bool parse_item(struct parser *parser, struct test_block *test, const struct mw_token *word)
 {
-    static const char *const names[] = {"client", "listener", "helo", "auth", "from", "to", "message", "header",
-                                        "body", "expect", NULL};
+    static const char *const names[] = {"client",  "listener", "helo", "auth",   "from", "to",
+                                        "message", "header",   "body", "expect", NULL};
     if (token_is(word, "client"))
         return parse_client(parser, test);
     if (token_is(word, "listener"))
@@ -270,10 +278,11 @@ static bool parse_item(struct parser *parser, struct test_block *test, const str
     if (token_is(word, "expect"))
         return parse_expect(parser, test);
     if (word->kind != MW_TOKEN_WORD)
-        return rules_expected(parser, word, "client, helo, auth, from, to, message, header, body, expect or '}'");
+        return rules_expected(parser, word,
+                              "client, helo, auth, from, to, message, header, body, expect or '}'");
     struct place place = rules_place(parser, word);
-    rules_error(parser->rules, &place, rules_near(parser, word->text, names), "unknown word \"%.*s\" in a test",
-                (int)word->text.len, word->text.ptr);
+    rules_error(parser->rules, &place, rules_near(parser, word->text, names),
+                "unknown word \"%.*s\" in a test", (int)word->text.len, word->text.ptr);
     return false;
 }
 
@@ -290,12 +299,14 @@ bool rules_parse_test(struct parser *parser, const struct mw_token *keyword)
     struct test_block *test = rules_keep(parser->rules, sizeof *test);
     struct mw_slice name;
     struct place place;
-    static const unsigned char nobody[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1};
+    static const unsigned char nobody[16] = {0, 0, 0,    0,    0,   0, 0, 0,
+                                             0, 0, 0xff, 0xff, 192, 0, 2, 1};
     memcpy(test->client_ip, nobody, sizeof nobody);
     test->client_port = 50000;
     test->helo = LIT("client.example.net");
     test->place = rules_place(parser, keyword);
-    if (!rules_expect_text(parser, "the test's name in quotes", &name, &place) || !rules_expect(parser, "{", "'{'"))
+    if (!rules_expect_text(parser, "the test's name in quotes", &name, &place) ||
+        !rules_expect(parser, "{", "'{'"))
         return false;
     test->name = name.ptr;
     while (!rules_take(parser, "}")) {
@@ -304,7 +315,8 @@ bool rules_parse_test(struct parser *parser, const struct mw_token *keyword)
             return false;
     }
     if (test->message != NULL && (test->headers != NULL || test->body != NULL))
-        rules_error(parser->rules, &test->place, NULL, "a test has a message file or header and body lines, not both");
+        rules_error(parser->rules, &test->place, NULL,
+                    "a test has a message file or header and body lines, not both");
     if (test->expects == NULL)
         rules_error(parser->rules, &test->place, NULL, "test \"%s\" expects nothing", test->name);
     add_test(parser, test);

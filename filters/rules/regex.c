@@ -1,8 +1,9 @@
-/* regex.c - patterns are compiled when the set is loaded, with the JIT where there is one. One match block and one JIT stack
- * serve the whole set: hooks of one worker run one after the other.
+/* regex.c - patterns are compiled when the set is loaded, with the JIT where there is one. One
+ * match block and one JIT stack serve the whole set: hooks of one worker run one after the other.
  *
- * Bounds: PCRE2's match, depth and heap limits for each match. They stop exponential patterns within milliseconds; polynomial
- * ones are bounded by the cap on the text (scan-limit) and by the engine's clock (eval.c), which looks between values. */
+ * Bounds: PCRE2's match, depth and heap limits for each match. They stop exponential patterns
+ * within milliseconds; polynomial ones are bounded by the cap on the text (scan-limit) and by the
+ * engine's clock (eval.c), which looks between values. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "regex.h"
 
@@ -73,7 +74,8 @@ static bool read_flags(struct rules *rules, struct mw_slice flags, const struct 
     static const struct {
         char flag;
         uint32_t option;
-    } known[] = {{'i', PCRE2_CASELESS}, {'m', PCRE2_MULTILINE}, {'s', PCRE2_DOTALL}, {'x', PCRE2_EXTENDED}};
+    } known[] = {
+        {'i', PCRE2_CASELESS}, {'m', PCRE2_MULTILINE}, {'s', PCRE2_DOTALL}, {'x', PCRE2_EXTENDED}};
     for (size_t i = 0; i < flags.len; i++) {
         uint32_t option = 0;
         for (size_t k = 0; k < sizeof known / sizeof *known; k++)
@@ -83,7 +85,9 @@ static bool read_flags(struct rules *rules, struct mw_slice flags, const struct 
         at.column = place->column + place->length - (uint32_t)(flags.len - i);
         at.length = 1;
         if (option == 0) {
-            rules_error(rules, &at, "the flags are i (any case), m (^ and $ at each line), s (. takes line ends too), x (blanks do not count)",
+            rules_error(rules, &at,
+                        "the flags are i (any case), m (^ and $ at each line), s (. takes line "
+                        "ends too), x (blanks do not count)",
                         "unknown flag '%c' of a regular expression", flags.ptr[i]);
             return false;
         }
@@ -96,7 +100,8 @@ static bool read_flags(struct rules *rules, struct mw_slice flags, const struct 
     return true;
 }
 
-static void report_compile_error(struct rules *rules, const struct place *place, int code, size_t offset)
+static void report_compile_error(struct rules *rules, const struct place *place, int code,
+                                 size_t offset)
 {
     char text[160];
     pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
@@ -106,14 +111,16 @@ static void report_compile_error(struct rules *rules, const struct place *place,
     rules_error(rules, &at, NULL, "regular expression: %s", text);
 }
 
-/* Without the JIT everything works, only 3 to 5 times slower: said once, because a hardening setting may be the cause. */
+/* Without the JIT everything works, only 3 to 5 times slower: said once, because a hardening
+ * setting may be the cause. */
 static void compile_jit(struct rules *rules, struct regex *regex, const struct place *place)
 {
     struct regex_set *set = rules->regexes;
     if (set->has_jit && pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0)
         return;
     if (!set->has_warned && !set->has_jit)
-        rules_warning(rules, place, "a PCRE2 library with the JIT makes matching 3 to 5 times faster",
+        rules_warning(rules, place,
+                      "a PCRE2 library with the JIT makes matching 3 to 5 times faster",
                       "this PCRE2 has no just-in-time compiler");
     else if (!set->has_warned)
         rules_warning(rules, place, "MemoryDenyWriteExecute= in the unit would cause this",
@@ -121,8 +128,8 @@ static void compile_jit(struct rules *rules, struct regex *regex, const struct p
     set->has_warned = true;
 }
 
-struct regex *rules_regex_compile(struct rules *rules, struct mw_slice pattern, struct mw_slice flags,
-                                  const struct place *place, bool is_utf)
+struct regex *rules_regex_compile(struct rules *rules, struct mw_slice pattern,
+                                  struct mw_slice flags, const struct place *place, bool is_utf)
 {
     uint32_t options = PCRE2_NEVER_BACKSLASH_C;
     if (!read_flags(rules, flags, place, &options))
@@ -137,8 +144,8 @@ struct regex *rules_regex_compile(struct rules *rules, struct mw_slice pattern, 
         options |= PCRE2_NEVER_UTF;
     int code;
     size_t offset;
-    pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len, options, &code, &offset, NULL);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len, options, &code,
+                                         &offset, NULL);
     if (compiled == NULL) {
         report_compile_error(rules, place, code, offset);
         return NULL;
@@ -182,7 +189,8 @@ static bool ends_anchored(struct mw_slice pattern)
 
 static bool starts_anchored(struct mw_slice pattern)
 {
-    return pattern.len > 0 && (pattern.ptr[0] == '^' || (pattern.len > 1 && memcmp(pattern.ptr, "\\A", 2) == 0));
+    return pattern.len > 0 &&
+           (pattern.ptr[0] == '^' || (pattern.len > 1 && memcmp(pattern.ptr, "\\A", 2) == 0));
 }
 
 void rules_regex_advise(struct rules *rules, const struct regex *regex, const struct place *place,
@@ -197,9 +205,11 @@ void rules_regex_advise(struct rules *rules, const struct regex *regex, const st
                is_plain(SLICE(pattern.ptr + 1, pattern.len - 2))) {
         rules_warning(rules, place, "compare with == \"...\" instead",
                       "this regular expression is a plain string");
-    } else if ((field->type == TYPE_ADDRESS || field->type == TYPE_HOST) && !starts && !ends && !has_choice) {
+    } else if ((field->type == TYPE_ADDRESS || field->type == TYPE_HOST) && !starts && !ends &&
+               !has_choice) {
         rules_warning(rules, place, "anchor it with ^ or $, or compare with == or `in`",
-                      "the pattern matches anywhere in %s, also in the middle of another name", field->name);
+                      "the pattern matches anywhere in %s, also in the middle of another name",
+                      field->name);
     }
 }
 
@@ -232,12 +242,13 @@ static void read_captures(const struct regex_set *set, int count, struct mw_slic
     const PCRE2_SIZE *ends = pcre2_get_ovector_pointer(set->match);
     for (int i = 0; i < CAPTURES_MAX; i++) {
         bool is_set = i < count && ends[2 * i] != PCRE2_UNSET && ends[2 * i] <= ends[2 * i + 1];
-        out_captures[i] = is_set ? SLICE(text.ptr + ends[2 * i], ends[2 * i + 1] - ends[2 * i]) : EMPTY;
+        out_captures[i] = is_set ? SLICE(text.ptr + ends[2 * i], ends[2 * i + 1] - ends[2 * i])
+                                 : EMPTY;
     }
 }
 
-enum regex_result rules_regex_match(struct rules *rules, const struct regex *regex, struct mw_slice text,
-                                    struct mw_slice *out_captures)
+enum regex_result rules_regex_match(struct rules *rules, const struct regex *regex,
+                                    struct mw_slice text, struct mw_slice *out_captures)
 {
     struct regex_set *set = rules->regexes;
     uint32_t options = regex->is_utf ? PCRE2_NO_UTF_CHECK : 0;
@@ -247,7 +258,8 @@ enum regex_result rules_regex_match(struct rules *rules, const struct regex *reg
         return REGEX_NO;
     if (got < 0)
         return REGEX_UNDECIDED;
-    if (out_captures != NULL) /* 0: more groups than the match block holds; those that fit are set */
+    if (out_captures !=
+        NULL) /* 0: more groups than the match block holds; those that fit are set */
         read_captures(set, got == 0 ? CAPTURES_MAX : got, text, out_captures);
     return REGEX_YES;
 }

@@ -1,7 +1,9 @@
-/* rules.c - the filter `rules`: the descriptor, its settings and its hooks. What rules are, docs/rules.md says; how they run, run.c.
+/* rules.c - the filter `rules`: the descriptor, its settings and its hooks. What rules are,
+ * docs/rules.md says; how they run, run.c.
  *
- * A session's and a transaction's states are the only memory that mail costs (subject.h). The host is asked for exactly those stages at
- * which some rule can come to something, so that rules about envelope and header leave the message streaming. */
+ * A session's and a transaction's states are the only memory that mail costs (subject.h). The host
+ * is asked for exactly those stages at which some rule can come to something, so that rules about
+ * envelope and header leave the message streaming. */
 #include "live.h"
 #include "load.h"
 #include "parse.h"
@@ -15,14 +17,16 @@ static const struct mw_setting settings[] = {
      .type = MW_SETTING_FILES,
      .default_text = NULL,
      .repeatable = 1,
-     .help = "Rule files, in the order in which their rules count; patterns such as rules/*.rules are expanded and sorted."},
+     .help = "Rule files, in the order in which their rules count; patterns such as rules/*.rules "
+             "are expanded and sorted."},
     {.size = sizeof(struct mw_setting),
      .name = "match-limit",
      .type = MW_SETTING_COUNT,
      .default_text = "200000",
      .min = 1000,
      .max = 10000000,
-     .help = "Steps that one match of a regular expression may take; more is an error of its rule, not a miss."},
+     .help = "Steps that one match of a regular expression may take; more is an error of its rule, "
+             "not a miss."},
     {.size = sizeof(struct mw_setting),
      .name = "scan-limit",
      .type = MW_SETTING_SIZE,
@@ -39,8 +43,8 @@ static uint64_t setting_number(struct mw_instance *instance, const char *name)
 
 static int rules_open(const struct mw_host *from, struct mw_instance *instance, void **state)
 {
-    struct rules *rules =
-        rules_new(from, instance, setting_number(instance, "match-limit"), setting_number(instance, "scan-limit"));
+    struct rules *rules = rules_new(from, instance, setting_number(instance, "match-limit"),
+                                    setting_number(instance, "scan-limit"));
     const struct mw_setting_value *files = from->setting(instance, "files");
     for (size_t i = 0; i < files->text_count; i++)
         rules_parse_file(rules, files->texts[i].ptr);
@@ -104,7 +108,8 @@ static const struct mw_filter filter = {
     .abi = MAILWEIR_ABI,
     .name = "rules",
     .version = "1",
-    .summary = "rules in a language of their own: conditions on envelope, header and body; verdicts, edits, scores",
+    .summary = "rules in a language of their own: conditions on envelope, header and body; "
+               "verdicts, edits, scores",
     .settings = settings,
     .setting_count = sizeof settings / sizeof *settings,
     .open = rules_open,

@@ -1,11 +1,13 @@
 /* run.c - one stage of the dialogue: every rule that may have work there, in file order.
  *
- * File order wins, not time: a verdict fires only when every earlier verdict rule of its scope is settled, and every earlier
- * `accept` and `discard` of any scope, because those are exemptions from what follows. `early` lets a rule go ahead. A rule that
- * has to wait stays unsettled and is evaluated again at the next stage.
+ * File order wins, not time: a verdict fires only when every earlier verdict rule of its scope is
+ * settled, and every earlier `accept` and `discard` of any scope, because those are exemptions from
+ * what follows. `early` lets a rule go ahead. A rule that has to wait stays unsettled and is
+ * evaluated again at the next stage.
  *
- * Recipients' rules run at RCPT and, those that need more, once more at the end of the message for each recipient that is still
- * there; what they refuse then is deleted from the envelope, or the message refused if nobody is left. */
+ * Recipients' rules run at RCPT and, those that need more, once more at the end of the message for
+ * each recipient that is still there; what they refuse then is deleted from the envelope, or the
+ * message refused if nobody is left. */
 #include <time.h>
 
 #include "subject.h"
@@ -73,8 +75,9 @@ static uint8_t *settled_mark(struct subject *subject, const struct rule *rule)
     case SCOPE_COUNT:
         break;
     }
-    return subject->rules->late_rcpt_count == 0 ? NULL
-                                                : &marks_of(subject, subject->rcpt)[1 + rule->index];
+    return subject->rules->late_rcpt_count == 0
+               ? NULL
+               : &marks_of(subject, subject->rcpt)[1 + rule->index];
 }
 
 /* ---- one rule ---- */
@@ -101,7 +104,8 @@ static enum truth eval_fresh(struct subject *subject, const struct rule *rule)
     return rules_eval(subject, rule->condition);
 }
 
-/* A rule about the message that reads rcpt: does any recipient satisfy it? subject->rcpt stays at that one. */
+/* A rule about the message that reads rcpt: does any recipient satisfy it? subject->rcpt stays at
+ * that one. */
 static enum truth eval_each(struct subject *subject, const struct rule *rule)
 {
     size_t count = subject->ops->rcpt_count(subject);
@@ -150,7 +154,8 @@ static enum decision decide(struct subject *subject, const struct rule *rule, st
     if (truth == TRUTH_UNKNOWN || subject->stage < rule->fires_from || must_wait(rule, queue))
         return wait(subject, rule, queue);
     if (truth == TRUTH_ERROR) {
-        subject->ops->tell(subject, EVENT_ERROR, rule, slice_of(subject->error ? subject->error : "undecided"));
+        subject->ops->tell(subject, EVENT_ERROR, rule,
+                           slice_of(subject->error ? subject->error : "undecided"));
         if (rule->on_error == ERROR_NO_MATCH)
             return DECISION_NO;
     }
@@ -173,7 +178,8 @@ static void tell_observed(struct subject *subject, const struct rule *rule)
 }
 
 /* The rule holds: do what it says. Returns the verdict to pronounce, or NULL. */
-static const struct action *fire(struct subject *subject, const struct rule *rule, const struct action *verdict)
+static const struct action *fire(struct subject *subject, const struct rule *rule,
+                                 const struct action *verdict)
 {
     subject->ops->tell(subject, EVENT_HIT, rule, EMPTY);
     if (is_observed(subject, rule)) {
@@ -187,20 +193,25 @@ static const struct action *fire(struct subject *subject, const struct rule *rul
 
 /* ---- connect to end of headers, and RCPT ---- */
 
-static enum mw_verdict finish(struct subject *subject, const struct rule *rule, const struct action *verdict)
+/* Only what lets the mail pass, or swallows it, is remembered: after a refusal the client may try
+ * the same command again, and is to get the same answer. */
+static enum mw_verdict finish(struct subject *subject, const struct rule *rule,
+                              const struct action *verdict)
 {
+    bool is_final = verdict->kind == ACT_ACCEPT || verdict->kind == ACT_DISCARD;
     if (subject->stage == MW_STAGE_RCPT) {
         if (subject->rules->late_rcpt_count > 0)
             marks_of(subject, subject->rcpt)[0] = 1;
-    } else if (subject->transaction != NULL) {
+    } else if (is_final && subject->transaction != NULL) {
         subject->transaction->is_done = true;
-    } else if (verdict->kind == ACT_ACCEPT) {
+    } else if (is_final) {
         subject->session->is_done = true;
     }
     return rules_pronounce(subject, rule, verdict);
 }
 
-/* `delete rcpt` while the recipient is being decided: the client is told yes, nothing goes upstream. */
+/* `delete rcpt` while the recipient is being decided: the client is told yes, nothing goes
+ * upstream. */
 static enum mw_verdict drop_rcpt(struct subject *subject, const struct rule *rule)
 {
     static const struct action discard = {.kind = ACT_DISCARD};
@@ -208,7 +219,8 @@ static enum mw_verdict drop_rcpt(struct subject *subject, const struct rule *rul
     return finish(subject, rule, &discard);
 }
 
-/* What HELO settles is not kept: a client may say HELO again, under another name (RFC 5321 4.1.4). */
+/* What HELO settles is not kept: a client may say HELO again, under another name (RFC 5321 4.1.4).
+ */
 static void settle(const struct subject *subject, uint8_t *mark)
 {
     if (mark != NULL && subject->stage != MW_STAGE_HELO)
@@ -235,9 +247,9 @@ static enum mw_verdict run_stage(struct subject *subject)
             break;
         case DECISION_YES:
             verdict = fire(subject, rule, verdict);
-            settle(subject, mark);
             if (verdict != NULL)
                 return finish(subject, rule, verdict);
+            settle(subject, mark);
             if (subject->drops_rcpt)
                 return drop_rcpt(subject, rule);
             break;
@@ -252,17 +264,16 @@ static enum mw_verdict run_stage(struct subject *subject)
 
 /* ---- end of the message ---- */
 
-static struct mw_slice keep_text(struct subject *subject, const struct template *text, enum target target)
+static struct mw_slice keep_text(struct subject *subject, struct mw_slice text)
 {
-    char room[512];
-    struct mw_slice expanded = rules_expand(subject, text, target, room, sizeof room);
-    char *copy = subject->ops->alloc(subject, expanded.len + 1);
-    memcpy(copy, expanded.ptr, expanded.len);
-    return SLICE(copy, expanded.len);
+    char *copy = subject->ops->alloc(subject, text.len + 1);
+    memcpy(copy, text.ptr, text.len);
+    return SLICE(copy, text.len);
 }
 
 /* A recipient's verdict is kept until it is known whether anybody is left. */
-static void seal(struct subject *subject, const struct rule *rule, const struct action *verdict, struct fate *fate)
+static void seal(struct subject *subject, const struct rule *rule, const struct action *verdict,
+                 struct fate *fate)
 {
     if (verdict->kind == ACT_ACCEPT) {
         fate->is_accepted = true;
@@ -270,14 +281,17 @@ static void seal(struct subject *subject, const struct rule *rule, const struct 
     }
     fate->rule = rule;
     fate->action = verdict;
-    fate->text = keep_text(subject, &verdict->text, INTO_REPLY);
-    fate->reason = keep_text(subject, &rule->reason, INTO_LOG);
+    char text[512];
+    fate->text = keep_text(subject,
+                           rules_expand(subject, &verdict->text, INTO_REPLY, text, sizeof text));
+    char reason[512];
+    fate->reason = keep_text(subject, rules_reason(subject, rule, reason, sizeof reason));
 }
 
-/* Each recipient's turn. A condition that does not read rcpt is evaluated once for all. Returns a verdict that is nobody's
- * alone: disconnect. */
-static const struct action *run_for_all(struct subject *subject, const struct rule *rule, struct fate *fates,
-                                        size_t count)
+/* Each recipient's turn. A condition that does not read rcpt is evaluated once for all. Returns a
+ * verdict that is nobody's alone: disconnect. */
+static const struct action *run_for_all(struct subject *subject, const struct rule *rule,
+                                        struct fate *fates, size_t count)
 {
     struct queue queue = {.all_wait = false};
     enum decision decision = DECISION_WAITS;
@@ -309,8 +323,8 @@ static int severity_of(const struct action *action)
     return action->kind == ACT_DEFER ? 3 : action->kind == ACT_REJECT ? 2 : 1;
 }
 
-/* Nobody is left: the message's verdict is the mildest that any recipient got, for a client that tries again later still reaches
- * those that were only deferred. */
+/* Nobody is left: the message's verdict is the mildest that any recipient got, for a client that
+ * tries again later still reaches those that were only deferred. */
 static enum mw_verdict refuse_all(struct subject *subject, const struct fate *fates, size_t count)
 {
     const struct fate *chosen = NULL;
@@ -318,7 +332,6 @@ static enum mw_verdict refuse_all(struct subject *subject, const struct fate *fa
         if (fates[i].rule != NULL &&
             (chosen == NULL || severity_of(fates[i].action) > severity_of(chosen->action)))
             chosen = &fates[i];
-    subject->transaction->is_done = true;
     if (chosen->action->code != 0)
         subject->ops->reply(subject, chosen->action->code, chosen->action->dsn, chosen->text);
     subject->ops->because(subject, chosen->rule, chosen->reason);
@@ -338,7 +351,8 @@ static enum mw_verdict settle_fates(struct subject *subject, const struct fate *
         if (fates[i].rule == NULL)
             continue;
         subject->rcpt = i;
-        enum event event = subject->ops->rcpt_delete(subject, i) ? EVENT_RCPT_REFUSED : EVENT_EDIT_FAILED;
+        enum event event = subject->ops->rcpt_delete(subject, i) ? EVENT_RCPT_REFUSED
+                                                                 : EVENT_EDIT_FAILED;
         subject->ops->tell(subject, event, fates[i].rule, fates[i].reason);
     }
     return MW_CONTINUE;
@@ -359,7 +373,8 @@ static enum mw_verdict run_end(struct subject *subject)
     struct queue queue = {.all_wait = false};
     size_t count = subject->rules->late_rcpt_count > 0 ? subject->ops->rcpt_count(subject) : 0;
     struct fate *fates = count > 0 ? fates_new(subject, count) : NULL;
-    for (struct rule *const *at = subject->rules->at_stage[MW_STAGE_END_OF_MESSAGE]; *at != NULL; at++) {
+    for (struct rule *const *at = subject->rules->at_stage[MW_STAGE_END_OF_MESSAGE]; *at != NULL;
+         at++) {
         const struct rule *rule = *at;
         const struct action *verdict = NULL;
         if (rule->scope == SCOPE_RCPT) {
@@ -369,7 +384,8 @@ static enum mw_verdict run_end(struct subject *subject)
             verdict = fire(subject, rule, verdict);
             subject->transaction->settled[rule->index] = 1;
         }
-        if (verdict != NULL && rule->scope == SCOPE_MESSAGE && count > 0 && verdict->kind == ACT_ACCEPT)
+        if (verdict != NULL && rule->scope == SCOPE_MESSAGE && count > 0 &&
+            verdict->kind == ACT_ACCEPT)
             break; /* ends the rules, not what recipients' rules above have decided */
         if (verdict != NULL)
             return finish(subject, rule, verdict);
@@ -379,7 +395,8 @@ static enum mw_verdict run_end(struct subject *subject)
 
 enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage)
 {
-    if (subject->session->is_done || (subject->transaction != NULL && subject->transaction->is_done))
+    if (subject->session->is_done ||
+        (subject->transaction != NULL && subject->transaction->is_done))
         return MW_CONTINUE;
     subject->stage = stage;
     return stage == MW_STAGE_END_OF_MESSAGE ? run_end(subject) : run_stage(subject);

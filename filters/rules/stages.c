@@ -1,5 +1,6 @@
-/* stages.c - when rules can come to something, and the plan that follows from it: per stage the rules to look at, and the stages
- * that are worth a call. A set that reads envelope and header only never asks for the end of the message, so that mail streams. */
+/* stages.c - when rules can come to something, and the plan that follows from it: per stage the
+ * rules to look at, and the stages that are worth a call. A set that reads envelope and header only
+ * never asks for the end of the message, so that mail streams. */
 #include "check.h"
 #include "subject.h"
 
@@ -16,7 +17,8 @@ static unsigned combine(unsigned left, unsigned right, unsigned decisive, unsign
     unsigned set = (left | right) & decisive;
     if (left & right & other)
         set |= other;
-    if ((left & CAN_WAIT && right & (CAN_WAIT | other)) || (right & CAN_WAIT && left & (CAN_WAIT | other)))
+    if ((left & CAN_WAIT && right & (CAN_WAIT | other)) ||
+        (right & CAN_WAIT && left & (CAN_WAIT | other)))
         set |= CAN_WAIT;
     return set;
 }
@@ -29,11 +31,11 @@ unsigned rules_possible(const struct node *node, enum mw_stage stage)
     case NODE_NOT:
         return swap(rules_possible(node->left, stage));
     case NODE_AND:
-        return combine(rules_possible(node->left, stage), rules_possible(node->right, stage), CAN_FALSE,
-                       CAN_TRUE);
+        return combine(rules_possible(node->left, stage), rules_possible(node->right, stage),
+                       CAN_FALSE, CAN_TRUE);
     case NODE_OR:
-        return combine(rules_possible(node->left, stage), rules_possible(node->right, stage), CAN_TRUE,
-                       CAN_FALSE);
+        return combine(rules_possible(node->left, stage), rules_possible(node->right, stage),
+                       CAN_TRUE, CAN_FALSE);
     case NODE_ALWAYS:
         break;
     }
@@ -48,7 +50,8 @@ static const uint32_t scope_stages[SCOPE_COUNT] = {
     [SCOPE_RCPT] = MW_STAGE_BIT(MW_STAGE_RCPT) | MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE),
 };
 
-/* Does the rule know more at `stage` than at `before`, the stage at which it was looked at last (-1: none)? */
+/* Does the rule know more at `stage` than at `before`, the stage at which it was looked at last
+ * (-1: none)? */
 static bool has_news(const struct rule *rule, int before, int stage)
 {
     bool has = (int)rule->fires_from > before && (int)rule->fires_from <= stage;
@@ -96,7 +99,8 @@ static bool belongs_at(const struct rule *rule, enum mw_stage stage)
         return false;
     if (stage == MW_STAGE_RCPT && is_message_exemption(rule))
         return true;
-    return (scope_stages[rule->scope] & MW_STAGE_BIT(stage)) && (rule->has_verdict || stage >= rule->from);
+    return (scope_stages[rule->scope] & MW_STAGE_BIT(stage)) &&
+           (rule->has_verdict || stage >= rule->from);
 }
 
 static void plan_stage(struct rules *rules, enum mw_stage stage)

@@ -46,10 +46,12 @@ static const struct test_rcpt *first_accepted(const struct test_mail *mail)
     return NULL;
 }
 
-/* What became of the message. Where all recipients were refused, the first one's end is the message's. */
+/* What became of the message. Where all recipients were refused, the first one's end is the
+ * message's. */
 static struct ending play(struct test_mail *mail)
 {
-    static const enum mw_stage stages[] = {MW_STAGE_DATA, MW_STAGE_END_OF_HEADERS, MW_STAGE_END_OF_MESSAGE};
+    static const enum mw_stage stages[] = {MW_STAGE_DATA, MW_STAGE_END_OF_HEADERS,
+                                           MW_STAGE_END_OF_MESSAGE};
     if (ends(run(mail, MW_STAGE_CONNECT)) || ends(run(mail, MW_STAGE_HELO)))
         return mail->said;
     mail->subject.transaction = rules_transaction_new(&mail->subject);
@@ -68,18 +70,18 @@ static struct ending play(struct test_mail *mail)
 
 static const char *verdict_name(enum mw_verdict verdict)
 {
-    return verdict == MW_REJECT     ? "reject"
-           : verdict == MW_TEMPFAIL ? "defer"
-           : verdict == MW_DISCARD  ? "discard"
+    return verdict == MW_REJECT       ? "reject"
+           : verdict == MW_TEMPFAIL   ? "defer"
+           : verdict == MW_DISCARD    ? "discard"
            : verdict == MW_DISCONNECT ? "disconnect"
                                       : "accept";
 }
 
 static enum mw_verdict verdict_of(enum expect_kind kind)
 {
-    return kind == EXPECT_REJECT    ? MW_REJECT
-           : kind == EXPECT_DEFER   ? MW_TEMPFAIL
-           : kind == EXPECT_DISCARD ? MW_DISCARD
+    return kind == EXPECT_REJECT       ? MW_REJECT
+           : kind == EXPECT_DEFER      ? MW_TEMPFAIL
+           : kind == EXPECT_DISCARD    ? MW_DISCARD
            : kind == EXPECT_DISCONNECT ? MW_DISCONNECT
                                        : MW_ACCEPT;
 }
@@ -87,14 +89,20 @@ static enum mw_verdict verdict_of(enum expect_kind kind)
 /* The code on the wire: rules without one get the proxy's default. */
 static uint32_t code_of(const struct ending *ending)
 {
-    return ending->code ? ending->code : ending->verdict == MW_REJECT ? 550u : ending->verdict == MW_TEMPFAIL ? 451u : ending->verdict == MW_DISCONNECT ? 421u : 250u;
+    return ending->code                       ? ending->code
+           : ending->verdict == MW_REJECT     ? 550u
+           : ending->verdict == MW_TEMPFAIL   ? 451u
+           : ending->verdict == MW_DISCONNECT ? 421u
+                                              : 250u;
 }
 
 static bool ending_fits(const struct expect *expect, const struct ending *ending)
 {
     enum mw_verdict got = ending->verdict == MW_CONTINUE ? MW_ACCEPT : ending->verdict;
-    bool by = expect->rule.len == 0 || (ending->rule != NULL && text_eq(ending->rule->name, expect->rule));
-    return got == verdict_of(expect->kind) && by && (expect->code == 0 || expect->code == code_of(ending));
+    bool by = expect->rule.len == 0 ||
+              (ending->rule != NULL && text_eq(ending->rule->name, expect->rule));
+    return got == verdict_of(expect->kind) && by &&
+           (expect->code == 0 || expect->code == code_of(ending));
 }
 
 static const struct test_rcpt *find_rcpt(const struct test_mail *mail, struct mw_slice address)
@@ -123,7 +131,8 @@ static bool has_header(const struct test_mail *mail, const struct expect *expect
 {
     for (size_t i = 0; i < mail->header_count; i++)
         if (rules_text_ieq(mail->headers[i].name, expect->name) &&
-            (expect->kind == EXPECT_NO_HEADER || text_eq(rules_text_trim(mail->headers[i].value), expect->text)))
+            (expect->kind == EXPECT_NO_HEADER ||
+             text_eq(rules_text_trim(mail->headers[i].value), expect->text)))
             return true;
     return false;
 }
@@ -131,7 +140,8 @@ static bool has_header(const struct test_mail *mail, const struct expect *expect
 static int64_t score_of(const struct test_mail *mail, struct mw_slice name)
 {
     size_t at = 0;
-    for (const struct name_slot *slot = mail->subject.rules->scores; slot != NULL; slot = slot->next, at++)
+    for (const struct name_slot *slot = mail->subject.rules->scores; slot != NULL;
+         slot = slot->next, at++)
         if (text_eq(slot->name, name) && mail->subject.transaction != NULL)
             return mail->subject.transaction->scores[at];
     return 0;
@@ -150,21 +160,25 @@ static bool score_fits(const struct test_mail *mail, const struct expect *expect
 static bool has_tag(const struct test_mail *mail, struct mw_slice name)
 {
     size_t at = 0;
-    for (const struct name_slot *tag = mail->subject.rules->tags; tag != NULL; tag = tag->next, at++)
+    for (const struct name_slot *tag = mail->subject.rules->tags; tag != NULL;
+         tag = tag->next, at++)
         if (text_eq(tag->name, name))
             return mail->subject.transaction != NULL && mail->subject.transaction->tags[at];
     return false;
 }
 
-static bool verdict_fits(const struct test_mail *mail, const struct expect *expect, const struct ending *ending)
+static bool verdict_fits(const struct test_mail *mail, const struct expect *expect,
+                         const struct ending *ending)
 {
     if (!expect->has_rcpt)
         return ending_fits(expect, ending);
     const struct test_rcpt *rcpt = find_rcpt(mail, expect->text);
-    return rcpt != NULL && ending_fits(expect, rcpt->ending.verdict != MW_CONTINUE ? &rcpt->ending : ending);
+    return rcpt != NULL &&
+           ending_fits(expect, rcpt->ending.verdict != MW_CONTINUE ? &rcpt->ending : ending);
 }
 
-static bool fits(const struct test_mail *mail, const struct expect *expect, const struct ending *ending)
+static bool fits(const struct test_mail *mail, const struct expect *expect,
+                 const struct ending *ending)
 {
     switch (expect->kind) {
     case EXPECT_ACCEPT:
@@ -199,14 +213,15 @@ static bool fits(const struct test_mail *mail, const struct expect *expect, cons
 
 static void describe(const struct expect *expect, struct builder *out)
 {
-    static const char *const words[] = {"accept", "reject", "defer", "discard", "disconnect", "hit", "miss",
-                                        "header", "no header", "rcpt", "no rcpt", "sender", "score", "tag"};
+    static const char *const words[] = {"accept",  "reject", "defer",  "discard",   "disconnect",
+                                        "hit",     "miss",   "header", "no header", "rcpt",
+                                        "no rcpt", "sender", "score",  "tag"};
     rules_buildf(out, "expected %s", words[expect->kind]);
     if (expect->code != 0)
         rules_buildf(out, " %u", expect->code);
     if (expect->rule.len > 0)
-        rules_buildf(out, " %s%.*s", expect->kind <= EXPECT_DISCONNECT ? "by " : "", (int)expect->rule.len,
-                     expect->rule.ptr);
+        rules_buildf(out, " %s%.*s", expect->kind <= EXPECT_DISCONNECT ? "by " : "",
+                     (int)expect->rule.len, expect->rule.ptr);
     if (expect->name.len > 0)
         rules_buildf(out, " %.*s", (int)expect->name.len, expect->name.ptr);
     if (expect->kind == EXPECT_SCORE) {
@@ -214,8 +229,13 @@ static void describe(const struct expect *expect, struct builder *out)
         rules_buildf(out, " %s ", signs[expect->op]);
         rules_build_number(out, expect->number);
     } else if (expect->text.len > 0 || expect->kind == EXPECT_SENDER) {
-        const char *before = expect->kind == EXPECT_HEADER ? ": " : expect->kind == EXPECT_TAG ? " \"" : expect->has_rcpt ? " for <" : " <";
-        const char *behind = expect->kind == EXPECT_HEADER ? "" : expect->kind == EXPECT_TAG ? "\"" : ">";
+        const char *before = expect->kind == EXPECT_HEADER ? ": "
+                             : expect->kind == EXPECT_TAG  ? " \""
+                             : expect->has_rcpt            ? " for <"
+                                                           : " <";
+        const char *behind = expect->kind == EXPECT_HEADER ? ""
+                             : expect->kind == EXPECT_TAG  ? "\""
+                                                           : ">";
         rules_buildf(out, "%s%.*s%s", before, (int)expect->text.len, expect->text.ptr, behind);
     }
 }
@@ -223,14 +243,16 @@ static void describe(const struct expect *expect, struct builder *out)
 static void describe_ending(const struct ending *ending, struct builder *out)
 {
     rules_buildf(out, "%s", verdict_name(ending->verdict));
-    if (ending->verdict != MW_CONTINUE && ending->verdict != MW_ACCEPT && ending->verdict != MW_DISCARD)
+    if (ending->verdict != MW_CONTINUE && ending->verdict != MW_ACCEPT &&
+        ending->verdict != MW_DISCARD)
         rules_buildf(out, " %u", code_of(ending));
     if (ending->rule != NULL)
         rules_buildf(out, " by %s", ending->rule->name_text);
 }
 
 /* What happened instead. */
-static void describe_run(const struct test_mail *mail, const struct ending *ending, struct builder *out)
+static void describe_run(const struct test_mail *mail, const struct ending *ending,
+                         struct builder *out)
 {
     rules_build(out, LIT("\n  it was: "));
     describe_ending(ending, out);
@@ -248,7 +270,8 @@ static void describe_run(const struct test_mail *mail, const struct ending *endi
     if (mail->hit_count == 0)
         rules_build(out, LIT("none"));
     size_t at = 0;
-    for (const struct name_slot *slot = mail->subject.rules->scores; slot != NULL; slot = slot->next, at++) {
+    for (const struct name_slot *slot = mail->subject.rules->scores; slot != NULL;
+         slot = slot->next, at++) {
         if (mail->subject.transaction == NULL || mail->subject.transaction->scores[at] == 0)
             continue;
         rules_buildf(out, "\n  score %.*s: ", (int)slot->name.len, slot->name.ptr);
@@ -258,7 +281,8 @@ static void describe_run(const struct test_mail *mail, const struct ending *endi
 }
 
 /* Returns whether the block failed. */
-static bool run_block(struct rules *rules, const struct test_block *block, mw_test_report *report, void *user)
+static bool run_block(struct rules *rules, const struct test_block *block, mw_test_report *report,
+                      void *user)
 {
     char detail[DETAIL_MAX + 1];
     struct builder out = {.ptr = detail, .cap = DETAIL_MAX};

@@ -1,5 +1,6 @@
-/* testblock.h - the `test` blocks of rule files, run without a session: a message as the block describes it goes through every stage,
- * under the same engine as live mail (run.c), and what came out is compared with what was expected. */
+/* testblock.h - the `test` blocks of rule files, run without a session: a message as the block
+ * describes it goes through every stage, under the same engine as live mail (run.c), and what came
+ * out is compared with what was expected. */
 #ifndef RULES_TESTBLOCK_H
 #define RULES_TESTBLOCK_H
 
@@ -47,12 +48,14 @@ struct test_mail {
     struct builder told_text;
 };
 
-void rules_test_mail_init(struct test_mail *mail, struct rules *rules, const struct test_block *block);
+void rules_test_mail_init(struct test_mail *mail, struct rules *rules,
+                          const struct test_block *block);
 /* The next RCPT of the dialogue. */
 void rules_test_mail_add_rcpt(struct test_mail *mail, struct mw_slice address);
 void rules_test_mail_fini(struct test_mail *mail);
 
-/* decode.c: a header's value unfolded and RFC 2047-decoded; the result is at most value.len * 3 octets, in `out`. */
+/* decode.c: a header's value unfolded and RFC 2047-decoded; the result is at most value.len * 3
+ * octets, in `out`. */
 size_t rules_decode_header(struct mw_slice value, char *out);
 
 #endif

@@ -1,4 +1,5 @@
-/* testmail.c - a block's message, taken apart just far enough for the fields of the language, and edited in memory. */
+/* testmail.c - a block's message, taken apart just far enough for the fields of the language, and
+ * edited in memory. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -113,7 +114,8 @@ static ptrdiff_t find_header(const struct test_mail *mail, struct mw_slice name,
     return -1;
 }
 
-static enum got get_header_count(const struct test_mail *mail, struct mw_slice name, struct value *out)
+static enum got get_header_count(const struct test_mail *mail, struct mw_slice name,
+                                 struct value *out)
 {
     uint64_t count = 0;
     for (size_t i = 0; i < mail->header_count; i++)
@@ -151,7 +153,8 @@ static enum got get_single(struct test_mail *mail, const struct field_use *use, 
                 out);
 }
 
-static enum got get_header(struct test_mail *mail, const struct field_use *use, size_t *cursor, struct value *out)
+static enum got get_header(struct test_mail *mail, const struct field_use *use, size_t *cursor,
+                           struct value *out)
 {
     bool is_names = use->field->id == FIELD_HEADER_NAMES;
     ptrdiff_t at = is_names ? (ptrdiff_t)*cursor : find_header(mail, use->arg, *cursor);
@@ -167,7 +170,8 @@ static enum got get_header(struct test_mail *mail, const struct field_use *use, 
     return GOT_VALUE;
 }
 
-static enum got test_get(struct subject *subject, const struct field_use *use, size_t *cursor, struct value *out)
+static enum got test_get(struct subject *subject, const struct field_use *use, size_t *cursor,
+                         struct value *out)
 {
     struct test_mail *mail = mail_of(subject);
     enum field_id id = use->field->id;
@@ -214,7 +218,8 @@ static ptrdiff_t test_header_find(struct subject *subject, struct mw_slice name,
 
 static void add_header(struct test_mail *mail, struct mw_slice name, struct mw_slice value)
 {
-    mail->headers = grow(mail, mail->headers, mail->header_count, &mail->header_cap, sizeof *mail->headers);
+    mail->headers = grow(mail, mail->headers, mail->header_count, &mail->header_cap,
+                         sizeof *mail->headers);
     mail->headers[mail->header_count++] = (struct test_header){name, value};
 }
 
@@ -241,7 +246,8 @@ static bool test_header_delete(struct subject *subject, size_t index)
     return true;
 }
 
-/* The host's own judgement is finer (RFC 5321 4.1.2); what it refuses most often is refused here too. */
+/* The host's own judgement is finer (RFC 5321 4.1.2); what it refuses most often is refused here
+ * too. */
 static bool is_address(struct mw_slice address)
 {
     ptrdiff_t at = rules_text_rfind(address, '@');
@@ -290,7 +296,8 @@ static bool test_rcpt_delete(struct subject *subject, size_t index)
 
 /* ---- telling ---- */
 
-static void test_reply(struct subject *subject, uint32_t code, struct mw_slice dsn, struct mw_slice text)
+static void test_reply(struct subject *subject, uint32_t code, struct mw_slice dsn,
+                       struct mw_slice text)
 {
     (void)dsn;
     (void)text;
@@ -319,7 +326,8 @@ static void note_refused(struct test_mail *mail, const struct rule *rule)
         .verdict = rules_action_word(verdict->kind)->verdict, .code = verdict->code, .rule = rule};
 }
 
-static void test_tell(struct subject *subject, enum event event, const struct rule *rule, struct mw_slice text)
+static void test_tell(struct subject *subject, enum event event, const struct rule *rule,
+                      struct mw_slice text)
 {
     struct test_mail *mail = mail_of(subject);
     if (event == EVENT_HIT)
@@ -327,8 +335,8 @@ static void test_tell(struct subject *subject, enum event event, const struct ru
     else if (event == EVENT_RCPT_REFUSED)
         note_refused(mail, rule);
     else if (event == EVENT_ERROR || event == EVENT_EDIT_FAILED)
-        rules_buildf(&mail->told_text, "\n  %s: %s%.*s", rule->name_text, event == EVENT_ERROR ? "" : "not possible: ",
-                     (int)text.len, text.ptr);
+        rules_buildf(&mail->told_text, "\n  %s: %s%.*s", rule->name_text,
+                     event == EVENT_ERROR ? "" : "not possible: ", (int)text.len, text.ptr);
 }
 
 static const struct subject_ops test_ops = {
@@ -353,7 +361,8 @@ static const struct subject_ops test_ops = {
 
 /* ---- the message ---- */
 
-/* One field off the front of `rest`, folded lines included. False at the empty line, which is taken. RFC 5322 2.2.3. */
+/* One field off the front of `rest`, folded lines included. False at the empty line, which is
+ * taken. RFC 5322 2.2.3. */
 static bool take_field(struct mw_slice *rest, struct mw_slice *out_field)
 {
     size_t end = 0;
@@ -412,7 +421,8 @@ static void build_message(struct test_mail *mail, const struct test_block *block
     read_message(mail, SLICE(out.ptr, out.len));
 }
 
-void rules_test_mail_init(struct test_mail *mail, struct rules *rules, const struct test_block *block)
+void rules_test_mail_init(struct test_mail *mail, struct rules *rules,
+                          const struct test_block *block)
 {
     memset(mail, 0, sizeof *mail);
     mail->block = block;

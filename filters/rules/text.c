@@ -159,5 +159,6 @@ void rules_buildf(struct builder *builder, const char *format, ...)
     int len = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (len > 0)
-        rules_build(builder, SLICE(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1));
+        rules_build(builder,
+                    SLICE(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1));
 }

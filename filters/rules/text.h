@@ -1,4 +1,5 @@
-/* text.h - octets: comparing, copying and building. A filter links nothing of the proxy, so it brings its own few. */
+/* text.h - octets: comparing, copying and building. A filter links nothing of the proxy, so it
+ * brings its own few. */
 #ifndef RULES_TEXT_H
 #define RULES_TEXT_H
 
@@ -53,7 +54,8 @@ bool rules_text_address_eq(struct mw_slice a, struct mw_slice b);
 bool rules_text_number(struct mw_slice text, uint64_t max, uint64_t *out);
 /* How many octets at the front are well-formed UTF-8 (RFC 3629). */
 size_t rules_text_utf8_len(struct mw_slice text);
-/* Copy of `text` into `out` (3 * text.len octets of room) with each bad octet as U+FFFD; returns the length. */
+/* Copy of `text` into `out` (3 * text.len octets of room) with each bad octet as U+FFFD; returns
+ * the length. */
 size_t rules_text_utf8_mend(struct mw_slice text, char *out);
 /* 64-bit FNV-1a; `fold` takes ASCII letters as lower case. */
 uint64_t rules_text_hash(struct mw_slice text, bool fold);

@@ -93,11 +93,11 @@ static struct mw_slice keep(struct mw_ctx *ctx, struct mw_slice text)
 static int reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, struct mw_slice text)
 {
     struct mw_live *live = ctx->run->live;
-    live->said.has_reply = false;
     if (live->current != ctx) {
         mw_edit_refused(ctx, "reply", "the filter has no verdict to give now");
         return 0;
     }
+    live->said.has_reply = false;
     const char *problem = code < 400 || code > 599   ? "its code is not 4xx or 5xx"
                           : text.len > SAID_TEXT_MAX ? "its text is too long"
                                                      : mw_reply_check((uint16_t)code, dsn, text);

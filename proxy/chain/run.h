@@ -59,7 +59,8 @@ struct mw_services {
     struct mw_log *log;
 };
 
-/* Which stage, and its arguments. */
+/* Which stage, and its arguments. Slices are borrowed until mw_run_stage() returns; if a filter
+ * waits, the run has copied them. */
 struct mw_call {
     enum mw_stage stage;
     struct mw_slice a, b;   /* helo: name; auth: mechanism; header: name, value; body: octets;
@@ -72,10 +73,10 @@ struct mw_call {
 struct mw_outcome {
     enum mw_verdict verdict; /* CONTINUE, REJECT, TEMPFAIL, DISCARD, DISCONNECT; never WAIT, ERROR,
                                 ACCEPT (done inside) */
-    uint16_t code;           /* 0 for CONTINUE and DISCARD */
+    uint16_t code; /* 0 for CONTINUE and DISCARD; else of the verdict's class (554 at connect) */
     struct mw_slice dsn, text;
-    struct mw_slice by; /* the filter's name; empty for CONTINUE */
-    struct mw_slice rule, where, reason;
+    struct mw_slice by;                  /* the filter's name; empty for CONTINUE */
+    struct mw_slice rule, where, reason; /* where: at least the filter block's file:line */
 };
 
 struct mw_run;
@@ -86,6 +87,8 @@ struct mw_run *mw_run_new(const struct mw_chain *chain, struct mw_subject *subje
                           const struct mw_services *services);
 /* Runs session_close hooks, cancels what is pending. */
 void mw_run_free(struct mw_run **run);
+/* The stages for which mw_run_stage() can make a difference now. Look each time: an ACCEPT or a
+ * SKIP takes stages away, a header field added at DATA brings END_OF_HEADERS. */
 uint32_t mw_run_stages(const struct mw_run *run);
 
 /* Run one stage through the chain. MW_OK: *out_outcome (slices valid until the next call on this
@@ -112,8 +115,9 @@ void mw_run_cancel(struct mw_run *run);
 void mw_run_transaction_begin(struct mw_run *run);
 void mw_run_transaction_end(struct mw_run *run, bool is_aborted);
 
-/* How many edits of each kind this transaction got (for changed=+1h-0h~0h ... in the message line),
- * as text in the caller's array. */
+/* How many edits of each kind this transaction got, for changed= in the message line:
+ * "+2h-1h~1h+1r-1r~1r~s~b" (fields, recipients, sender, body) without the kinds that did not
+ * happen; as text in the caller's array. */
 struct mw_slice mw_run_changes(const struct mw_run *run, char out_text[64]);
 
 #endif

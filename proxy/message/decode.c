@@ -193,6 +193,8 @@ static void take_word(struct decoder *decoder, const struct word *word)
     if (decoder->charset != NULL && decoder->charset != word->charset)
         flush_words(decoder);
     decoder->charset = word->charset;
+    if (word->text.len == 0)
+        return;
     if (word->is_base64)
         put_base64(&decoder->octets, word->text);
     else

@@ -13,10 +13,13 @@
  * write's reason. Nothing calls back from inside the owner's call.
  *
  * Kernel buffers (MW_NET_SEND_BUFFER, MW_NET_RECEIVE_BUFFER), measured with a byte relay made of
- * this module, 5 MB messages over loopback on two cores: unbounded 1.3-1.7 GB/s and 2.3-2.6 ms of
- * CPU a message; 512/512 KiB 1.3-1.8 GB/s and 2.6-2.9 ms, within the noise; 128/256 KiB 1.3 GB/s
- * and 3.5 ms, because a read no longer fits into the send buffer and the rest has to be copied.
- * Reads of 64 KiB cost a third more than reads of 256 KiB. */
+ * this module, 5 MB messages over loopback, two cores shared with other work (so +-20 %):
+ *   10 streams, unbounded        1.5-1.7 GB/s, 2.3-2.6 ms of CPU a message
+ *   10 streams, 512/512 KiB      1.6 GB/s, 2.9 ms
+ *   10 streams, 128/256 KiB      1.3 GB/s, 3.5 ms: reads outgrow the send buffer and are copied
+ *   1 stream, unbounded          1.4-1.7 GB/s
+ *   1 stream, 512/512 KiB        1.1-1.7 GB/s
+ * The bound is not free, but it is what keeps a thousand stalled peers from taking gigabytes. */
 #include "net/conn.h"
 
 #include <errno.h>

@@ -86,7 +86,7 @@ static struct mw_slice queue_id(struct mw_slice text)
         if (mw_slice_istarts(mw_slice_skip(text, i), MW_LIT("queued as "))) {
             struct mw_slice id = mw_slice_skip(text, i + sizeof mark - 1);
             size_t len = 0;
-            while (len < id.len && (mw_is_alnum(id.ptr[len]) || id.ptr[len] == '-' || id.ptr[len] == '_'))
+            while (len < id.len && id.ptr[len] > ' ' && id.ptr[len] < 127 && id.ptr[len] != ';')
                 len++;
             return mw_slice_take(id, len);
         }

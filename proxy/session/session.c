@@ -116,10 +116,7 @@ void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply, 
     session->end = (uint8_t)end;
     mw_queue_add(&session->to_client, reply);
     mw_enter_state(session, MW_STATE_CLOSING, mw_session_end_word(end));
-    if (session->after_stage != NULL) {
-        session->after_stage = NULL;
-        session->ops->cancel_stage(session->user);
-    }
+    mw_cancel_stage(session);
     mw_exchange_clear(session);
     if (session->tx != NULL && session->tx->step != MW_STEP_NONE)
         mw_report_message(session, "lost", 0, MW_EMPTY);
@@ -150,6 +147,14 @@ void mw_command_error(struct mw_session *session, enum mw_reply_id reply)
 }
 
 /* ---- filter stages ---- */
+
+void mw_cancel_stage(struct mw_session *session)
+{
+    if (session->after_stage == NULL)
+        return;
+    session->after_stage = NULL;
+    session->ops->cancel_stage(session->user);
+}
 
 /* The line of the command at hand, if the stage is about one, is in the read buffer: keep a copy while a filter waits. */
 static void hold_command(struct mw_session *session)

@@ -215,6 +215,8 @@ void mw_auth_line(struct mw_session *session, struct mw_slice line);
 void mw_enter_state(struct mw_session *session, enum mw_state state, const char *why);
 /* Run a stage (skipped at no cost if no filter wants it), then `after`, now or when the verdict comes. */
 void mw_run_stage_then(struct mw_session *session, const struct mw_call *call, mw_stage_fn *after);
+/* The verdict that is being waited for is no longer wanted. */
+void mw_cancel_stage(struct mw_session *session);
 /* End the dialogue: the reply (may be MW_REPLY_COUNT = none) is the last thing the client gets. */
 void mw_session_finish(struct mw_session *session, enum mw_reply_id reply, enum mw_session_end end);
 void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply, enum mw_session_end end);

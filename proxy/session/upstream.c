@@ -445,10 +445,14 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
         mw_content_refuse_own(session, reply == MW_REPLY_UPSTREAM_TIMEOUT ? reply : MW_REPLY_UPSTREAM_LOST, "body");
         return;
     }
-    if (!was_opening && session->ring_count > 0 && reply != MW_REPLY_UPSTREAM_NONSENSE) {
+    bool is_being_judged = session->after_stage != NULL && session->command.line.len > 0;
+    if (!was_opening && (session->ring_count > 0 || is_being_judged) && reply != MW_REPLY_UPSTREAM_NONSENSE) {
         /* the commands at hand get a 4xx; the transaction is gone; the next command gets a new connection */
+        mw_cancel_stage(session);
         while (session->ring_count > 0)
             mw_exchange_answer_own(session, reply);
+        if (is_being_judged)
+            mw_answer_own(session, reply);
         mw_report_reject_own(session, "command", reply);
         if (session->state == MW_STATE_IN_AUTH)
             mw_enter_state(session, MW_STATE_READY, "upstream lost");

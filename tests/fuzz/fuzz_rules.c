@@ -1,4 +1,5 @@
-/* fuzz_rules.c - any text as a rule file; what loads is run against one message, and against its own tests. */
+/* fuzz_rules.c - any text as a rule file; what loads is run against one message, and against its
+ * own tests. */
 #include <stdint.h>
 #include <string.h>
 
@@ -20,7 +21,8 @@ static char *no_file(const char *path, size_t max, size_t *out_len, const char *
 static void play(struct mw_instance *instance, struct rules *rules)
 {
     static struct mw_ctx ctx;
-    static const char *const rcpts[] = {"bob@example.com", "postmaster@example.com", "x@old.example"};
+    static const char *const rcpts[] = {"bob@example.com", "postmaster@example.com",
+                                        "x@old.example"};
     fake_ctx_init(&ctx, instance, rules);
     fake_fact_ip(&ctx, "client.ip", "192.0.2.1");
     fake_fact_number(&ctx, "client.port", 25);

@@ -462,8 +462,15 @@ void pure_time(struct pure *pure, uint64_t ms)
 
 void pure_progress(struct pure *pure)
 {
+    if (!mw_session_is_over(pure->session))
+        mw_session_progress(pure->session, pure->now);
+    after(pure);
+}
+
+void pure_shutdown(struct pure *pure, bool is_now)
+{
     if (mw_session_is_over(pure->session))
         return;
-    mw_session_progress(pure->session, pure->now);
+    mw_session_shutdown(pure->session, is_now, pure->now);
     after(pure);
 }

@@ -59,5 +59,6 @@ void pure_decide(struct pure *pure); /* the waiting filter's verdict */
 void pure_time(struct pure *pure, uint64_t ms);
 /* Let blocked queues go and held jobs run. */
 void pure_progress(struct pure *pure);
+void pure_shutdown(struct pure *pure, bool is_now);
 
 #endif

@@ -126,7 +126,7 @@ class Chaos(suite.Case):
                 self.assertLess(passed, TIME, "not finished: %s" % actors.kills)
                 actors.check_weir()
                 if passed < TIME * QUIET_AFTER:
-                    time.sleep(dice.uniform(0.05, 0.5))
+                    time.sleep(dice.uniform(0.02, 0.25))
                     actors.kill_one()
                 else:
                     time.sleep(0.1)

@@ -31,7 +31,8 @@ static void release(struct fake_chunk **chunks)
     }
 }
 
-static void append(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void append(char *text, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 static void append(char *text, size_t size, const char *format, ...)
 {
     size_t len = strlen(text);
@@ -71,14 +72,15 @@ static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 {
     bool is_error = diag->severity == MW_DIAG_ERROR;
     *(is_error ? &instance->errors : &instance->warnings) += 1;
-    append(instance->diags, sizeof instance->diags, "%s:%u:%u:%u: %s: %s%s%s\n", diag->file ? diag->file : "-",
-           diag->line, diag->column, diag->length, is_error ? "error" : "warning", diag->message,
-           diag->hint ? " | " : "", diag->hint ? diag->hint : "");
+    append(instance->diags, sizeof instance->diags, "%s:%u:%u:%u: %s: %s%s%s\n",
+           diag->file ? diag->file : "-", diag->line, diag->column, diag->length,
+           is_error ? "error" : "warning", diag->message, diag->hint ? " | " : "",
+           diag->hint ? diag->hint : "");
 }
 
-static const char *const fact_names[] = {"client.ip", "client.name",   "client.port",    "listener",
-                                         "helo",      "auth.user",     "auth.mechanism", "session.messages",
-                                         "session.errors", NULL};
+static const char *const fact_names[] = {
+    "client.ip", "client.name",    "client.port",      "listener",       "helo",
+    "auth.user", "auth.mechanism", "session.messages", "session.errors", NULL};
 
 static int host_fact_id(struct mw_instance *instance, const char *name)
 {
@@ -277,7 +279,8 @@ static int host_header_change(struct mw_ctx *ctx, size_t index, struct mw_slice 
 static int host_header_delete(struct mw_ctx *ctx, size_t index)
 {
     ctx->header_count--;
-    memmove(&ctx->headers[index], &ctx->headers[index + 1], (ctx->header_count - index) * sizeof *ctx->headers);
+    memmove(&ctx->headers[index], &ctx->headers[index + 1],
+            (ctx->header_count - index) * sizeof *ctx->headers);
     return 1;
 }
 
@@ -291,7 +294,8 @@ static int host_reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, st
     return 1;
 }
 
-static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice where, struct mw_slice reason)
+static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice where,
+                         struct mw_slice reason)
 {
     copy(ctx->rule, sizeof ctx->rule, rule);
     copy(ctx->where, sizeof ctx->where, where);
@@ -304,7 +308,8 @@ static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *ev
     (void)level;
     append(ctx->log, sizeof ctx->log, "%s", event);
     for (size_t i = 0; i < count; i++)
-        append(ctx->log, sizeof ctx->log, " %s=%.*s", pairs[i].key, (int)pairs[i].value.len, pairs[i].value.ptr);
+        append(ctx->log, sizeof ctx->log, " %s=%.*s", pairs[i].key, (int)pairs[i].value.len,
+               pairs[i].value.ptr);
     append(ctx->log, sizeof ctx->log, "\n");
 }
 

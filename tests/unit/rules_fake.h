@@ -1,5 +1,5 @@
-/* rules_fake.h - a host for the rule engine, small enough to read: settings, facts, an envelope, a header block and a body in
- * arrays, and everything that was asked for or told kept as text. */
+/* rules_fake.h - a host for the rule engine, small enough to read: settings, facts, an envelope, a
+ * header block and a body in arrays, and everything that was asked for or told kept as text. */
 #ifndef RULES_FAKE_H
 #define RULES_FAKE_H
 

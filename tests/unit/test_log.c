@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "test.h"
 
 static const struct mw_slice id = {"7Q2k9Z.1", 8};
@@ -109,6 +110,52 @@ TEST(values_cannot_forge_lines_or_fields)
         snprintf(want, sizeof want, "7Q2k9Z.1: reject v=%s x=1\n", values[i].want);
         MW_LOG(log, id, MW_EV_REJECT, mw_text("v", values[i].value), mw_uint("x", 1));
         CHECK_LOG(log, want);
+    }
+}
+
+/* Undo what stands between quotes. */
+static struct mw_buf unescaped(struct mw_slice text)
+{
+    struct mw_buf out = {0};
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != '\\') {
+            mw_buf_putc(&out, text.ptr[i]);
+        } else if (text.ptr[++i] == 'x') {
+            int high = mw_hex_value(text.ptr[i + 1]), low = mw_hex_value(text.ptr[i + 2]);
+            mw_buf_putc(&out, (char)(high << 4 | low));
+            i += 2;
+        } else {
+            mw_buf_putc(&out, text.ptr[i]);
+        }
+    }
+    return out;
+}
+
+TEST(random_octets_can_be_read_back_from_one_clean_line)
+{
+    uint64_t random = 2026;
+    static const char often[] = "\r\n\"\\= \xc3\xa9\xf0\x9f\x7f\xc2\x85";
+    for (int round = 0; round < 5000; round++) {
+        char value[64];
+        size_t len = 1 + mw_test_random(&random) % sizeof value;
+        for (size_t i = 0; i < len; i++) {
+            uint64_t pick = mw_test_random(&random);
+            value[i] = pick % 2 ? often[pick / 2 % (sizeof often - 1)] : (char)(pick >> 8);
+        }
+        struct mw_log *log = mw_log_memory(MW_LOG_DEBUG);
+        MW_LOG(log, MW_EMPTY, MW_EV_REJECT, mw_text("v", MW_SLICE(value, len)));
+        struct mw_slice line = mw_log_memory_view(log);
+        CHECK_INT(mw_slice_find(line, '\n'), line.len - 1);
+        CHECK(mw_utf8_is_valid(line));
+        for (size_t i = 0; i + 1 < line.len; i++)
+            CHECK((unsigned char)line.ptr[i] >= ' ' && line.ptr[i] != 127);
+        struct mw_slice printed = mw_slice_skip(MW_SLICE(line.ptr, line.len - 1), 9);
+        if (printed.ptr[0] == '"')
+            printed = MW_SLICE(printed.ptr + 1, printed.len - 2);
+        struct mw_buf back = unescaped(printed);
+        CHECK(mw_slice_eq(mw_buf_view(&back), MW_SLICE(value, len)));
+        mw_buf_fini(&back);
+        mw_log_close(&log);
     }
 }
 

@@ -1,5 +1,5 @@
-/* test_rules_eval.c - what conditions mean and in which order rules count, mostly told in the language itself: rules with `test`
- * blocks that must pass. */
+/* test_rules_eval.c - what conditions mean and in which order rules count, mostly told in the
+ * language itself: rules with `test` blocks that must pass. */
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -20,26 +20,26 @@ static bool holds(const char *text, const char *file, int line)
     fake_unload(&instance, rules);
     return is_good;
 }
-#define HOLDS(text)                                                                                \
-    do {                                                                                           \
-        if (!holds(text, __FILE__, __LINE__) && getenv("KEEP_GOING") == NULL)                      \
-            return;                                                                                \
+#define HOLDS(text)                                                           \
+    do {                                                                      \
+        if (!holds(text, __FILE__, __LINE__) && getenv("KEEP_GOING") == NULL) \
+            return;                                                           \
     } while (0)
 
 /* One condition, a test's circumstances, and whether it holds. */
-static bool condition_is(const char *lists, const char *condition, const char *mail, bool want, const char *file,
-                         int line)
+static bool condition_is(const char *lists, const char *condition, const char *mail, bool want,
+                         const char *file, int line)
 {
     char text[8192];
-    snprintf(text, sizeof text, "%s\nr: reject when %s\ntest \"t\" { %s expect %s r }\n", lists, condition, mail,
-             want ? "hit" : "miss");
+    snprintf(text, sizeof text, "%s\nr: reject when %s\ntest \"t\" { %s expect %s r }\n", lists,
+             condition, mail, want ? "hit" : "miss");
     return holds(text, file, line);
 }
-#define IS(condition, mail, want)                                                                  \
-    do {                                                                                           \
-        if (!condition_is("", condition, mail, want, __FILE__, __LINE__) &&                        \
-            getenv("KEEP_GOING") == NULL)                                                          \
-            return;                                                                                \
+#define IS(condition, mail, want)                                           \
+    do {                                                                    \
+        if (!condition_is("", condition, mail, want, __FILE__, __LINE__) && \
+            getenv("KEEP_GOING") == NULL)                                   \
+            return;                                                         \
     } while (0)
 
 TEST(equality_goes_by_the_fields_type)
@@ -82,7 +82,8 @@ TEST(a_field_that_is_missing_is_empty)
     IS("not header(\"X\") == \"y\"", "", true);
     IS("sender.param(\"SIZE\") > 5", "from <a@b.example>", false);
     IS("sender.param(\"SIZE\") > 5", "from <a@b.example> params \"BODY=8BITMIME SIZE=10\"", true);
-    IS("sender.param(\"smtputf8\") is not empty", "from <a@b.example> params \"SIZE=10 SMTPUTF8\"", true);
+    IS("sender.param(\"smtputf8\") is not empty", "from <a@b.example> params \"SIZE=10 SMTPUTF8\"",
+       true);
 }
 
 TEST(several_values_any_all_none)
@@ -97,12 +98,12 @@ TEST(several_values_any_all_none)
     IS("none(header(\"X\") == \"c\")", two, true);
     IS("none(header(\"X\") == \"a\")", two, false);
     IS("all(header(\"Y\") == \"a\")", two, true); /* of none, all */
-    IS("header.count(\"x\") == 2 and header.count == 3", "header \"X: a\" header \"X: b\" header \"Y: c\"", true);
+    IS("header.count(\"x\") == 2 and header.count == 3",
+       "header \"X: a\" header \"X: b\" header \"Y: c\"", true);
     IS("any(rcpt.domain == b.example)", "to <x@a.example> to <x@b.example>", true);
     IS("all(rcpt.domain == b.example)", "to <x@a.example> to <x@b.example>", false);
     IS("none(rcpt.domain == c.example)", "to <x@a.example> to <x@b.example>", true);
 }
-
 
 TEST(precedence_and_parentheses)
 {
@@ -130,7 +131,8 @@ TEST(lists_are_looked_up_by_the_fields_type)
     CHECK(condition_is(hosts, "helo in l", "helo x.y.b.example", true, __FILE__, __LINE__));
     CHECK(condition_is(hosts, "helo in l", "helo b.example", false, __FILE__, __LINE__));
     CHECK(condition_is(hosts, "helo not in l", "helo xb.example", true, __FILE__, __LINE__));
-    CHECK(condition_is(hosts, "sender.domain in l", "from <q@x.b.example>", true, __FILE__, __LINE__));
+    CHECK(condition_is(hosts, "sender.domain in l", "from <q@x.b.example>", true, __FILE__,
+                       __LINE__));
     const char *addresses = "list l = <a@A.example>, @b.example";
     CHECK(condition_is(addresses, "sender in l", "from <a@a.example>", true, __FILE__, __LINE__));
     CHECK(condition_is(addresses, "sender in l", "from <c@a.example>", false, __FILE__, __LINE__));
@@ -141,7 +143,8 @@ TEST(lists_are_looked_up_by_the_fields_type)
     CHECK(condition_is(networks, "client.ip in l", "client 192.0.2.7", true, __FILE__, __LINE__));
     CHECK(condition_is(networks, "client.ip in l", "client 192.0.2.8", false, __FILE__, __LINE__));
     CHECK(condition_is(networks, "client.ip in l", "client fdff::1", true, __FILE__, __LINE__));
-    CHECK(condition_is(networks, "client.ip in l", "client 2001:db8::2", false, __FILE__, __LINE__));
+    CHECK(
+        condition_is(networks, "client.ip in l", "client 2001:db8::2", false, __FILE__, __LINE__));
     IS("subject in (\"a b\", c)", "header \"Subject: a b\"", true);
     IS("subject in (\"a b\", c)", "header \"Subject: A b\"", false);
 }
@@ -171,14 +174,17 @@ TEST(patterns_and_captures)
     IS("subject =~ /caf./", "header \"Subject: caf\xc3\xa9\"", true);
     IS("subject =~ /^caf.$/", "header \"Subject: =?utf-8?Q?caf=C3=A9?=\"", true);
     IS("subject =~ /^caf.$/", "header \"Subject: =?iso-8859-1?B?Y2Fm6Q==?=\"", true);
-    IS("raw.header(\"Subject\") =~ /^=\\?utf-8\\?/", "header \"Subject: =?utf-8?Q?caf=C3=A9?=\"", true);
+    IS("raw.header(\"Subject\") =~ /^=\\?utf-8\\?/", "header \"Subject: =?utf-8?Q?caf=C3=A9?=\"",
+       true);
     IS("helo =~ /^.$/", "helo \"\xff\"", true); /* what is not UTF-8 is one odd character */
     IS("body.line == \"two\"", "body \"one\" body \"two\"", true);
     IS("body.line =~ /^o.e$/", "body \"one\" body \"two\"", true);
     IS("all(body.line =~ /o/)", "body \"one\" body \"two\"", true);
     IS("raw.body =~ /one\\r\\ntwo/", "body \"one\" body \"two\"", true);
-    HOLDS("r: rewrite rcpt \"${local}+${2}@new.example\" when rcpt =~ /^(?<local>[^@]+)@(.+)\\.example$/\n"
-          "h: set header \"X: ${1} for ${sender} at ${client.ip}:${client.port} by ${header('From')}\"\n"
+    HOLDS("r: rewrite rcpt \"${local}+${2}@new.example\" when rcpt =~ "
+          "/^(?<local>[^@]+)@(.+)\\.example$/\n"
+          "h: set header \"X: ${1} for ${sender} at ${client.ip}:${client.port} by "
+          "${header('From')}\"\n"
           "   when subject =~ /(\\d+)/\n"
           "test \"t\" { client 2001:db8::1 port 7 from <s@x.example> to <a@old.example>\n"
           "  header \"From: F\" header \"Subject: No 42\" header \"X: 1\" header \"x: 2\"\n"
@@ -194,9 +200,11 @@ TEST(scores_add_up_in_file_order)
           "d: tag \"some\", add header \"X-Score: ${score} ${score.spam}\" when score > 1\n"
           "e: reject 550 5.7.1 \"${score.spam}\" when score.spam >= 4 and tag == \"some\"\n"
           "test \"one\" { from <a@s.example> header \"Subject: x\"\n"
-          "  expect score == 1.25 expect score.spam == 4 expect tag \"some\" expect header \"X-Score: 1.25 4\"\n"
+          "  expect score == 1.25 expect score.spam == 4 expect tag \"some\" expect header "
+          "\"X-Score: 1.25 4\"\n"
           "  expect reject 550 by e }\n"
-          "test \"two\" { from <a@t.example> header \"Subject: y\" expect score > 1.4 expect accept expect miss e }\n");
+          "test \"two\" { from <a@t.example> header \"Subject: y\" expect score > 1.4 expect "
+          "accept expect miss e }\n");
 }
 
 TEST(edits_are_seen_by_later_rules)
@@ -207,8 +215,10 @@ TEST(edits_are_seen_by_later_rules)
           "d: add rcpt <audit@x.example>, add header \"Z: z\" when header(\"Y\") is empty\n"
           "e: discard when header(\"Z\") == \"z\" and header(\"Nope\") == \"z\"\n"
           "test \"t\" { from <old@x.example> to <a@x.example> header \"Y: 1\" header \"Y: 2\"\n"
-          "  expect sender <new@x.example> expect header \"X: new@x.example\" expect no header \"Y\"\n"
-          "  expect rcpt <audit@x.example> expect rcpt <a@x.example> expect header \"Z: z\" expect accept }\n");
+          "  expect sender <new@x.example> expect header \"X: new@x.example\" expect no header "
+          "\"Y\"\n"
+          "  expect rcpt <audit@x.example> expect rcpt <a@x.example> expect header \"Z: z\" expect "
+          "accept }\n");
 }
 
 TEST(file_order_wins_not_time)
@@ -216,8 +226,10 @@ TEST(file_order_wins_not_time)
     HOLDS("body: reject 550 5.7.1 \"body\" when sender == \"a@x.example\" and raw.body =~ /bad/\n"
           "head: reject 554 5.7.1 \"head\" when subject == bad\n"
           "mail: reject 551 5.7.1 \"mail\" when sender.local == \"a\"\n"
-          "test \"body first\" { from <a@x.example> header \"Subject: bad\" body \"bad\" expect reject 550 by body }\n"
-          "test \"then head\" { from <a@x.example> header \"Subject: bad\" expect reject 554 by head }\n"
+          "test \"body first\" { from <a@x.example> header \"Subject: bad\" body \"bad\" expect "
+          "reject 550 by body }\n"
+          "test \"then head\" { from <a@x.example> header \"Subject: bad\" expect reject 554 by "
+          "head }\n"
           "test \"then mail\" { from <a@x.example> body \"x\" expect reject 551 by mail }\n"
           "test \"settled\" { from <a@y.example> body \"bad\" expect reject 551 by mail }\n");
     HOLDS("body: reject 550 5.7.1 \"body\" when raw.body =~ /bad/\n"
@@ -225,7 +237,8 @@ TEST(file_order_wins_not_time)
           "test \"early\" { from <a@x.example> body \"bad\" expect reject 551 by mail }\n");
     HOLDS("body: observe reject 550 5.7.1 \"body\" when raw.body =~ /bad/\n"
           "mail: reject 551 5.7.1 \"mail\" when sender.local == \"a\"\n"
-          "test \"observed rules hold nothing up\" { from <a@x.example> body \"bad\" expect reject 551 by mail expect miss body }\n");
+          "test \"observed rules hold nothing up\" { from <a@x.example> body \"bad\" expect reject "
+          "551 by mail expect miss body }\n");
 }
 
 TEST(an_exemption_above_holds_for_every_scope)
@@ -233,18 +246,24 @@ TEST(an_exemption_above_holds_for_every_scope)
     HOLDS("postmaster: accept when rcpt.local == postmaster\n"
           "listed: reject 550 5.7.1 \"no\" when client.ip == 192.0.2.1\n"
           "spam: reject 554 5.7.1 \"spam\" when subject == spam\n"
-          "test \"others are refused\" { client 192.0.2.1 to <a@x.example> to <postmaster@x.example>\n"
+          "test \"others are refused\" { client 192.0.2.1 to <a@x.example> to "
+          "<postmaster@x.example>\n"
           "  header \"Subject: spam\"\n"
-          "  expect reject by listed for <a@x.example> expect no rcpt <a@x.example> expect rcpt <postmaster@x.example>\n"
+          "  expect reject by listed for <a@x.example> expect no rcpt <a@x.example> expect rcpt "
+          "<postmaster@x.example>\n"
           "  expect accept }\n"
-          "test \"content\" { client 192.0.2.2 to <a@x.example> to <postmaster@x.example> header \"Subject: spam\"\n"
-          "  expect reject by spam for <a@x.example> expect rcpt <postmaster@x.example> expect no rcpt <a@x.example> }\n"
-          "test \"all refused\" { client 192.0.2.2 to <a@x.example> to <b@x.example> header \"Subject: spam\"\n"
+          "test \"content\" { client 192.0.2.2 to <a@x.example> to <postmaster@x.example> header "
+          "\"Subject: spam\"\n"
+          "  expect reject by spam for <a@x.example> expect rcpt <postmaster@x.example> expect no "
+          "rcpt <a@x.example> }\n"
+          "test \"all refused\" { client 192.0.2.2 to <a@x.example> to <b@x.example> header "
+          "\"Subject: spam\"\n"
           "  expect reject 554 by spam }\n");
     HOLDS("token: accept when header(\"X-Token\") == \"t\"\n"
           "listed: reject 550 5.7.1 \"no\" when client.ip == 192.0.2.1\n"
           "rc: defer when rcpt.local == a\n"
-          "test \"exempt\" { client 192.0.2.1 to <a@x.example> header \"X-Token: t\" expect accept by token }\n"
+          "test \"exempt\" { client 192.0.2.1 to <a@x.example> header \"X-Token: t\" expect accept "
+          "by token }\n"
           "test \"not exempt\" { client 192.0.2.1 to <b@x.example> expect reject by listed }\n"
           "test \"recipient\" { client 192.0.2.2 to <a@x.example> expect defer by rc }\n");
 }
@@ -257,14 +276,18 @@ TEST(recipients_are_judged_one_by_one)
           "both: reject 550 5.7.1 \"c\" when rcpt.domain == \"y.example\" and raw.body =~ /bad/\n"
           "late: observe reject when rcpt.count > 2 and raw.body =~ /bad/\n"
           "any: add header \"X-Y: ${rcpt}\" when rcpt.domain == \"y.example\"\n"
-          "test \"refused\" { to <none@x.example> to <a@x.example> expect reject 550 by no-such for <none@x.example>\n"
+          "test \"refused\" { to <none@x.example> to <a@x.example> expect reject 550 by no-such "
+          "for <none@x.example>\n"
           "  expect accept for <a@x.example> expect rcpt <a@x.example> }\n"
-          "test \"count\" { to <a@x.example> to <b@x.example> to <c@x.example> expect defer 452 by many for <c@x.example>\n"
+          "test \"count\" { to <a@x.example> to <b@x.example> to <c@x.example> expect defer 452 by "
+          "many for <c@x.example>\n"
           "  expect rcpt <b@x.example> }\n"
-          "test \"drop\" { to <drop@x.example> to <a@x.example> expect no rcpt <drop@x.example> expect rcpt <a@x.example> }\n"
+          "test \"drop\" { to <drop@x.example> to <a@x.example> expect no rcpt <drop@x.example> "
+          "expect rcpt <a@x.example> }\n"
           "test \"nobody\" { to <none@x.example> expect reject 550 by no-such }\n"
           "test \"content of one\" { to <a@x.example> to <b@y.example> body \"bad\"\n"
-          "  expect rcpt <a@x.example> expect no rcpt <b@y.example> expect reject by both for <b@y.example>\n"
+          "  expect rcpt <a@x.example> expect no rcpt <b@y.example> expect reject by both for "
+          "<b@y.example>\n"
           "  expect header \"X-Y: b@y.example\" expect miss late }\n"
           "test \"content of all\" { to <b@y.example> body \"bad\" expect reject 550 by both }\n");
 }
@@ -274,14 +297,17 @@ TEST(deferred_is_milder_than_rejected_when_nobody_is_left)
     HOLDS("r: reject 550 5.7.1 \"r\" when rcpt.local == r and raw.body =~ /x/\n"
           "d: defer 451 4.7.1 \"d\" when rcpt.local == d and raw.body =~ /x/\n"
           "test \"mixed\" { to <r@x.example> to <d@x.example> body \"x\" expect defer 451 by d }\n"
-          "test \"one left\" { to <r@x.example> to <d@x.example> to <o@x.example> body \"x\" expect accept\n"
-          "  expect rcpt <o@x.example> expect no rcpt <r@x.example> expect no rcpt <d@x.example> }\n");
+          "test \"one left\" { to <r@x.example> to <d@x.example> to <o@x.example> body \"x\" "
+          "expect accept\n"
+          "  expect rcpt <o@x.example> expect no rcpt <r@x.example> expect no rcpt <d@x.example> "
+          "}\n");
 }
 
 TEST(at_forces_a_later_stage)
 {
-    HOLDS("a at rcpt: reject when client.ip == 192.0.2.1\n"
-          "test \"t\" { client 192.0.2.1 to <x@x.example> expect reject by a for <x@x.example> }\n");
+    HOLDS(
+        "a at rcpt: reject when client.ip == 192.0.2.1\n"
+        "test \"t\" { client 192.0.2.1 to <x@x.example> expect reject by a for <x@x.example> }\n");
     struct rules *rules = fake_load(&instance, "a at end-of-headers: reject when helo == x\n");
     CHECK(rules != NULL);
     CHECK_INT(instance.wanted, MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS));
@@ -291,13 +317,18 @@ TEST(at_forces_a_later_stage)
 TEST(undecided_patterns_are_errors_and_not_misses)
 {
     /* exponential without its limit */
-    HOLDS("a: reject 550 5.7.1 \"a\" when body.line =~ /^(a|aa|aaa|a?a)+$/ on_error defer 451 4.3.0 \"e\"\n"
-          "test \"limit\" { body \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\" expect defer by a }\n"
+    HOLDS("a: reject 550 5.7.1 \"a\" when body.line =~ /^(a|aa|aaa|a?a)+$/ on_error defer 451 "
+          "4.3.0 \"e\"\n"
+          "test \"limit\" { body "
+          "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\" expect "
+          "defer by a }\n"
           "test \"fine\" { body \"aaa\" expect reject 550 by a }\n");
     HOLDS("a: reject when body.line =~ /^(a|aa|aaa|a?a)+$/\n"
           "b: reject when body.line =~ /^(a|aa|aaa|a?a)+$/ and helo == nobody\n"
           "c: reject 554 5.7.1 \"c\" when body.line =~ /^(a|aa|aaa|a?a)+$/ on_error match\n"
-          "test \"limit\" { body \"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\" expect reject 554 by c\n"
+          "test \"limit\" { body "
+          "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\" expect "
+          "reject 554 by c\n"
           "  expect miss a expect miss b }\n");
 }
 
@@ -313,25 +344,30 @@ static uint32_t wants(const char *text)
 TEST(only_the_stages_that_matter_are_asked_for)
 {
     CHECK_INT(wants("a: reject when client.ip == 192.0.2.1\n"), BIT(CONNECT));
-    CHECK_INT(wants("a: reject when helo == x\nb: reject when client.ip == 192.0.2.1\n"), BIT(HELO) | BIT(CONNECT));
+    CHECK_INT(wants("a: reject when helo == x\nb: reject when client.ip == 192.0.2.1\n"),
+              BIT(HELO) | BIT(CONNECT));
     CHECK_INT(wants("a: reject when helo == x and sender == \"\"\n"), BIT(MAIL));
     CHECK_INT(wants("a: reject when helo == x or sender == \"\"\n"), BIT(MAIL));
-    CHECK_INT(wants("a: reject when sender == \"\" or subject == x\n"), BIT(MAIL) | BIT(END_OF_HEADERS));
+    CHECK_INT(wants("a: reject when sender == \"\" or subject == x\n"),
+              BIT(MAIL) | BIT(END_OF_HEADERS));
     CHECK_INT(wants("a: reject when sender == \"\" and subject == x\n"), BIT(END_OF_HEADERS));
     CHECK_INT(wants("a: add header \"X: y\" when sender == \"\"\n"), BIT(END_OF_HEADERS));
     CHECK_INT(wants("a: reject when rcpt == \"a@x.example\"\n"), BIT(RCPT));
     CHECK_INT(wants("a: reject when rcpt.count > 5\n"), BIT(RCPT));
-    CHECK_INT(wants("a: reject when rcpt == \"a@x.example\" and subject == x\n"), BIT(END_OF_MESSAGE));
+    CHECK_INT(wants("a: reject when rcpt == \"a@x.example\" and subject == x\n"),
+              BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: rewrite sender <> when subject == x\n"), BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: rewrite sender <> when sender == \"a@x.example\"\n"), BIT(MAIL));
     CHECK_INT(wants("a: add rcpt <a@x.example> when sender == \"\"\n"), BIT(DATA));
     CHECK_INT(wants("a: rewrite rcpt \"a@x.example\" when sender == \"\"\n"), BIT(RCPT));
     CHECK_INT(wants("a: reject when all(rcpt.domain == x.example)\n"), BIT(DATA));
-    CHECK_INT(wants("a: score 3 when subject == x\nb: reject when score > 2\n"), BIT(END_OF_HEADERS));
+    CHECK_INT(wants("a: score 3 when subject == x\nb: reject when score > 2\n"),
+              BIT(END_OF_HEADERS));
     CHECK_INT(wants("a: score 3 when sender == \"\"\nb: reject when score > 2\n"), BIT(MAIL));
     CHECK_INT(wants("a: score 3 when raw.body =~ /x/\n"), 0); /* nobody reads it */
     CHECK_INT(wants("a: discard when client.ip == 192.0.2.1\n"), BIT(MAIL));
-    CHECK_INT(wants("p: accept when rcpt.local == p\na: reject when subject == x\n"), BIT(RCPT) | BIT(END_OF_MESSAGE));
+    CHECK_INT(wants("p: accept when rcpt.local == p\na: reject when subject == x\n"),
+              BIT(RCPT) | BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: log \"x\" when message.size > 5\n"), BIT(END_OF_MESSAGE));
     CHECK_INT(wants("# nothing\n"), 0);
 }

@@ -1,4 +1,5 @@
-/* test_rules_live.c - the filter's hooks over a host: sessions with several transactions, edits, replies, logs, counters. */
+/* test_rules_live.c - the filter's hooks over a host: sessions with several transactions, edits,
+ * replies, logs, counters. */
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,9 +54,10 @@ static enum mw_verdict rcpt(const char *address)
     ctx.current = (ptrdiff_t)index;
     enum mw_verdict verdict = rules_live_run(&ctx, rules, MW_STAGE_RCPT, index);
     ctx.current = -1;
-    ctx.rcpts[index].status = verdict == MW_REJECT || verdict == MW_TEMPFAIL ? MW_RCPT_REFUSED_FILTER
-                              : verdict == MW_DISCARD                       ? MW_RCPT_DISCARDED
-                                                                            : MW_RCPT_ACCEPTED;
+    ctx.rcpts[index].status = verdict == MW_REJECT || verdict == MW_TEMPFAIL
+                                  ? MW_RCPT_REFUSED_FILTER
+                              : verdict == MW_DISCARD ? MW_RCPT_DISCARDED
+                                                      : MW_RCPT_ACCEPTED;
     return verdict;
 }
 
@@ -69,8 +71,9 @@ static void body(const char *text)
 
 TEST(a_verdict_brings_reply_reason_and_place)
 {
-    CHECK(begin("# one\nno-body: reject 554 5.7.1 \"No ${1} from ${client.ip}\" reason \"saw ${1}\"\n"
-                "when sender =~ /^(.*)@bad\\.example$/\n"));
+    CHECK(
+        begin("# one\nno-body: reject 554 5.7.1 \"No ${1} from ${client.ip}\" reason \"saw ${1}\"\n"
+              "when sender =~ /^(.*)@bad\\.example$/\n"));
     CHECK_INT(mail("x@bad.example"), MW_REJECT);
     CHECK_INT(ctx.code, 554);
     CHECK_TEXT(ctx.dsn, "5.7.1");
@@ -86,7 +89,8 @@ TEST(a_verdict_brings_reply_reason_and_place)
 
 TEST(verdicts_map_to_the_hosts)
 {
-    CHECK(begin("a: accept when sender.local == a\nb: defer when sender.local == b\nc: discard when sender.local == c\n"
+    CHECK(begin("a: accept when sender.local == a\nb: defer when sender.local == b\nc: discard "
+                "when sender.local == c\n"
                 "d: disconnect \"go\" when sender.local == d\n"));
     CHECK_INT(mail("a@x.example"), MW_ACCEPT);
     CHECK_INT(mail("b@x.example"), MW_TEMPFAIL);
@@ -130,9 +134,43 @@ TEST(transactions_do_not_remember_each_other)
     end();
 }
 
+TEST(a_refused_command_is_refused_again)
+{
+    CHECK(begin("a: reject when all(rcpt.domain == x.example)\n"));
+    mail("s@x.example");
+    CHECK_INT(rcpt("a@x.example"), MW_CONTINUE);
+    CHECK_INT(at(MW_STAGE_DATA), MW_REJECT);
+    CHECK_INT(at(MW_STAGE_DATA), MW_REJECT);
+    end();
+}
+
+TEST(a_score_tells_what_it_is_made_of)
+{
+    CHECK(begin("a: score 3 when sender == \"\"\nb: score -0.5 when client.port == 4711\n"
+                "c: reject when score > 2\n"));
+    CHECK_INT(mail(""), MW_REJECT);
+    CHECK_TEXT(ctx.reason, "score 2.5: a +3, b -0.5");
+    end();
+}
+
+TEST(values_that_are_not_utf8_cost_the_session_nothing)
+{
+    CHECK(begin(
+        "a: log \"${1}\" when helo =~ /^(.+)x/ and helo =~ /y$/\nb: reject when helo == q\n"));
+    fake_fact_text(&ctx, "helo", "\xff\xfexy");
+    at(MW_STAGE_HELO);
+    size_t before = ctx.allocations;
+    for (int i = 0; i < 100; i++)
+        CHECK_INT(at(MW_STAGE_HELO), MW_CONTINUE);
+    CHECK_INT(ctx.allocations, before);
+    CHECK(strstr(ctx.log, "text=\xef\xbf\xbd\xef\xbf\xbd\n") != NULL);
+    end();
+}
+
 TEST(header_edits_are_made_at_the_end_of_the_header)
 {
-    CHECK(begin("a: add header \"X-A: ${sender}\", set header \"X-S: one\", delete header \"X-D\" when sender.local == a\n"));
+    CHECK(begin("a: add header \"X-A: ${sender}\", set header \"X-S: one\", delete header \"X-D\" "
+                "when sender.local == a\n"));
     CHECK_INT(instance.wanted, MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS));
     CHECK_INT(mail("a@x.example"), MW_CONTINUE);
     fake_header(&ctx, "x-s", " 1");
@@ -150,8 +188,10 @@ TEST(header_edits_are_made_at_the_end_of_the_header)
 
 TEST(hostile_values_cannot_break_out)
 {
-    CHECK(begin("a: reject 550 5.7.1 \"<${header('X')}>\" when header(\"X\") is not empty and sender == \"\"\n"
-                "b: add header \"Y: ${header('X')}\", log \"${header('X')}\" when header(\"X\") is not empty\n"
+    CHECK(begin("a: reject 550 5.7.1 \"<${header('X')}>\" when header(\"X\") is not empty and "
+                "sender == \"\"\n"
+                "b: add header \"Y: ${header('X')}\", log \"${header('X')}\" when header(\"X\") is "
+                "not empty\n"
                 "c: rewrite rcpt \"${1}\" when rcpt =~ /^(.*)/s\n"));
     mail("");
     fake_header(&ctx, "X", "a\r\n250 \x01\x7f\xc3\xa9\xc3\xa9 b\t");
@@ -171,7 +211,8 @@ TEST(long_values_are_cut)
 {
     static char value[2000];
     memset(value, 'v', sizeof value - 1);
-    CHECK(begin("a: reject 550 5.7.1 \"${subject}${subject}${subject}\" when subject is not empty\n"));
+    CHECK(begin(
+        "a: reject 550 5.7.1 \"${subject}${subject}${subject}\" when subject is not empty\n"));
     mail("");
     fake_header(&ctx, "Subject", value);
     CHECK_INT(at(MW_STAGE_END_OF_HEADERS), MW_REJECT);
@@ -214,7 +255,8 @@ TEST(refused_at_the_end_means_deleted_or_the_message_refused)
     CHECK_INT(ctx.rcpts[0].status, MW_RCPT_DELETED);
     CHECK_INT(ctx.rcpts[1].status, MW_RCPT_ACCEPTED);
     CHECK_INT(ctx.rcpts[2].status, MW_RCPT_DELETED);
-    CHECK(strstr(ctx.log, "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=b@x.example") != NULL);
+    CHECK(strstr(ctx.log, "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=b@x.example") !=
+          NULL);
     CHECK_INT(ctx.body_views, 1); /* one look for all recipients */
     CHECK_INT(fake_counter(&ctx, "spam.hits"), 2);
 
@@ -243,7 +285,8 @@ TEST(many_recipients_keep_their_marks)
 TEST(failed_lookups_are_errors_not_misses)
 {
     CHECK(begin("a: reject when client.name == \"x.example\"\n"
-                "b: defer 451 4.3.0 \"DNS\" when client.name == \"x.example\" on_error defer 450 4.7.1 \"error\"\n"
+                "b: defer 451 4.3.0 \"DNS\" when client.name == \"x.example\" on_error defer 450 "
+                "4.7.1 \"error\"\n"
                 "c: reject when client.name == \"x.example\" and client.port == 1\n"));
     fake_fact_error(&ctx, "client.name");
     CHECK_INT(at(MW_STAGE_CONNECT), MW_TEMPFAIL);
@@ -347,10 +390,11 @@ TEST(twenty_rules_cost_little)
     static char text[4096];
     int len = 0;
     for (int i = 0; i < 10; i++)
-        len += snprintf(text + len, sizeof text - (size_t)len,
-                        "e%d: reject when sender.domain == bad%d.example and helo =~ /bad$/\n"
-                        "h%d: reject when subject =~ /viagra%d/i or header(\"From\") == \"bad%d\"\n",
-                        i, i, i, i, i);
+        len += snprintf(
+            text + len, sizeof text - (size_t)len,
+            "e%d: reject when sender.domain == bad%d.example and helo =~ /bad$/\n"
+            "h%d: reject when subject =~ /viagra%d/i or header(\"From\") == \"bad%d\"\n",
+            i, i, i, i, i);
     CHECK(begin(text));
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
@@ -366,7 +410,8 @@ TEST(twenty_rules_cost_little)
         CHECK(ctx.allocations <= 2);
     }
     clock_gettime(CLOCK_MONOTONIC, &to);
-    double us = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) / 1e3 / MESSAGES;
+    double us = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) /
+                1e3 / MESSAGES;
     printf("     20 rules: %.1f us a message in this build\n", us);
     CHECK(us < 1000);
     end();

@@ -1,4 +1,5 @@
-/* test_rules_parse.c - what is wrong with a rule file is said with its place, what was expected, and a way out. */
+/* test_rules_parse.c - what is wrong with a rule file is said with its place, what was expected,
+ * and a way out. */
 #include <stdlib.h>
 
 #include "rules_fake.h"
@@ -6,7 +7,8 @@
 
 static struct mw_instance instance;
 
-/* Load `text`, compare all diagnostics with `want`: "line:col:len: severity: message | hint" lines. */
+/* Load `text`, compare all diagnostics with `want`: "line:col:len: severity: message | hint" lines.
+ */
 static bool diags_are(const char *text, const char *want, const char *file, int line)
 {
     struct rules *rules = fake_load(&instance, text);
@@ -22,56 +24,66 @@ static bool diags_are(const char *text, const char *want, const char *file, int 
     *out = '\0';
     bool loads = rules != NULL, should_load = strstr(want, "error: ") == NULL;
     if (strcmp(got, want) != 0 || loads != should_load)
-        mw_test_fail(file, line, "for\n%s\ngot (%s)\n%swant\n%s", text, loads ? "loaded" : "refused", got, want);
+        mw_test_fail(file, line, "for\n%s\ngot (%s)\n%swant\n%s", text,
+                     loads ? "loaded" : "refused", got, want);
     fake_unload(&instance, rules);
     return strcmp(got, want) == 0;
 }
-#define DIAGS(text, want)                                                                          \
-    do {                                                                                           \
-        if (!diags_are(text, want, __FILE__, __LINE__) && getenv("KEEP_GOING") == NULL)            \
-            return;                                                                                \
+#define DIAGS(text, want)                                                               \
+    do {                                                                                \
+        if (!diags_are(text, want, __FILE__, __LINE__) && getenv("KEEP_GOING") == NULL) \
+            return;                                                                     \
     } while (0)
 
 TEST(rules_of_every_kind_load)
 {
-    DIAGS("# comment\n"
-          "list internal = 10.0.0.0/8, 192.168.0.0/16, fd00::/8\n"
-          "list names = \"a b\", x, .example.net\n"
-          "a: reject 550 5.7.1 \"No ${sender} ${1}\" when sender =~ /^(x.*)$/ and client.ip not in internal\n"
-          "b at rcpt: observe until 2026-12-01 defer 451 4.7.1 \"Later\" reason \"because ${helo}\"\n"
-          "    when rcpt.count > 50 and auth.user is empty\n"
-          "c: score spam 3.0, tag \"seen\" when header(\"Subject\") =~ /(?<w>viagra)/i on_error match\n"
-          "d: add header \"X-Spam: ${score.spam}\" when score.spam >= 2.5\n"
-          "e: early accept when all(header(\"From\") =~ /@example\\.com>?$/) or none(rcpt.domain in names)\n"
-          "f: set header \"X: y\", delete header \"Z\", log \"hm ${raw.header('To')}\" when not (subject is empty)\n"
-          "g: rewrite rcpt \"${1}@new.example\" when rcpt =~ /^(.+)@old\\.example$/i\n"
-          "h: rewrite sender <> when sender.domain == \"old.example\"\n"
-          "i: add rcpt <audit@example.com> when tag == \"seen\" and message.size > 1MB\n"
-          "list: discard when sender.param(\"SIZE\") > 1000000\n"
-          "test at connect: disconnect 421 4.7.0 \"bye\" when client.ip == 192.0.2.1\n"
-          "z: observe 10% delete rcpt when rcpt in (<a@b.example>, @c.example)\n",
-          "");
+    DIAGS(
+        "# comment\n"
+        "list internal = 10.0.0.0/8, 192.168.0.0/16, fd00::/8\n"
+        "list names = \"a b\", x, .example.net\n"
+        "a: reject 550 5.7.1 \"No ${sender} ${1}\" when sender =~ /^(x.*)$/ and client.ip not in "
+        "internal\n"
+        "b at rcpt: observe until 2026-12-01 defer 451 4.7.1 \"Later\" reason \"because ${helo}\"\n"
+        "    when rcpt.count > 50 and auth.user is empty\n"
+        "c: score spam 3.0, tag \"seen\" when header(\"Subject\") =~ /(?<w>viagra)/i on_error "
+        "match\n"
+        "d: add header \"X-Spam: ${score.spam}\" when score.spam >= 2.5\n"
+        "e: early accept when all(header(\"From\") =~ /@example\\.com>?$/) or none(rcpt.domain in "
+        "names)\n"
+        "f: set header \"X: y\", delete header \"Z\", log \"hm ${raw.header('To')}\" when not "
+        "(subject is empty)\n"
+        "g: rewrite rcpt \"${1}@new.example\" when rcpt =~ /^(.+)@old\\.example$/i\n"
+        "h: rewrite sender <> when sender.domain == \"old.example\"\n"
+        "i: add rcpt <audit@example.com> when tag == \"seen\" and message.size > 1MB\n"
+        "list: discard when sender.param(\"SIZE\") > 1000000\n"
+        "test at connect: disconnect 421 4.7.0 \"bye\" when client.ip == 192.0.2.1\n"
+        "z: observe 10% delete rcpt when rcpt in (<a@b.example>, @c.example)\n",
+        "");
 }
 
 TEST(unknown_names_get_a_near_one)
 {
     DIAGS("a: reject when sendr == \"x\"\n",
           "1:16:5: error: unknown field \"sendr\" | did you mean \"sender\"?\n");
-    DIAGS("a: rejct when helo == \"x\"\n", "1:4:5: error: unknown action \"rejct\" | did you mean \"reject\"?\n");
-    DIAGS("list partners = a.example\na: reject when helo in partner\nb: reject when helo in partners\n",
+    DIAGS("a: rejct when helo == \"x\"\n",
+          "1:4:5: error: unknown action \"rejct\" | did you mean \"reject\"?\n");
+    DIAGS("list partners = a.example\na: reject when helo in partner\nb: reject when helo in "
+          "partners\n",
           "2:24:7: error: unknown list \"partner\" | did you mean \"partners\"?\n");
     DIAGS("a at rpct: reject when helo == \"x\"\n",
-          "1:6:4: error: unknown stage \"rpct\": connect, helo, mail, rcpt, data, end-of-headers or end-of-message | "
+          "1:6:4: error: unknown stage \"rpct\": connect, helo, mail, rcpt, data, end-of-headers "
+          "or end-of-message | "
           "did you mean \"rcpt\"?\n");
     DIAGS("a: add headr \"X: y\" when helo == \"x\"\n",
-          "1:4:3: error: unknown action \"add headr\" | add header, set header, delete header, rewrite sender, "
+          "1:4:3: error: unknown action \"add headr\" | add header, set header, delete header, "
+          "rewrite sender, "
           "rewrite rcpt, add rcpt, delete rcpt\n");
     DIAGS("a: tempfail when helo == \"x\"\n",
           "1:4:8: error: unknown action \"tempfail\" | the word is \"defer\"\n");
     DIAGS("a: quarantine when helo == \"x\"\n",
           "1:4:10: error: unknown action \"quarantine\" | this action does not exist yet\n");
-    DIAGS("list b = dnsbl \"zen.example\"\n",
-          "1:10:5: error: unknown kind of list 'dnsbl': a list is file \"...\", cidr \"...\" or its values\n");
+    DIAGS("list b = dnsbl \"zen.example\"\n", "1:10:5: error: unknown kind of list 'dnsbl': a list "
+                                              "is file \"...\", cidr \"...\" or its values\n");
 }
 
 TEST(all_errors_of_a_file_are_found)
@@ -94,9 +106,11 @@ TEST(all_errors_of_a_file_are_found)
 TEST(reply_codes_are_checked)
 {
     DIAGS("a: reject 450 4.7.1 \"x\" when helo == \"x\"\n",
-          "1:11:3: error: 450 is no reply code for reject, which gives 5xx | defer gives 4xx codes\n");
+          "1:11:3: error: 450 is no reply code for reject, which gives 5xx | defer gives 4xx "
+          "codes\n");
     DIAGS("a: defer 550 \"x\" when helo == \"x\"\n",
-          "1:10:3: error: 550 is no reply code for defer, which gives 4xx | reject gives 5xx codes\n");
+          "1:10:3: error: 550 is no reply code for defer, which gives 4xx | reject gives 5xx "
+          "codes\n");
     DIAGS("a: reject 590 \"x\" when helo == \"x\"\n",
           "1:11:3: error: 590 is no reply code for reject, which gives 5xx\n");
     DIAGS("a: reject 550 4.7.1 \"x\" when helo == \"x\"\n",
@@ -104,12 +118,15 @@ TEST(reply_codes_are_checked)
     DIAGS("a: reject 550 5.7 \"x\" when helo == \"x\"\n",
           "1:15:3: error: '5.7' is no enhanced status code such as 5.7.1\n");
     DIAGS("a: reject 5.7.1 \"x\" when helo == \"x\"\n",
-          "1:11:5: error: '5.7.1' is no reply code | a reply is CODE ENHANCED \"text\": 550 5.7.1 \"No\"\n");
+          "1:11:5: error: '5.7.1' is no reply code | a reply is CODE ENHANCED \"text\": 550 5.7.1 "
+          "\"No\"\n");
     DIAGS("a: defer 421 \"x\" when helo == \"x\"\n",
           "1:10:3: error: 421 closes the session | write disconnect\n");
-    DIAGS("a: accept 250 \"x\" when helo == \"x\"\n", "1:11:3: error: accept takes no reply code\n");
+    DIAGS("a: accept 250 \"x\" when helo == \"x\"\n",
+          "1:11:3: error: accept takes no reply code\n");
     DIAGS("a: discard \"x\" when helo == \"x\"\n",
-          "1:12:3: error: discard gives no reply of its own, so it takes no text | reason \"...\" is for the log\n");
+          "1:12:3: error: discard gives no reply of its own, so it takes no text | reason \"...\" "
+          "is for the log\n");
     DIAGS("a: reject \"\xc3\xa9\" when helo == \"x\"\n",
           "1:11:4: error: a reply holds printable ASCII characters only\n");
     DIAGS("a: reject, accept when helo == \"x\"\n",
@@ -119,7 +136,8 @@ TEST(reply_codes_are_checked)
 TEST(captures_must_exist)
 {
     DIAGS("a: reject \"${1}\" when helo == \"x\"\n",
-          "1:11:6: error: ${1}: the patterns of this rule have 0 groups | captures are made by ( ) in a pattern "
+          "1:11:6: error: ${1}: the patterns of this rule have 0 groups | captures are made by ( ) "
+          "in a pattern "
           "behind =~\n");
     DIAGS("a: reject \"${2}\" when helo =~ /^(x)/\n",
           "1:11:6: error: ${2}: the patterns of this rule have 1 group\n");
@@ -129,55 +147,72 @@ TEST(captures_must_exist)
           "1:11:11: error: header needs a name: header(\"...\")\n");
     DIAGS("a: reject \"${x\" when helo == \"x\"\n", "1:11:5: error: '${' without a '}'\n");
     DIAGS("a: reject \"${}\" when helo == \"x\"\n",
-          "1:11:5: error: '${}' is not understood | write ${1}, ${name}, ${field} or ${header('X')}\n");
+          "1:11:5: error: '${}' is not understood | write ${1}, ${name}, ${field} or "
+          "${header('X')}\n");
     DIAGS("a: add header \"X-${helo}: y\" when helo == \"x\"\n",
           "1:15:14: error: 'X-${helo}' is no name of a header field | write \"Name: value\"\n");
 }
 
 TEST(regular_expressions_are_checked)
 {
-    DIAGS("a: reject when helo =~ /x(/\n", "1:27:1: error: regular expression: missing closing parenthesis\n");
+    DIAGS("a: reject when helo =~ /x(/\n",
+          "1:27:1: error: regular expression: missing closing parenthesis\n");
     DIAGS("a: reject when helo =~ /^x/ig\n",
-          "1:29:1: error: unknown flag 'g' of a regular expression | the flags are i (any case), m (^ and $ at each "
+          "1:29:1: error: unknown flag 'g' of a regular expression | the flags are i (any case), m "
+          "(^ and $ at each "
           "line), s (. takes line ends too), x (blanks do not count)\n");
     DIAGS("a: reject when helo =~ /^x/ii\n", "1:29:1: error: flag 'i' is given twice\n");
     DIAGS("a: reject when sender =~ /@example\\.com/\n",
-          "1:26:15: warning: the pattern matches anywhere in sender, also in the middle of another name | anchor it "
+          "1:26:15: warning: the pattern matches anywhere in sender, also in the middle of another "
+          "name | anchor it "
           "with ^ or $, or compare with == or `in`\n");
     DIAGS("a: reject when helo =~ /^localhost$/\n",
-          "1:24:13: warning: this regular expression is a plain string | compare with == \"...\" instead\n");
+          "1:24:13: warning: this regular expression is a plain string | compare with == \"...\" "
+          "instead\n");
     DIAGS("a: reject when subject =~ //\n",
           "1:27:2: warning: an empty regular expression matches everything\n");
     DIAGS("a: reject when client.port =~ /25/\n",
-          "1:31:4: error: client.port is no text: it takes no regular expression | write == < <= > or >=\n");
+          "1:31:4: error: client.port is no text: it takes no regular expression | write == < <= > "
+          "or >=\n");
     DIAGS("a: reject when client.ip =~ /^10\\./\n",
-          "1:29:7: error: client.ip is no text: it takes no regular expression | write `in` and a list of networks\n");
-    DIAGS("a: reject when helo =~ /x\n", "1:24:2: error: the regular expression is not closed on its line\n");
+          "1:29:7: error: client.ip is no text: it takes no regular expression | write `in` and a "
+          "list of networks\n");
+    DIAGS("a: reject when helo =~ /x\n",
+          "1:24:2: error: the regular expression is not closed on its line\n");
 }
 
 TEST(types_are_checked)
 {
     DIAGS("a: reject when helo > 5\n",
           "1:21:1: error: helo is no number | texts are compared with == != =~ !~ and in\n");
-    DIAGS("a: reject when rcpt.count == many\n", "1:30:4: error: expected a number, found 'many'\n");
+    DIAGS("a: reject when rcpt.count == many\n",
+          "1:30:4: error: expected a number, found 'many'\n");
     DIAGS("a: reject when rcpt.count > 1.5\n", "1:29:3: error: rcpt.count is a whole number\n");
-    DIAGS("a: reject when client.ip == hello\n", "1:29:5: error: expected an IP address or network, found 'hello'\n");
+    DIAGS("a: reject when client.ip == hello\n",
+          "1:29:5: error: expected an IP address or network, found 'hello'\n");
     DIAGS("a: reject when client.ip in (10.0.0.1/8)\n",
-          "1:30:10: error: \"10.0.0.1/8\" is not an IP address or network, which list \"here\" needs because client.ip "
+          "1:30:10: error: \"10.0.0.1/8\" is not an IP address or network, which list \"here\" "
+          "needs because client.ip "
           "is looked up in it | write 192.0.2.1 or 192.0.2.0/24 (no bits set behind the prefix)\n");
     DIAGS("list l = a@b.example\na: reject when helo in l\n",
-          "1:10:11: error: \"a@b.example\" is not a host name or .domain, which list \"l\" needs because helo is "
+          "1:10:11: error: \"a@b.example\" is not a host name or .domain, which list \"l\" needs "
+          "because helo is "
           "looked up in it | look the whole address up instead of its domain\n");
     DIAGS("list l = b.example\na: reject when sender in l\n",
-          "1:10:9: error: \"b.example\" is not an address or @domain, which list \"l\" needs because sender is looked "
+          "1:10:9: error: \"b.example\" is not an address or @domain, which list \"l\" needs "
+          "because sender is looked "
           "up in it | write @example.net for all addresses of a domain, or look the .domain up\n");
     DIAGS("a: reject when sender == \"example.com\"\n",
-          "1:26:13: error: this test can never hold: sender is a whole address and \"example.com\" is not | compare "
+          "1:26:13: error: this test can never hold: sender is a whole address and \"example.com\" "
+          "is not | compare "
           "the .domain, or write the whole address\n");
     DIAGS("a: reject when helo == sender\n",
-          "1:24:6: error: a field cannot be compared with a field | put it in quotes if the word itself is meant\n");
-    DIAGS("a: reject when helo(\"x\") == \"y\"\n", "1:16:4: error: helo takes nothing in parentheses\n");
-    DIAGS("a: reject when header == \"y\"\n", "1:16:6: error: header needs a name: header(\"...\")\n");
+          "1:24:6: error: a field cannot be compared with a field | put it in quotes if the word "
+          "itself is meant\n");
+    DIAGS("a: reject when helo(\"x\") == \"y\"\n",
+          "1:16:4: error: helo takes nothing in parentheses\n");
+    DIAGS("a: reject when header == \"y\"\n",
+          "1:16:6: error: header needs a name: header(\"...\")\n");
     DIAGS("a: reject when all(helo == \"x\")\n",
           "1:20:4: error: helo has one value: any, all and none say nothing about it\n");
     DIAGS("a: reject when all(subject == \"x\" or subject == \"y\")\n",
@@ -189,23 +224,28 @@ TEST(types_are_checked)
 TEST(rules_that_cannot_work_are_errors)
 {
     DIAGS("a at rcpt: reject when subject == \"x\"\n",
-          "1:6:4: error: this rule can never be decided at rcpt: header is known at end-of-headers\n");
+          "1:6:4: error: this rule can never be decided at rcpt: header is known at "
+          "end-of-headers\n");
     DIAGS("a: reject when score > 3\nb: score 5 when helo == \"x\"\n",
-          "1:16:5: error: no rule above adds to score \"default\", so it is always 0 | a score is read behind the "
+          "1:16:5: error: no rule above adds to score \"default\", so it is always 0 | a score is "
+          "read behind the "
           "rules that make it: file order counts\n");
-    DIAGS("a: reject when tag == \"x\"\n",
-          "1:16:3: error: no rule above sets tag \"x\" | a tag is read behind the rules that set it\n");
+    DIAGS("a: reject when tag == \"x\"\n", "1:16:3: error: no rule above sets tag \"x\" | a tag is "
+                                           "read behind the rules that set it\n");
     DIAGS("a: reject when sender.domain == \"x.example\" and sender.domain == \"y.example\"\n",
-          "1:49:13: error: this rule can never fire: sender.domain cannot have two values at once | write `or`, or "
+          "1:49:13: error: this rule can never fire: sender.domain cannot have two values at once "
+          "| write `or`, or "
           "`in ( ... )`\n");
     DIAGS("a: accept when always\nb: reject when helo == \"x\"\n",
           "2:1:1: error: rule \"b\" can never be reached: \"a\" (t.rules:1) decides always\n");
     DIAGS("a: reject when helo == \"x\"\na: reject when helo == \"y\"\n",
-          "2:1:1: error: rule \"a\" is there already (t.rules:1) | names are what logs, counters and tests speak of\n");
+          "2:1:1: error: rule \"a\" is there already (t.rules:1) | names are what logs, counters "
+          "and tests speak of\n");
     DIAGS("a: reject \"x\"\nb: reject when helo == \"x\"\n",
-          "1:1:1: error: rule \"a\" has no condition | write `when always` if it is meant for every message\n");
-    DIAGS("a: reject \"x\" helo == \"x\"\n",
-          "1:15:4: error: expected 'when' in rule \"a\" | write `when always` if it is meant for every message\n");
+          "1:1:1: error: rule \"a\" has no condition | write `when always` if it is meant for "
+          "every message\n");
+    DIAGS("a: reject \"x\" helo == \"x\"\n", "1:15:4: error: expected 'when' in rule \"a\" | write "
+                                             "`when always` if it is meant for every message\n");
     DIAGS("list l = x\n", "1:6:1: warning: list \"l\" is never used\n");
     DIAGS("list l = x\nlist l = y\na: reject when helo in l\n",
           "2:6:1: error: list \"l\" is there already (dir/t.rules:1)\n");
@@ -217,11 +257,13 @@ TEST(modes_and_clauses_are_checked)
           "1:18:10: error: expected a date such as 2026-12-01, found '2026-02-30'\n");
     DIAGS("a: observe 101% reject when helo == \"x\"\n",
           "1:12:4: error: expected a share such as 10%, found '101%'\n");
-    DIAGS("a: reject when helo == \"x\" when helo == \"y\"\n", "1:28:4: error: 'when' stands twice in this rule\n");
+    DIAGS("a: reject when helo == \"x\" when helo == \"y\"\n",
+          "1:28:4: error: 'when' stands twice in this rule\n");
     DIAGS("a: reject on_error score 3 when helo == \"x\"\n",
           "1:20:5: error: behind on_error stands match, no-match or a verdict\n");
     DIAGS("a: score three when helo == \"x\"\n",
-          "1:16:4: error: expected a score such as 3.0 (at most three digits behind the point), found 'when'\n");
+          "1:16:4: error: expected a score such as 3.0 (at most three digits behind the point), "
+          "found 'when'\n");
     DIAGS("a: add rcpt audit when helo == \"x\"\n",
           "1:13:5: error: expected an address: <a@example.org> or \"...\", found 'audit'\n");
     DIAGS("a: add header \"novalue\" when helo == \"x\"\n",
@@ -244,10 +286,12 @@ TEST(test_blocks_are_checked)
     DIAGS("test \"t\" { clent 192.0.2.1 }\n",
           "1:12:5: error: unknown word \"clent\" in a test | did you mean \"client\"?\n");
     DIAGS("test \"t\" { expect nothing }\n",
-          "1:19:7: error: expected accept, reject, defer, discard, disconnect, hit, miss, header, rcpt, sender, score "
+          "1:19:7: error: expected accept, reject, defer, discard, disconnect, hit, miss, header, "
+          "rcpt, sender, score "
           "or tag, found 'nothing'\n");
-    DIAGS("test \"t\" {\n", "2:1:1: error: expected client, helo, auth, from, to, message, header, body, expect or "
-                           "'}', found the end of the file\n");
+    DIAGS("test \"t\" {\n",
+          "2:1:1: error: expected client, helo, auth, from, to, message, header, body, expect or "
+          "'}', found the end of the file\n");
 }
 
 TEST(a_failing_test_says_what_happened_instead)
@@ -281,5 +325,6 @@ TEST(nesting_and_size_are_bounded)
     len = snprintf(text, sizeof text, "a: reject when helo == \"x\"\n");
     for (int i = 0; i < 1100; i++)
         len += snprintf(text + len, sizeof text - (size_t)len, "or helo == \"y%d\"\n", i);
-    DIAGS(text, "1001:4:4: error: more than 1000 tests in one condition | look values up in a list\n");
+    DIAGS(text,
+          "1001:4:4: error: more than 1000 tests in one condition | look values up in a list\n");
 }

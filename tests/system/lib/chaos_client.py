@@ -44,6 +44,12 @@ def acknowledged(path):
         return set()
 
 
+def dawdle(dice):
+    """Real clients are not all in the same step at the same time."""
+    if dice.random() < 0.4:
+        time.sleep(dice.random() * 0.06)
+
+
 def say(client, lines, codes):
     """Sends commands, in one write, and reads their replies: true if all are as hoped."""
     client.send(b"".join(line + b"\r\n" for line in lines))
@@ -59,6 +65,7 @@ def say(client, lines, codes):
 def send(client, identity, log, dice):
     """One attempt in this session; true when it was acknowledged."""
     message = content(identity)
+    dawdle(dice)
     envelope = [b"MAIL FROM:<%s@example.net>" % identity.encode(), b"RCPT TO:<alice@example.test>"]
     if dice.random() < 0.2 and len(message) < 50_000:
         if not say(client, envelope, (250, 250)):
@@ -74,7 +81,9 @@ def send(client, identity, log, dice):
         for line, code in zip(envelope + [b"DATA"], (250, 250, 354)):
             if not say(client, [line], (code,)):
                 return False
+            dawdle(dice)
         client.send(stuff(message))
+        dawdle(dice)
         log.write("S", identity)
         client.send(b".\r\n")
     reply = client.reply()
