@@ -1,9 +1,11 @@
-/* limits.c - how much one session may do: recipients, messages, octets, unknown recipients in a row.
+/* limits.c - how much one session may do: recipients, messages, octets, unknown recipients in a
+ * row.
  *
- * Every limit is off (0) until it is set. Only the stages that the limits in force need are asked for, so that
- * an unused limit costs nothing; a message-size limit alone does not make the proxy spool.
- * What counts as a recipient: one that nobody has refused. Refusals by the upstream come back through rcpt_reply;
- * a refusal by a filter behind this one shows in the recipient's status when the next RCPT is asked about. */
+ * Every limit is off (0) until it is set. Only the stages that the limits in force need are asked
+ * for, so that an unused limit costs nothing; a message-size limit alone does not make the proxy
+ * spool. What counts as a recipient: one that nobody has refused. Refusals by the upstream come
+ * back through rcpt_reply; a refusal by a filter behind this one shows in the recipient's status
+ * when the next RCPT is asked about. */
 #include <mailweir/filter.h>
 
 #include <stdio.h>
@@ -68,8 +70,8 @@ struct session {
 };
 struct transaction {
     uint64_t recipients;
-    size_t last;   /* the recipient counted last */
-    int is_open;   /* ... and what becomes of it behind us is not yet known */
+    size_t last; /* the recipient counted last */
+    int is_open; /* ... and what becomes of it behind us is not yet known */
 };
 
 static struct mw_slice text(const char *cstr)
@@ -135,7 +137,8 @@ static int is_over(const struct limits *limits, enum limit_id id, uint64_t value
 }
 
 /* The limit is reached: say so to the client, the log and the counters. */
-static enum mw_verdict refuse(struct mw_ctx *ctx, const struct limits *limits, enum limit_id id, uint64_t value)
+static enum mw_verdict refuse(struct mw_ctx *ctx, const struct limits *limits, enum limit_id id,
+                              uint64_t value)
 {
     char reason[64];
     snprintf(reason, sizeof reason, "%llu, limit %llu", (unsigned long long)value,
@@ -155,7 +158,8 @@ static enum mw_verdict check_size(struct mw_ctx *ctx)
     return MW_CONTINUE;
 }
 
-/* Messages of this session are counted here; before DATA the size is what MAIL declared (RFC 1870). */
+/* Messages of this session are counted here; before DATA the size is what MAIL declared (RFC 1870).
+ */
 static enum mw_verdict mail(struct mw_ctx *ctx)
 {
     const struct limits *limits = host->state(ctx);
@@ -172,7 +176,8 @@ static void uncount(struct session *session, struct transaction *transaction)
 }
 
 /* A filter behind us may have refused the recipient that we counted last. */
-static void settle_last(struct mw_ctx *ctx, struct session *session, struct transaction *transaction)
+static void settle_last(struct mw_ctx *ctx, struct session *session,
+                        struct transaction *transaction)
 {
     struct mw_path_view last = {.size = sizeof last};
     if (transaction->is_open && host->rcpt(ctx, transaction->last, &last) &&
@@ -198,7 +203,8 @@ static enum mw_verdict rcpt(struct mw_ctx *ctx, size_t index)
     return MW_CONTINUE;
 }
 
-/* Only a refusal for good tells that somebody guesses addresses; a 4xx is greylisting or trouble. */
+/* Only a refusal for good tells that somebody guesses addresses; a 4xx is greylisting or trouble.
+ */
 static enum mw_verdict rcpt_reply(struct mw_ctx *ctx, size_t index)
 {
     const struct limits *limits = host->state(ctx);
@@ -218,7 +224,8 @@ static enum mw_verdict rcpt_reply(struct mw_ctx *ctx, size_t index)
         return MW_CONTINUE;
     host->count(ctx, limits->unknown_counter, 1);
     session->refused_in_a_row++;
-    if (limits->of[LIMIT_REFUSED].max > 0 && session->refused_in_a_row >= limits->of[LIMIT_REFUSED].max)
+    if (limits->of[LIMIT_REFUSED].max > 0 &&
+        session->refused_in_a_row >= limits->of[LIMIT_REFUSED].max)
         return refuse(ctx, limits, LIMIT_REFUSED, session->refused_in_a_row);
     return MW_CONTINUE;
 }

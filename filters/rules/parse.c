@@ -1,11 +1,14 @@
-/* parse.c - the frame of a rule file: what is a rule, a list, a test, where the next one begins,
- * and the words between a rule's name and its condition.
+/* clang-format off: a grammar */
+/* parse.c - the frame of a rule file: what is a rule, a list, a test, where the next one begins, and the words
+ * between a rule's name and its condition.
  *
  *   file   = { list | test | rule }
  *   list   = "list" NAME "=" ( "file" TEXT | "cidr" TEXT | value { "," value } )
- *   rule   = NAME [ "at" STAGE ] ":" [ "observe" [ "until" DATE | N% ] ] [ "early" ] action { ","
- * action } { clause } clause = "when" condition | "reason" TEXT | "on_error" outcome          each
- * at most once, "when" at least once */
+ *   rule   = NAME [ "at" STAGE ] ":" [ "observe" [ "until" DATE | N% ] ] [ "early" ] action { "," action } { clause }
+ *   clause = "when" condition | "reason" TEXT | "on_error" outcome
+ *
+ * Each clause stands once, in any order; "when" must stand. */
+/* clang-format on */
 #include "parse.h"
 
 #include <stdarg.h>

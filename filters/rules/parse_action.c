@@ -1,9 +1,13 @@
+/* clang-format off: a grammar */
 /* parse_action.c - actions, their reply codes and their texts with ${...}.
  *
- *   action  = verdict [ CODE ] [ ENHANCED ] [ TEXT ]      verdict: reject, defer, discard, accept,
- * disconnect | "score" [ NAME ] NUMBER | "tag" TEXT | "log" TEXT | ( "add" | "set" ) "header"
- * "NAME: VALUE" | "delete" "header" "NAME" | "rewrite" ( "sender" | "rcpt" ) TEXT | "add" "rcpt"
- * ADDRESS | "delete" "rcpt" outcome = "match" | "no-match" | verdict ... */
+ *   action  = verdict [ CODE ] [ ENHANCED ] [ TEXT ]
+ *           | "score" [ NAME ] NUMBER | "tag" TEXT | "log" TEXT
+ *           | ( "add" | "set" ) "header" "NAME: VALUE" | "delete" "header" "NAME"
+ *           | "rewrite" ( "sender" | "rcpt" ) ADDRESS | "add" "rcpt" ADDRESS | "delete" "rcpt"
+ *   verdict = "reject" | "defer" | "discard" | "accept" | "disconnect"
+ *   outcome = "match" | "no-match" | verdict ...            (behind on_error) */
+/* clang-format on */
 #include <stdio.h>
 
 #include "parse.h"

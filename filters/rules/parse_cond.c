@@ -1,11 +1,13 @@
+/* clang-format off: a grammar */
 /* parse_cond.c - conditions.
  *
- *   condition  = conjunction { "or" conjunction }
+ *   condition   = conjunction { "or" conjunction }
  *   conjunction = factor { "and" factor }
- *   factor     = "not" factor | "(" condition ")" | ( "any" | "all" | "none" ) "(" test ")" |
- * "always" | test test       = FIELD [ "(" TEXT ")" ] ( "is" [ "not" ] "empty" | [ "not" ] "in" (
- * LIST | "(" values ")" ) | ( "==" | "!=" ) CONSTANT | ( "<" | "<=" | ">" | ">=" ) NUMBER | ( "=~"
- * | "!~" ) REGEX ) */
+ *   factor      = "not" factor | "(" condition ")" | ( "any" | "all" | "none" ) "(" test ")" | "always" | test
+ *   test        = FIELD [ "(" TEXT ")" ] check
+ *   check       = "is" [ "not" ] "empty" | [ "not" ] "in" ( LIST | "(" values ")" ) | ( "==" | "!=" ) CONSTANT
+ *               | ( "<" | "<=" | ">" | ">=" ) NUMBER | ( "=~" | "!~" ) REGEX */
+/* clang-format on */
 #include <stdio.h>
 
 #include "list.h"

@@ -1,12 +1,14 @@
+/* clang-format off: a grammar */
 /* parse_test.c - test blocks.
  *
- *   test      = "test" TEXT "{" { item } "}"
- *   item      = "client" IP [ "port" N ] [ "name" HOST ] | "listener" NAME | "helo" HOST | "auth"
- * USER [ MECHANISM ] | "from" ADDRESS [ "params" TEXT ] | "to" ADDRESS { "," ADDRESS } | "message"
- * "file" TEXT | "header" TEXT | "body" TEXT | "expect" expectation expectation = ( "accept" |
- * "discard" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ] | (
- * "hit" | "miss" ) RULE | [ "no" ] "header" TEXT | [ "no" ] "rcpt" ADDRESS | "sender" ADDRESS |
- * FIELD-of-score ( "==" | "<" | "<=" | ">" | ">=" ) NUMBER | "tag" TEXT */
+ *   test    = "test" TEXT "{" { item } "}"
+ *   item    = "client" IP [ "port" N ] [ "name" HOST ] | "listener" NAME | "helo" HOST | "auth" USER [ MECHANISM ]
+ *           | "from" ADDRESS [ "params" TEXT ] | "to" ADDRESS { "," ADDRESS }
+ *           | "message" "file" TEXT | "header" TEXT | "body" TEXT | "expect" expected
+ *   expected = ( "accept" | "discard" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ]
+ *           | ( "hit" | "miss" ) RULE | [ "no" ] "header" TEXT | [ "no" ] "rcpt" ADDRESS | "sender" ADDRESS
+ *           | SCORE ( "==" | "<" | "<=" | ">" | ">=" ) NUMBER | "tag" TEXT */
+/* clang-format on */
 #include <stdio.h>
 
 #include "parse.h"

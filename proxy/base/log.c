@@ -8,7 +8,9 @@
  *
  * stderr is shared with whoever started us, so O_NONBLOCK is never set on it: a pipe or terminal is
  * opened once more, a socket is written with MSG_DONTWAIT, and where neither works poll() is asked
- * before each write. SIGPIPE is ignored by the process. Not here: how a line looks (log_line.c). */
+ * before each write. SIGPIPE is ignored by the process.
+ *
+ * Not here: how a line looks (log_line.c). */
 #include "base/log.h"
 
 #include <errno.h>

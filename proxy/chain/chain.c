@@ -21,11 +21,11 @@ void mw_chain_free(struct mw_chain **chain)
     *chain = NULL;
 }
 
-/* Header fields are shown as a part of END_OF_HEADERS: who wants the one makes the session run the
- * other. */
+/* Who wants the one stage makes the session run the other: header fields are shown as a part of
+ * END_OF_HEADERS, and those that a filter adds at DATA go into the block there. */
 static uint32_t stages_run_for(uint32_t wanted)
 {
-    if (wanted & MW_STAGE_BIT(MW_STAGE_HEADER))
+    if (wanted & (MW_STAGE_BIT(MW_STAGE_HEADER) | MW_STAGE_BIT(MW_STAGE_DATA)))
         wanted |= MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
     return wanted;
 }

@@ -198,7 +198,8 @@ static enum mw_err header_form(struct mw_slice name, struct mw_slice value)
     return err;
 }
 
-/* The field waits for END_OF_HEADERS, which mw_run_stages() then makes the session run. */
+/* The field waits for END_OF_HEADERS, which the session runs if some filter wants DATA (chain.c).
+ */
 static enum mw_err add_early(struct mw_ctx *ctx, struct mw_slice name, struct mw_slice value)
 {
     enum { EARLY_FIELDS_MAX = 100 };

@@ -54,7 +54,8 @@ void mw_chain_free(struct mw_chain **chain);
 void mw_chain_add(struct mw_chain *chain, struct mw_instance *instance, bool is_observed);
 const char *mw_chain_name(const struct mw_chain *chain);
 size_t mw_chain_length(const struct mw_chain *chain);
-/* Union of the stages wanted: a stage that is not in it costs nothing. */
+/* Union of the stages wanted, and END_OF_HEADERS if HEADER or DATA is: a stage that is not in it
+ * costs nothing. */
 uint32_t mw_chain_stages(const struct mw_chain *chain);
 /* Some filter wants end_of_message: messages are spooled. Else they stream. */
 bool mw_chain_wants_spool(const struct mw_chain *chain);

@@ -280,8 +280,7 @@ static enum mw_verdict ask(struct mw_ctx *ctx)
     case MW_STAGE_COUNT:
         break;
     }
-    mw_assert(!"a stage that mw_run_stage() does not take");
-    return MW_CONTINUE;
+    mw_assert_failed("a stage that mw_run_stage() takes", __FILE__, __LINE__);
 }
 
 static bool wants(const struct mw_ctx *ctx, enum mw_stage stage)

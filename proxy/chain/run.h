@@ -87,8 +87,8 @@ struct mw_run *mw_run_new(const struct mw_chain *chain, struct mw_subject *subje
                           const struct mw_services *services);
 /* Runs session_close hooks, cancels what is pending. */
 void mw_run_free(struct mw_run **run);
-/* The stages for which mw_run_stage() can make a difference now. Look each time: an ACCEPT or a
- * SKIP takes stages away, a header field added at DATA brings END_OF_HEADERS. */
+/* The stages for which mw_run_stage() can make a difference now, a part of mw_chain_stages(): an
+ * ACCEPT or a SKIP takes stages away. Calling for others is harmless. */
 uint32_t mw_run_stages(const struct mw_run *run);
 
 /* Run one stage through the chain. MW_OK: *out_outcome (slices valid until the next call on this

@@ -66,22 +66,6 @@ static int report(const struct loaded *loaded)
     return EX_CONFIG;
 }
 
-struct tally {
-    struct mw_diags *diags;
-    size_t run, failed;
-};
-
-static void count_test(void *user, const struct mw_test_result *result)
-{
-    struct tally *tally = user;
-    tally->run++;
-    if (result->passed)
-        return;
-    tally->failed++;
-    mw_diags_add(tally->diags, MW_DIAG_ERROR, result->file, result->line, 1, 0, result->detail,
-                 "the test '%s' failed", result->name);
-}
-
 static void print_stages(uint32_t stages)
 {
     static const char *const names[MW_STAGE_COUNT] = {
@@ -111,7 +95,7 @@ static const char *plural(size_t count)
     return count == 1 ? "" : "s";
 }
 
-static void print_ok(const struct loaded *loaded, const struct tally *tally, bool is_verbose)
+static void print_ok(const struct loaded *loaded, size_t tests, bool is_verbose)
 {
     struct mw_config_counts counts;
     mw_config_count(loaded->snapshot, &counts);
@@ -119,8 +103,8 @@ static void print_ok(const struct loaded *loaded, const struct tally *tally, boo
         list_filters(loaded->snapshot, counts.filters);
     printf("ok: %zu listener%s, %zu upstream%s, %zu filter%s, %zu chain%s; %zu test%s passed",
            counts.listeners, plural(counts.listeners), counts.upstreams, plural(counts.upstreams),
-           counts.filters, plural(counts.filters), counts.chains, plural(counts.chains), tally->run,
-           plural(tally->run));
+           counts.filters, plural(counts.filters), counts.chains, plural(counts.chains), tests,
+           plural(tests));
     size_t warnings = mw_diags_warnings(loaded->diags);
     if (warnings > 0)
         printf("; %zu warning%s", warnings, plural(warnings));
@@ -135,15 +119,19 @@ int mw_cli_check(int argc, char **argv)
     if (status != 0)
         return status;
     load(options.config, &loaded);
-    struct tally tally = {.diags = loaded.diags};
+    size_t tests = 0;
     if (loaded.snapshot != NULL)
-        (void)mw_config_test(loaded.snapshot, count_test, &tally);
+        tests = mw_config_test_into(loaded.snapshot, MW_DIAG_ERROR, loaded.diags);
     status = report(&loaded);
     if (status == EX_OK)
-        print_ok(&loaded, &tally, options.is_verbose);
+        print_ok(&loaded, tests, options.is_verbose);
     unload(&loaded);
     return status;
 }
+
+struct tally {
+    size_t run, failed;
+};
 
 /* Test Anything Protocol: a '#' in a name would begin a directive, a line end would forge a result.
  */

@@ -7,11 +7,12 @@
  * the decision over a cut. The block moves while it grows, so until it is complete fields hold
  * lengths only: fields lie one behind the other, and complete() turns lengths into pointers.
  *
- *   NEW --ftext--> NAME --blank--> BLANKS --":"--> FIELD       BLANKS --else--> FROM (mbox line in
- * front) or BODY |               \---":"--> FIELD                          NAME   --else--> BODY
- *    |--blank--> MORE (folding), BODY if there is no field yet, as Postfix has it
- *    |--CR--> CR --LF--> SEPARATOR, else BODY
- *    \--LF--> SEPARATOR (binary messages only)
+ *   NEW     ftext: NAME   blank: MORE (folding); BODY if there is no field yet, as Postfix has it
+ *           CR: CR        LF: SEPARATOR (binary messages only)
+ *   NAME    ":": FIELD    blank: BLANKS
+ *   BLANKS  ":": FIELD    else: FROM for an mbox line in front
+ *   CR      LF: SEPARATOR
+ *   any other octet: BODY
  *
  * The limits are judged at places that the cuts do not move: number and hops where a line is
  * recognised as a field, size where the first octet beyond it belongs to the block. That is why at

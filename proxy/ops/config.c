@@ -6,6 +6,7 @@
  * what needs all of them (config_check.c). */
 #include "ops/config.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -548,6 +549,44 @@ size_t mw_config_test(struct mw_snapshot *snapshot, mw_test_report *report, void
         failed += count > 0 ? (size_t)count : 0;
     }
     return failed;
+}
+
+struct test_sink {
+    struct mw_diags *diags;
+    enum mw_severity severity;
+    size_t count;
+};
+
+/* What a filter says of a failure may have several lines; a diagnostic's hint is one. */
+static void add_failure(const struct test_sink *sink, const struct mw_test_result *result)
+{
+    struct mw_buf hint = {0};
+    for (const char *at = result->detail; at != NULL && *at != '\0'; at++) {
+        if (*at == '\n')
+            mw_buf_put(&hint, MW_LIT("; "));
+        else
+            mw_buf_putc(&hint, *at);
+    }
+    char *text = hint.len > 0 ? mw_buf_detach_cstr(&hint) : NULL;
+    mw_diags_add(sink->diags, sink->severity, result->file, result->line, 1, 0, text,
+                 "the test '%s' failed", result->name);
+    free(text);
+}
+
+static void on_test(void *user, const struct mw_test_result *result)
+{
+    struct test_sink *sink = user;
+    sink->count++;
+    if (!result->passed)
+        add_failure(sink, result);
+}
+
+size_t mw_config_test_into(struct mw_snapshot *snapshot, enum mw_severity severity,
+                           struct mw_diags *diags)
+{
+    struct test_sink sink = {diags, severity, 0};
+    (void)mw_config_test(snapshot, on_test, &sink);
+    return sink.count;
 }
 
 void mw_config_count(const struct mw_snapshot *snapshot, struct mw_config_counts *out_counts)

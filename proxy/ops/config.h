@@ -31,6 +31,9 @@ struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins
 
 /* Run the tests that the filters of a snapshot from mw_config_load() brought along. Returns how many failed. */
 size_t mw_config_test(struct mw_snapshot *snapshot, mw_test_report *report, void *user);
+/* The same with each failed test as a diagnostic of that severity. Returns how many tests ran. */
+size_t mw_config_test_into(struct mw_snapshot *snapshot, enum mw_severity severity,
+                           struct mw_diags *diags);
 
 /* What a snapshot holds, for `mailweir check` and the log. */
 struct mw_config_counts {

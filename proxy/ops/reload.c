@@ -5,28 +5,6 @@
 #include "ops/process.h"
 #include "ops/worker_priv.h"
 
-/* ---- tests that filters bring along ---- */
-
-struct test_sink {
-    struct mw_diags *diags;
-    enum mw_severity severity;
-};
-
-static void on_test(void *user, const struct mw_test_result *result)
-{
-    const struct test_sink *sink = user;
-    if (!result->passed)
-        mw_diags_add(sink->diags, sink->severity, result->file, result->line, 1, 0, result->detail,
-                     "the test '%s' failed", result->name);
-}
-
-void mw_worker_run_tests(struct mw_snapshot *snapshot, enum mw_severity severity,
-                         struct mw_diags *diags)
-{
-    struct test_sink sink = {diags, severity};
-    (void)mw_config_test(snapshot, on_test, &sink);
-}
-
 /* ---- reload ---- */
 
 /* Every line of the printed diagnostics as a log line of its own. */
@@ -108,7 +86,7 @@ void mw_worker_reload(struct mw_worker *worker)
     struct mw_snapshot *snapshot = mw_config_load(
         worker->config_path, &worker->plugins, worker->snapshot->generation + 1, diags, &process);
     if (snapshot != NULL)
-        mw_worker_run_tests(snapshot, MW_DIAG_ERROR, diags);
+        mw_config_test_into(snapshot, MW_DIAG_ERROR, diags);
     if (mw_diags_errors(diags) > 0) {
         log_diags(worker, MW_EV_RELOAD_FAILED, diags);
         refuse(worker, "the old configuration stays in force", diags);

@@ -59,7 +59,7 @@ static int load(struct mw_worker *worker)
     /* a service that comes back after a power cut must not stay away for a test: reload and check
      * are stricter */
     if (worker->snapshot != NULL)
-        mw_worker_run_tests(worker->snapshot, MW_DIAG_WARNING, diags);
+        mw_config_test_into(worker->snapshot, MW_DIAG_WARNING, diags);
     size_t errors = mw_diags_errors(diags);
     print_diags(diags);
     mw_diags_free(&diags);

@@ -73,9 +73,6 @@ void mw_worker_reload(struct mw_worker *worker);
 /* One log line for each counter: the driver's totals and the filters' (those above 0 only, unless `with_zeros`: a thousand
  * rules have two thousand of them). */
 void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros);
-/* Collects failed tests as diagnostics of this severity. */
-void mw_worker_run_tests(struct mw_snapshot *snapshot, enum mw_severity severity,
-                         struct mw_diags *diags);
 
 /* ---- shutdown.c ---- */
 

@@ -117,6 +117,7 @@ static void eom_decided(struct mw_session *session, const struct mw_outcome *out
     mw_content_verdict(session, outcome, "end_of_message");
     if (session->is_over)
         return;
+    tx->headers.is_edited |= session->subject.has_replaced_body; /* a new body must not look like fields */
     if (tx->is_refused) {
         struct mw_buf reply = tx->refusal;
         tx->refusal = (struct mw_buf){0};

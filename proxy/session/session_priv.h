@@ -69,6 +69,7 @@ struct mw_upstream {
     bool has_tx;            /* MAIL was accepted there and not yet ended */
     bool has_replied_helo;
     bool is_in_content;     /* DATA was accepted: every octet is content until the end */
+    uint32_t connection;    /* counts connections that were dropped: replies of an old one are never taken for a new one's */
     struct mw_ehlo ehlo;    /* what it announced to the client's EHLO (or to our own, while opening) */
     struct mw_expect *expects;
     uint32_t expect_first, expect_count, expect_cap;

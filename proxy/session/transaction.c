@@ -30,6 +30,8 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
         return;
     session->ops->transaction_end(session->user, is_aborted);
     mw_upstream_reset(session);
+    if (tx->is_bdat) /* given up in mid-chunk: what is left of the payload must never be read as commands */
+        session->swallow_left = tx->bdat_left;
     session->subject.transaction_arena = NULL;
     session->subject.envelope = NULL;
     session->subject.headers = NULL;

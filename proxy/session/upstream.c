@@ -82,6 +82,7 @@ void mw_upstream_drop(struct mw_session *session)
     session->upstream_in.len = 0; /* its memory may still be borrowed: freed when the queues are settled */
     mw_expect_clear(session);
     up->state = MW_UP_DOWN;
+    up->connection++;
     up->has_tx = up->is_in_content = up->has_replied_helo = false;
     up->ehlo = (struct mw_ehlo){0};
     session->upstream_deadline = 0;
@@ -353,8 +354,11 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
         break;
     case MW_EXPECT_NOOP:
     case MW_EXPECT_RSET:
-        if (reply->code >= 300)
-            mw_upstream_drop(session); /* not in its right mind: next command gets a new one */
+        /* not in its right mind: the next command gets a new connection, those on their way a 4xx */
+        if (reply->code >= 300 && session->up.expect_count > 0)
+            mw_upstream_lost(session, MW_REPLY_UPSTREAM_LOST, "refused RSET or NOOP");
+        else if (reply->code >= 300)
+            mw_upstream_drop(session);
         mw_commit_go_on(session);
         break;
     case MW_EXPECT_MAIL:
@@ -378,7 +382,8 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
         mw_buf_put(in, octets);
     struct mw_slice view = is_kept ? mw_buf_view(in) : octets;
     struct mw_slice all = view;
-    while (view.len > 0 && !session->is_over && session->after_stage == NULL && session->up.state != MW_UP_DOWN) {
+    uint32_t connection = session->up.connection;
+    while (view.len > 0 && !session->is_over && session->after_stage == NULL && session->up.connection == connection) {
         struct mw_reply reply;
         size_t used = 0;
         enum mw_err err = mw_reply_parse(view, &reply, &used);
@@ -391,8 +396,8 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
         view = mw_slice_skip(view, used);
         on_reply(session, &reply);
     }
-    if (session->is_over || session->up.state == MW_UP_DOWN)
-        return; /* dropped: what else it said does not matter */
+    if (session->is_over || session->up.connection != connection)
+        return; /* dropped, perhaps opened anew already: what else the old one said does not matter */
     if (!is_kept) {
         if (view.len > 0)
             mw_buf_put(in, view);

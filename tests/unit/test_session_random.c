@@ -11,6 +11,7 @@
 #include "pure.h"
 #include "test.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 enum { SENT_MAX = 4096, CONTENT_MAX = 4096 };
@@ -493,13 +494,21 @@ static void run_to_quiet(struct model *m)
     client_reads(m);
 }
 
-static uint64_t steps_done;
+static uint64_t steps_done, current_seed;
+
+/* An assertion inside the session: say which seed it was. */
+static void on_abort(int signal_number)
+{
+    (void)signal_number;
+    fprintf(stderr, "\naborted in seed %" PRIu64 " (run again with MW_SEED=%" PRIu64 ")\n", current_seed, current_seed);
+}
 
 static void run_seed(uint64_t seed, bool faults)
 {
     static struct model model;
     struct model *m = &model;
     memset(m, 0, sizeof *m);
+    current_seed = seed;
     m->random = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
     pure_init(&m->pure);
     m->pure.listen.spool_memory = chance(m, 50) ? 262144 : 64;
@@ -548,6 +557,7 @@ static void run_all(bool faults)
     if (one != NULL && mw_slice_to_u64(mw_slice_cstr(one), UINT64_MAX, &first) == MW_OK)
         count = 1;
     steps_done = 0;
+    signal(SIGABRT, on_abort);
     for (uint64_t seed = first; seed < first + count; seed++)
         run_seed(seed, faults);
     printf("%" PRIu64 " seeds, %" PRIu64 " steps\n", count, steps_done);

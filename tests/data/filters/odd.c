@@ -1,4 +1,5 @@
 /* odd.c - modules that must not be loaded, one for each ODD_... macro; and two old ones that must. */
+/* clang-format off */
 #include <mailweir/filter.h>
 
 #ifndef ODD_NO_SYMBOL

@@ -1,5 +1,6 @@
 /* script.c - a filter whose hooks all call one function of the test program, so that a test writes its filters itself.
  * The test finds `script_handler` with dlsym() and puts its function there. */
+/* clang-format off */
 #include <mailweir/filter.h>
 
 typedef enum mw_verdict script_fn(const struct mw_host *host, struct mw_ctx *ctx, enum mw_stage stage, size_t index,

@@ -1,0 +1,344 @@
+"""The life of the process: start, busy port, privileges, reload (whole or not at all), drain, signals, the service manager."""
+import os
+import pwd
+import re
+import signal
+import socket
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import harness  # noqa: E402
+from fake_upstream import HANG, FakeUpstream  # noqa: E402
+from harness import accepts, free_port, wait_for  # noqa: E402
+from smtpline import Client  # noqa: E402
+
+EX_NOUSER, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 67, 69, 73, 78
+ROOT = os.geteuid() == 0
+USER = "user root\n" if ROOT else ""
+RELOAD = r"\b(?:reloaded gen=|reload-failed errors=).*"
+
+
+class Weir(harness.Process):
+    """`mailweir run` with one file of configuration, and what its log says about a reload."""
+
+    def __init__(self, conf, env=None, ready=True):
+        self.directory = harness.temp_dir("worker")
+        self.conf = os.path.join(self.directory, "mailweir.conf")
+        self.write(conf)
+        super().__init__([harness.MAILWEIR, "run", "-c", self.conf], "mailweir", self.directory,
+                         env={**os.environ, **(env or {})})
+        if ready:
+            wait_for(lambda: re.search(r"^READY$", self.log(), re.M) or not self.alive(), 20, "READY")
+            if not self.alive():
+                raise AssertionError("ended with %s:\n%s" % (self.popen.returncode, self.log()))
+
+    def write(self, conf):
+        with open(self.conf, "w", encoding="utf-8") as file:
+            file.write(conf)
+
+    def reload(self, conf=None):
+        """The line that ends a reload."""
+        start = len(self.log())
+        if conf is not None:
+            self.write(conf)
+        self.signal(signal.SIGHUP)
+        return self.wait_log(RELOAD, start=start).group(0)
+
+
+def conf(listen, upstream, top="", more="", extra=""):
+    addresses = " ".join("127.0.0.1:%d" % port for port in ([listen] if isinstance(listen, int) else listen))
+    return ("%s%s\nupstream pf { address 127.0.0.1:%d }\n%s\nlisten mx {\n  address %s\n  upstream pf\n  %s\n}\n"
+            % (USER if "user " not in top else "", top, upstream, more, addresses, extra))
+
+
+class Case(unittest.TestCase):
+    maxDiff = None
+
+    def setUp(self):
+        self.up = FakeUpstream()
+        self.addCleanup(self.up.stop)
+        self.port = free_port()
+
+    def start(self, text=None, **options):
+        weir = Weir(text if text is not None else conf(self.port, self.up.port), **options)
+        self.addCleanup(weir.stop)
+        return weir
+
+    def client(self, port=None):
+        client = Client(port or self.port)
+        self.addCleanup(client.close)
+        return client
+
+    def ends(self, weir, status=0, timeout=20):
+        self.assertEqual(weir.wait(timeout), status, weir.log()[-3000:])
+        self.assertNotRegex(weir.log(), r"Sanitizer|runtime error:|internal error")
+
+
+class Start(Case):
+    def test_ready_comes_when_it_accepts(self):
+        weir = self.start()
+        self.assertEqual(self.client().ehlo().code, 250)
+        self.assertRegex(weir.log(), r"listening listener=mx address=127\.0\.0\.1:%d" % self.port)
+        self.assertRegex(weir.log(), r"started version=\S+ pid=%d config=\S+ listeners=1 filters=0 gen=1" % weir.pid)
+        weir.signal(signal.SIGTERM)
+        self.ends(weir)
+        self.assertRegex(weir.log(), r"stopped pid=")
+
+    def test_busy_port(self):
+        first = self.start()
+        second = self.start(ready=False)
+        self.ends(second, EX_UNAVAILABLE)
+        self.assertIn("cannot listen on 127.0.0.1:%d (listen mx): Address already in use" % self.port, second.log())
+        self.assertNotIn("READY", second.log())
+        self.assertEqual(self.client().ehlo().code, 250)  # the first one is as it was
+        self.assertTrue(first.alive())
+
+    def test_bad_configuration(self):
+        weir = self.start("listen mx {\n", ready=False)
+        self.ends(weir, EX_CONFIG)
+        self.assertIn("the configuration was not loaded", weir.log())
+
+    def test_failing_test_is_a_warning_at_the_start_and_an_error_at_a_reload(self):
+        module = "filter f { module %s }\nchain c { f }" % os.environ["MW_SELFTEST"]
+        weir = self.start(conf(self.port, self.up.port, more=module, extra="chain c"))
+        self.assertIn("some.rules:7:1: warning: the test 'bad' failed", weir.log())
+        self.assertIn("reload-failed errors=1 gen=1", weir.reload())
+        self.assertEqual(self.client().ehlo().code, 250)
+
+    def test_spool_directory_must_take_files(self):
+        weir = self.start(conf(self.port, self.up.port, top="spool-dir /proc/nowhere\n"), ready=False)
+        self.ends(weir, EX_CANTCREAT)
+        self.assertIn("no files can be made in spool-dir /proc/nowhere", weir.log())
+
+    def test_log_file_must_open(self):
+        weir = self.start(conf(self.port, self.up.port, top="log file /proc/nowhere/log\n"), ready=False)
+        self.ends(weir, EX_CANTCREAT)
+        self.assertIn("/proc/nowhere/log", weir.log())
+
+    def test_max_sessions_beyond_the_descriptors_is_told(self):
+        weir = self.start(conf(self.port, self.up.port, extra="max-sessions 1000000"))
+        self.assertRegex(weir.log(), r"problem text=\"max-sessions needs more open descriptors[^\"]*\" wanted=2000064")
+
+
+@unittest.skipUnless(ROOT, "NOTICE: not root: giving up root is not tested")
+class Privileges(Case):
+    def test_root_becomes_the_user(self):
+        account = pwd.getpwnam("nobody")
+        weir = self.start(conf(self.port, self.up.port, top="user nobody\n"))
+        with open("/proc/%d/status" % weir.pid, encoding="ascii") as file:
+            status = file.read()
+        self.assertRegex(status, r"(?m)^Uid:\t%d\t%d\t%d\t%d$" % ((account.pw_uid,) * 4))
+        self.assertRegex(status, r"(?m)^Gid:\t%d\t%d\t%d\t%d$" % ((account.pw_gid,) * 4))
+        self.assertNotRegex(status, r"(?m)^Groups:.*\b0\b")
+        self.assertRegex(status, r"(?m)^CapEff:\t0+$")
+        self.assertEqual(self.client().ehlo().code, 250)
+
+    def test_missing_account_is_an_error_with_advice(self):
+        weir = self.start(conf(self.port, self.up.port, top="user no-such-user\n"), ready=False)
+        self.ends(weir, EX_NOUSER)
+        self.assertIn("to run as user 'no-such-user': there is no such account", weir.log())
+        self.assertIn("useradd --system", weir.log())
+        self.assertFalse(accepts(self.port))
+
+    def test_staying_root_is_warned_of(self):
+        self.assertIn("warning: running as root", self.start(conf(self.port, self.up.port)).log())
+
+
+class Reload(Case):
+    def test_new_sessions_take_the_new_set_and_open_ones_keep_theirs(self):
+        weir = self.start()
+        old = self.client()
+        self.assertTrue(any("SIZE" in line for line in old.ehlo().lines))
+        self.assertIn("reloaded gen=2 listeners=1 warnings=0",
+                      weir.reload(conf(self.port, self.up.port, extra="max-message-size 1000")))
+        new = self.client()
+        self.assertIn("SIZE 1000", new.ehlo().lines)
+        self.assertNotIn("SIZE 1000", old.ehlo().lines)
+        for client in (old, new):
+            client.cmd("MAIL FROM:<a@example.net>", 250)
+            client.cmd("QUIT", 221)
+
+    def test_any_error_keeps_the_old_set(self):
+        weir = self.start()
+        start = len(weir.log())
+        line = weir.reload(conf(self.port, self.up.port, extra="max-hops 0\n  adress x"))
+        self.assertIn("reload-failed errors=2 gen=1", line)
+        said = weir.log()[start:]
+        self.assertIn("error: unknown directive 'adress' in block 'listen'", said)
+        self.assertIn("'max-hops' takes 1 to 10000", said)
+        self.assertEqual(self.client().ehlo().code, 250)
+        self.assertIn("reloaded gen=2", weir.reload(conf(self.port, self.up.port)))
+
+    def test_listeners_come_and_go(self):
+        weir = self.start()
+        kept = self.client()
+        other = free_port()
+        self.assertIn("listeners=2", weir.reload(conf([self.port, other], self.up.port)))
+        self.assertEqual(self.client(other).ehlo().code, 250)
+        self.assertIn("listeners=1", weir.reload(conf(other, self.up.port)))
+        wait_for(lambda: not accepts(self.port), 5, "old port closed")
+        self.assertEqual(self.client(other).ehlo().code, 250)
+        self.assertEqual(kept.ehlo().code, 250)  # its listener is gone, the session is not
+
+    def test_a_kept_address_keeps_its_socket(self):
+        weir = self.start()
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            before = [l.split()[9] for l in file if l.split()[1].endswith(":%04X" % self.port) and l.split()[3] == "0A"]
+        weir.reload()
+        with open("/proc/net/tcp", encoding="ascii") as file:
+            after = [l.split()[9] for l in file if l.split()[1].endswith(":%04X" % self.port) and l.split()[3] == "0A"]
+        self.assertEqual(before, after)
+
+    def test_an_address_that_cannot_be_had_fails_the_whole_reload(self):
+        weir = self.start()
+        busy, free = free_port(), free_port()
+        with socket.socket() as holder:
+            holder.bind(("127.0.0.1", busy))
+            holder.listen()
+            line = weir.reload(conf([free, busy], self.up.port, extra="max-message-size 1000"))
+        self.assertIn("reload-failed errors=1 gen=1", line)
+        self.assertIn("cannot listen on 127.0.0.1:%d" % busy, line)
+        self.assertFalse(accepts(free))  # what had been opened is closed again
+        self.assertNotIn("SIZE 1000", self.client().ehlo().lines)
+
+    def test_what_needs_a_restart_is_said(self):
+        weir = self.start()
+        self.assertIn("'spool-dir' was changed: it takes effect at a restart",
+                      weir.reload(conf(self.port, self.up.port, top="spool-dir /tmp\n")))
+
+    def test_many_reloads_leave_nothing_behind(self):
+        weir = self.start()
+        weir.reload()
+        before = weir.descriptors()
+        for i in range(20):
+            self.assertIn("reloaded gen=%d " % (i + 3), weir.reload())
+        self.assertEqual(weir.descriptors(), before)
+        weir.signal(signal.SIGTERM)
+        self.ends(weir)
+
+    def test_log_file_is_opened_anew(self):
+        directory = harness.temp_dir("log")
+        path = directory + "/weir.log"
+        weir = self.start(conf(self.port, self.up.port, top="log file %s\n" % path))
+
+        def text(name):
+            if not os.path.exists(name):
+                return ""
+            with open(name, encoding="utf-8") as file:
+                return file.read()
+        self.assertIn("started version=", text(path))
+        os.rename(path, path + ".1")
+        weir.signal(signal.SIGHUP)
+        wait_for(lambda: "reloaded gen=2" in text(path), 10, "the new log file")
+        self.assertNotIn("reloaded", text(path + ".1"))
+
+
+class End(Case):
+    def test_idle_session_is_told_and_the_process_ends(self):
+        weir = self.start()
+        idle = self.client()
+        idle.ehlo()
+        weir.signal(signal.SIGTERM)
+        self.assertEqual(idle.expect(421).dsn, "4.3.2")
+        self.assertTrue(idle.at_end())
+        self.ends(weir)
+        self.assertRegex(weir.log(), r"draining sessions=1 timeout=30\.000")
+
+    def test_a_transaction_comes_to_its_end(self):
+        weir = self.start()
+        client = self.client()
+        client.ehlo()
+        client.cmd("MAIL FROM:<a@example.net>", 250)
+        client.cmd("RCPT TO:<b@example.test>", 250)
+        weir.signal(signal.SIGTERM)
+        weir.wait_log("draining")
+        wait_for(lambda: not accepts(self.port), 5, "no new connections")
+        client.cmd("DATA", 354)
+        client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+        client.expect(250)
+        client.expect(421)
+        self.ends(weir)
+        self.assertEqual(len(self.up.stored()), 1)
+
+    def test_drain_time_is_bounded(self):
+        weir = self.start(conf(self.port, self.up.port, top="drain-timeout 1s\n"))
+        client = self.client()
+        client.ehlo()
+        client.cmd("MAIL FROM:<a@example.net>", 250)
+        begun = time.monotonic()
+        weir.signal(signal.SIGTERM)
+        client.expect(421)
+        self.assertGreater(time.monotonic() - begun, 0.9)
+        self.ends(weir)
+
+    def test_second_signal_ends_it_now(self):
+        weir = self.start()
+        client = self.client()
+        client.ehlo()
+        client.cmd("MAIL FROM:<a@example.net>", 250)
+        weir.signal(signal.SIGINT)
+        weir.wait_log("draining")
+        begun = time.monotonic()
+        weir.signal(signal.SIGTERM)
+        client.expect(421)
+        self.ends(weir)
+        self.assertLess(time.monotonic() - begun, 10)
+
+    def test_hung_upstream_does_not_hold_it(self):
+        up = FakeUpstream({"DOT": HANG})
+        self.addCleanup(up.stop)
+        weir = self.start(conf(self.port, up.port, top="drain-timeout 1s\n"))
+        client = self.client()
+        client.ehlo()
+        client.cmd("MAIL FROM:<a@example.net>", 250)
+        client.cmd("RCPT TO:<b@example.test>", 250)
+        client.cmd("DATA", 354)
+        client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
+        time.sleep(0.2)
+        weir.signal(signal.SIGTERM)
+        reply = client.reply()
+        self.assertTrue(reply is None or reply.code // 100 == 4, reply)  # never a 2xx that the upstream did not give
+        self.ends(weir)
+
+    def test_hup_while_draining_is_nothing(self):
+        weir = self.start()
+        client = self.client()
+        client.ehlo()
+        client.cmd("MAIL FROM:<a@example.net>", 250)
+        weir.signal(signal.SIGTERM)
+        weir.wait_log("draining")
+        weir.signal(signal.SIGHUP)
+        client.cmd("RSET", 250)
+        self.ends(weir)
+        self.assertNotIn("reloaded", weir.log())
+
+
+class Signals(Case):
+    def test_usr1_writes_counters(self):
+        weir = self.start()
+        client = self.client()
+        client.ehlo()
+        client.cmd("QUIT", 221)
+        weir.wait_log("session end=quit")
+        weir.signal(signal.SIGUSR1)
+        weir.wait_log(r"counter name=sessions\.total value=1$")
+        weir.wait_log(r"counter name=messages\.lost value=0$")
+
+    def test_service_manager_is_told(self):
+        path = os.path.join(harness.temp_dir("notify"), "socket")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(path)
+            manager.settimeout(20)
+            weir = self.start(env={"NOTIFY_SOCKET": path})
+            self.assertEqual(manager.recv(100), b"READY=1")
+            weir.signal(signal.SIGHUP)
+            self.assertTrue(manager.recv(100).startswith(b"RELOADING=1"))
+            self.assertEqual(manager.recv(100), b"READY=1")
+            weir.signal(signal.SIGTERM)
+            self.assertEqual(manager.recv(100), b"STOPPING=1")
+
+
+if __name__ == "__main__":
+    harness.main()
