@@ -1,6 +1,8 @@
-/* example.c - every hook of a filter, to copy from. It refuses recipients by name and senders whose domain has a file in
- * a directory (looked up on the pool: the asynchronous hook), and adds a header field. Build it with the header alone:
- *     cc -shared -fPIC -o example.so example.c $(pkg-config --cflags mailweir-filter) */
+/* example.c - every hook of a filter, to copy from. It refuses recipients by name and senders whose
+ * domain has a file in a directory (looked up on the pool: the asynchronous hook), and adds a field
+ * to the header. Build it with mailweir's header alone:
+ *
+ *   cc -shared -fPIC -o example.so example.c $(pkg-config --cflags mailweir-filter) */
 /* clang-format off */ /* hooks that have little to say stay short */
 #include <mailweir/filter.h>
 

@@ -111,6 +111,8 @@ static bool is_idle(const struct rule *rule)
 
 static bool has_action(const struct rule *rule, enum action_kind kind)
 {
+    if (rule->error_action != NULL && rule->error_action->kind == kind)
+        return true;
     for (const struct action *action = rule->actions; action != NULL; action = action->next)
         if (action->kind == kind)
             return true;
@@ -297,7 +299,7 @@ static void note_verdict(struct above *above, const struct rule *rule)
     if (!rule->has_verdict || is_observed_for_good(rule))
         return;
     above->wait[rule->scope] = later(above->wait[rule->scope], rule->last);
-    if (has_action(rule, ACT_ACCEPT) || has_action(rule, ACT_DISCARD)) {
+    if (rule->is_exemption) {
         above->exempt = later(above->exempt, rule->last);
         above->has_rcpt_exempt |= rule->scope == SCOPE_RCPT;
         above->has_message_exempt |= rule->scope == SCOPE_MESSAGE;
@@ -410,6 +412,7 @@ void rules_check(struct rules *rules)
         check_tag_reads(rules, rule->condition);
         check_contradictions(rules, rule->condition);
         rule->is_idle = is_idle(rule);
+        rule->is_exemption = has_action(rule, ACT_ACCEPT) || has_action(rule, ACT_DISCARD);
         set_stages(rules, rule, &above);
         check_reachable(rules, rule, &above);
         note_verdict(&above, rule);

@@ -6,13 +6,12 @@
  * Several values: a test holds if any value satisfies it. A field with one value that is missing is
  * empty: tests do not hold for it and negated tests (!=, !~, not in) do. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "list.h"
 #include "regex.h"
 #include "subject.h"
 
-enum { TEST_BUDGET_MS = 100, VALUES_A_LOOK = 64, MEND_MAX = 64 * 1024 };
+enum { VALUES_A_LOOK = 64, MEND_MAX = 64 * 1024 };
 
 /* ---- values ---- */
 
@@ -200,13 +199,6 @@ static enum truth try_value(struct subject *subject, const struct test *test,
 
 /* ---- one test over all values ---- */
 
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static enum truth negate(enum truth truth)
 {
     return truth == TRUTH_FALSE ? TRUTH_TRUE : truth == TRUTH_TRUE ? TRUTH_FALSE : truth;
@@ -219,7 +211,6 @@ static enum truth any_value(struct subject *subject, const struct test *test, en
     struct value_walk walk = {.use = test->use};
     struct value value = {.text = EMPTY};
     enum truth result = TRUTH_FALSE;
-    uint64_t deadline = 0;
     for (uint32_t seen = 1;; seen++) {
         enum got got = rules_next_value(subject, &walk, &value);
         if (got == GOT_END)
@@ -237,14 +228,10 @@ static enum truth any_value(struct subject *subject, const struct test *test, en
             result = TRUTH_ERROR;
         if (got == GOT_ERROR)
             return result;
-        if (test->op == OP_MATCH && seen % VALUES_A_LOOK == 0) {
-            uint64_t now = now_ms();
-            if (deadline == 0)
-                deadline = now + TEST_BUDGET_MS;
-            if (now > deadline) {
-                subject->error = "a regular expression took too long";
-                return TRUTH_ERROR;
-            }
+        if (test->op == OP_MATCH && seen % VALUES_A_LOOK == 0 &&
+            rules_regex_is_late(subject->rules)) {
+            subject->error = "a regular expression took too long";
+            return TRUTH_ERROR;
         }
     }
 }
@@ -285,6 +272,8 @@ static enum truth eval_test(struct subject *subject, const struct test *test)
 {
     if (test->use->stage > subject->stage)
         return TRUTH_UNKNOWN;
+    if (test->op == OP_MATCH)
+        rules_regex_begin_test(subject->rules);
     bool is_many = test->use->is_whole || (test->use->field->flags & FLAG_MANY);
     if (!is_many)
         return test->quantifier == FOR_NONE ? negate(eval_single(subject, test))

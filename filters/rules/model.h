@@ -177,6 +177,7 @@ struct rule {
     /* check.c */
     bool is_idle; /* a score rule whose score nobody reads */
     enum scope scope;
+    bool is_exemption;  /* may end in accept or discard */
     bool has_verdict;   /* its own, or by on_error */
     bool reads_rcpt;    /* the recipient being decided */
     bool is_each_rcpt;  /* MESSAGE rule that reads rcpt: holds if it holds for any recipient */

@@ -1,24 +1,34 @@
 /* regex.c - patterns are compiled when the set is loaded, with the JIT where there is one. One
  * match block and one JIT stack serve the whole set: hooks of one worker run one after the other.
  *
- * Bounds: PCRE2's match, depth and heap limits for each match. They stop exponential patterns
- * within milliseconds; polynomial ones are bounded by the cap on the text (scan-limit) and by the
- * engine's clock (eval.c), which looks between values. */
+ * Bounds. PCRE2's match, depth and heap limits stop exponential patterns within milliseconds, but
+ * they count anew at each place where a match may begin, and the JIT does not count plain repeats
+ * at all: /\s+$/ on a megabyte of blanks would take minutes. So a pattern that can repeat without a
+ * small bound exists twice: as it is, for short texts, and with a callout at every item, which
+ * looks at the clock, for long ones (about three times as slow). */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "regex.h"
 
 #include <pcre2.h>
+#include <time.h>
 
 enum {
     DEPTH_LIMIT = 10000,
     HEAP_LIMIT_KIB = 1024,
     JIT_STACK_MIN = 32 * 1024,
     JIT_STACK_MAX = 512 * 1024,
-    PATTERN_MAX = 8192
+    PATTERN_MAX = 8192,
+    SHORT_TEXT = 128, /* octets: whatever the pattern, the match limit suffices */
+    WATCHED_FACTOR = 100,
+    SMALL_REPEAT = 8,       /* {2,10} is no risk */
+    CALLOUTS_A_LOOK = 16,   /* between two looks at the clock */
+    TEST_BUDGET_US = 50000, /* for all values of one test */
+    STAGE_BUDGET_US = 500000
 };
 
 struct regex {
     pcre2_code *code;
+    pcre2_code *watched; /* with callouts; NULL: no need */
     bool is_utf;
     uint32_t groups;
     struct mw_slice pattern;
@@ -27,11 +37,54 @@ struct regex {
 
 struct regex_set {
     pcre2_match_data *match;
-    pcre2_match_context *context;
+    pcre2_match_context *context, *watched_context;
     pcre2_jit_stack *stack;
     struct regex *regexes;
     bool has_jit, has_warned;
+    uint32_t callouts;
+    uint64_t test_deadline_us, stage_deadline_us; /* 0: nobody has looked at the clock yet */
 };
+
+/* ---- the clock ---- */
+
+static uint64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+bool rules_regex_is_late(struct rules *rules)
+{
+    struct regex_set *set = rules->regexes;
+    uint64_t now = now_us();
+    if (set->test_deadline_us == 0)
+        set->test_deadline_us = now + TEST_BUDGET_US;
+    if (set->stage_deadline_us == 0)
+        set->stage_deadline_us = now + STAGE_BUDGET_US;
+    return now > set->test_deadline_us || now > set->stage_deadline_us;
+}
+
+void rules_regex_begin_stage(struct rules *rules)
+{
+    rules->regexes->stage_deadline_us = 0;
+}
+
+void rules_regex_begin_test(struct rules *rules)
+{
+    rules->regexes->test_deadline_us = 0;
+}
+
+static int on_callout(pcre2_callout_block *block, void *data)
+{
+    struct rules *rules = data;
+    (void)block;
+    if (++rules->regexes->callouts % CALLOUTS_A_LOOK != 0)
+        return 0;
+    return rules_regex_is_late(rules) ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+/* ---- life ---- */
 
 void rules_regex_open(struct rules *rules)
 {
@@ -50,6 +103,13 @@ void rules_regex_open(struct rules *rules)
         set->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
     if (set->stack != NULL)
         pcre2_jit_stack_assign(set->context, NULL, set->stack);
+    /* each callout counts as a step, and the clock is the bound that matters */
+    set->watched_context = pcre2_match_context_copy(set->context);
+    if (set->watched_context == NULL)
+        abort();
+    uint64_t limit = rules->match_limit * WATCHED_FACTOR;
+    pcre2_set_match_limit(set->watched_context, limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX);
+    pcre2_set_callout(set->watched_context, on_callout, rules);
     rules->regexes = set;
 }
 
@@ -58,10 +118,13 @@ void rules_regex_close(struct rules *rules)
     struct regex_set *set = rules->regexes;
     if (set == NULL)
         return;
-    for (struct regex *regex = set->regexes; regex != NULL; regex = regex->next)
+    for (struct regex *regex = set->regexes; regex != NULL; regex = regex->next) {
         pcre2_code_free(regex->code);
+        pcre2_code_free(regex->watched);
+    }
     pcre2_jit_stack_free(set->stack);
     pcre2_match_context_free(set->context);
+    pcre2_match_context_free(set->watched_context);
     pcre2_match_data_free(set->match);
     rules->regexes = NULL;
 }
@@ -116,8 +179,11 @@ static void report_compile_error(struct rules *rules, const struct place *place,
 static void compile_jit(struct rules *rules, struct regex *regex, const struct place *place)
 {
     struct regex_set *set = rules->regexes;
-    if (set->has_jit && pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0)
+    if (set->has_jit && pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE) == 0) {
+        if (regex->watched != NULL)
+            pcre2_jit_compile(regex->watched, PCRE2_JIT_COMPLETE);
         return;
+    }
     if (!set->has_warned && !set->has_jit)
         rules_warning(rules, place,
                       "a PCRE2 library with the JIT makes matching 3 to 5 times faster",
@@ -126,6 +192,43 @@ static void compile_jit(struct rules *rules, struct regex *regex, const struct p
         rules_warning(rules, place, "MemoryDenyWriteExecute= in the unit would cause this",
                       "the just-in-time compiler refused the pattern; it runs 3 to 5 times slower");
     set->has_warned = true;
+}
+
+/* "{2,}" or "{0,200}" at the front of `text`: repeats more than a little? */
+static bool is_large_repeat(struct mw_slice text)
+{
+    ptrdiff_t close = rules_text_find(text, '}');
+    if (close < 0)
+        return false;
+    struct mw_slice inner = SLICE(text.ptr + 1, (size_t)close - 1);
+    ptrdiff_t comma = rules_text_find(inner, ',');
+    uint64_t low = 0, high = 0;
+    bool has_low = comma <= 0 || rules_text_number(SLICE(inner.ptr, (size_t)comma), 65535, &low);
+    bool has_high = comma >= 0 &&
+                    rules_text_number(text_skip(inner, (size_t)comma + 1), 65535, &high);
+    return comma >= 0 && has_low && (!has_high || high > low + SMALL_REPEAT);
+}
+
+/* "(?R)", "(?1)", "(?&name)", "(?P>name)": what they repeat cannot be seen here. */
+static bool is_recursion(struct mw_slice text)
+{
+    return text.len > 2 && text.ptr[0] == '(' && text.ptr[1] == '?' &&
+           (strchr("R&+-0123456789", text.ptr[2]) != NULL ||
+            (text.ptr[2] == 'P' && text.len > 3 && text.ptr[3] == '>'));
+}
+
+/* Errs on the side of yes: a '*' in a class or behind \Q counts, too. */
+static bool can_repeat_much(struct mw_slice pattern)
+{
+    for (size_t i = 0; i < pattern.len; i++) {
+        char c = pattern.ptr[i];
+        struct mw_slice rest = text_skip(pattern, i);
+        if (c == '\\')
+            i++;
+        else if (c == '*' || c == '+' || (c == '{' && is_large_repeat(rest)) || is_recursion(rest))
+            return true;
+    }
+    return false;
 }
 
 struct regex *rules_regex_compile(struct rules *rules, struct mw_slice pattern,
@@ -155,6 +258,9 @@ struct regex *rules_regex_compile(struct rules *rules, struct mw_slice pattern,
     regex->is_utf = is_utf;
     regex->pattern = rules_keep_text(rules, pattern);
     pcre2_pattern_info(compiled, PCRE2_INFO_CAPTURECOUNT, &regex->groups);
+    if (can_repeat_much(pattern))
+        regex->watched = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
+                                       options | PCRE2_AUTO_CALLOUT, &code, &offset, NULL);
     regex->next = rules->regexes->regexes;
     rules->regexes->regexes = regex;
     compile_jit(rules, regex, place);
@@ -252,8 +358,10 @@ enum regex_result rules_regex_match(struct rules *rules, const struct regex *reg
 {
     struct regex_set *set = rules->regexes;
     uint32_t options = regex->is_utf ? PCRE2_NO_UTF_CHECK : 0;
-    int got = pcre2_match(regex->code, (PCRE2_SPTR)(text.len ? text.ptr : ""), text.len, 0, options,
-                          set->match, set->context);
+    bool is_watched = regex->watched != NULL && text.len > SHORT_TEXT;
+    int got = pcre2_match(is_watched ? regex->watched : regex->code,
+                          (PCRE2_SPTR)(text.len ? text.ptr : ""), text.len, 0, options, set->match,
+                          is_watched ? set->watched_context : set->context);
     if (got == PCRE2_ERROR_NOMATCH)
         return REGEX_NO;
     if (got < 0)

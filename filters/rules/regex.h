@@ -27,6 +27,13 @@ uint32_t rules_regex_groups(const struct regex *regex);
 int rules_regex_group(const struct regex *regex, struct mw_slice name);
 bool rules_regex_is_utf(const struct regex *regex);
 
+/* Time is bounded for each test (all its values) and for each stage (all rules); both begin with
+ * these. */
+void rules_regex_begin_stage(struct rules *rules);
+void rules_regex_begin_test(struct rules *rules);
+/* Is either bound passed? Reads the clock. */
+bool rules_regex_is_late(struct rules *rules);
+
 /* out_captures (CAPTURES_MAX slices into text; may be NULL) is set when the answer is YES: group 0
  * and those behind it, unset ones empty. */
 enum regex_result rules_regex_match(struct rules *rules, const struct regex *regex,

@@ -25,8 +25,8 @@ static const struct mw_setting settings[] = {
      .default_text = "200000",
      .min = 1000,
      .max = 10000000,
-     .help = "Steps that one match of a regular expression may take; more is an error of its rule, "
-             "not a miss."},
+     .help = "Steps that one match of a regular expression may take; more is an error of its "
+             "rule, not a miss. Long texts are bounded by the clock as well."},
     {.size = sizeof(struct mw_setting),
      .name = "scan-limit",
      .type = MW_SETTING_SIZE,

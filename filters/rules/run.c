@@ -10,6 +10,7 @@
  * message refused if nobody is left. */
 #include <time.h>
 
+#include "regex.h"
 #include "subject.h"
 
 /* Which verdicts must wait, as far as the rules above have told. */
@@ -91,12 +92,6 @@ static bool is_observed(struct subject *subject, const struct rule *rule)
     return rule->observe_until == 0 || time(NULL) < rule->observe_until;
 }
 
-static bool is_exemption(const struct rule *rule)
-{
-    return rule->verdict != NULL &&
-           (rule->verdict->kind == ACT_ACCEPT || rule->verdict->kind == ACT_DISCARD);
-}
-
 static enum truth eval_fresh(struct subject *subject, const struct rule *rule)
 {
     subject->captured = NULL;
@@ -134,7 +129,7 @@ static enum decision wait(struct subject *subject, const struct rule *rule, stru
 {
     if (rule->has_verdict && !is_observed(subject, rule)) {
         queue->waits[rule->scope] = true;
-        queue->all_wait |= is_exemption(rule);
+        queue->all_wait |= rule->is_exemption;
     }
     return DECISION_WAITS;
 }
@@ -399,5 +394,6 @@ enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage)
         (subject->transaction != NULL && subject->transaction->is_done))
         return MW_CONTINUE;
     subject->stage = stage;
+    rules_regex_begin_stage(subject->rules);
     return stage == MW_STAGE_END_OF_MESSAGE ? run_end(subject) : run_stage(subject);
 }

@@ -88,8 +88,7 @@ static enum mw_stage first_settling_stage(const struct rule *rule)
 
 static bool is_message_exemption(const struct rule *rule)
 {
-    return rule->scope == SCOPE_MESSAGE && rule->verdict != NULL && rule->last > MW_STAGE_RCPT &&
-           (rule->verdict->kind == ACT_ACCEPT || rule->verdict->kind == ACT_DISCARD);
+    return rule->scope == SCOPE_MESSAGE && rule->is_exemption && rule->last > MW_STAGE_RCPT;
 }
 
 /* Has it work at the stage, or does it hold back others there? */

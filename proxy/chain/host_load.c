@@ -1,5 +1,6 @@
 /* host_load.c - what a filter asks of the host in open(): its settings, facts, counters,
  * diagnostics. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/lex.h"

@@ -1,6 +1,7 @@
 /* test_rules_eval.c - what conditions mean and in which order rules count, mostly told in the
  * language itself: rules with `test` blocks that must pass. */
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "regex.h"
@@ -330,6 +331,41 @@ TEST(undecided_patterns_are_errors_and_not_misses)
           "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\" expect "
           "reject 554 by c\n"
           "  expect miss a expect miss b }\n");
+}
+
+/* Patterns that PCRE2's own limits do not hold: quadratic and worse on long texts, also under the
+ * JIT. */
+TEST(slow_patterns_are_stopped_by_the_clock)
+{
+    static const char *const evil[] = {
+        "(\\w+)\\1[!?]", "\\s+$",        "(.*),(.*),(.*),(.*)!$",       "x*y$",
+        "(x+x+)+y",      "(\\w+\\s?)+!", "^(([a-z])+.)+[A-Z]([a-z])+$", ".*.*.*=.*"};
+    static const char fills[] = "a ,x";
+    static char text[400000];
+    struct rules *rules = fake_load(&instance, "");
+    CHECK(rules != NULL);
+    struct place place = {.file = "x"};
+    for (size_t i = 0; i < sizeof evil / sizeof *evil; i++) {
+        struct regex *regex = rules_regex_compile(rules,
+                                                  (struct mw_slice){evil[i], strlen(evil[i])},
+                                                  (struct mw_slice){"", 0}, &place, true);
+        CHECK(regex != NULL);
+        for (size_t fill = 0; fill < 4; fill++) {
+            memset(text, fills[fill], sizeof text);
+            memcpy(text + sizeof text - 7, "!?=yZ,;", 7); /* what patterns end in is there */
+            struct timespec from, to;
+            clock_gettime(CLOCK_MONOTONIC, &from);
+            rules_regex_begin_stage(rules);
+            rules_regex_begin_test(rules);
+            rules_regex_match(rules, regex, (struct mw_slice){text, sizeof text}, NULL);
+            clock_gettime(CLOCK_MONOTONIC, &to);
+            double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
+                        (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+            if (ms > 1000)
+                mw_test_fail(__FILE__, __LINE__, "%s on '%c': %.0f ms", evil[i], fills[fill], ms);
+        }
+    }
+    fake_unload(&instance, rules);
 }
 
 static uint32_t wants(const char *text)

@@ -1,4 +1,4 @@
-/* odd.c - modules that must not be loaded, one for each ODD_... macro; and two old ones that must. */
+/* odd.c - modules that must not be loaded, one for each ODD_... macro; without one it is good. */
 /* clang-format off */
 #include <mailweir/filter.h>
 

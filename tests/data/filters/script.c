@@ -1,5 +1,5 @@
-/* script.c - a filter whose hooks all call one function of the test program, so that a test writes its filters itself.
- * The test finds `script_handler` with dlsym() and puts its function there. */
+/* script.c - a filter whose hooks all call one function of the test program, so that a test writes
+ * its filters itself: it finds `script_handler` with dlsym() and puts its function there. */
 /* clang-format off */
 #include <mailweir/filter.h>
 
