@@ -1,4 +1,4 @@
-/* clang-format off: a grammar */
+/* clang-format off */
 /* parse.c - the frame of a rule file: what is a rule, a list, a test, where the next one begins, and the words
  * between a rule's name and its condition.
  *

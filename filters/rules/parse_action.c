@@ -1,4 +1,4 @@
-/* clang-format off: a grammar */
+/* clang-format off */
 /* parse_action.c - actions, their reply codes and their texts with ${...}.
  *
  *   action  = verdict [ CODE ] [ ENHANCED ] [ TEXT ]

@@ -1,4 +1,4 @@
-/* clang-format off: a grammar */
+/* clang-format off */
 /* parse_cond.c - conditions.
  *
  *   condition   = conjunction { "or" conjunction }

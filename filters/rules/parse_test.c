@@ -1,4 +1,4 @@
-/* clang-format off: a grammar */
+/* clang-format off */
 /* parse_test.c - test blocks.
  *
  *   test    = "test" TEXT "{" { item } "}"

@@ -72,9 +72,8 @@ struct transaction_state {
     uint8_t *marks;   /* recipients x (1 + RCPT rules): decided, then settled by index; only if some
                          are decided late */
     size_t marks_cap; /* recipients */
+    char scored[SCORED_MAX]; /* "invoice +3, bulk -0.5": who made the scores */
     size_t scored_len;
-    char
-        scored[SCORED_MAX]; /* "invoice +3, brief -0.5": which rules made the scores, for the log */
 };
 
 struct subject {

@@ -51,19 +51,9 @@ static void unload(struct loaded *loaded)
     mw_diags_free(&loaded->diags);
 }
 
-/* Print all problems; EX_CONFIG if one is an error. */
 static int report(const struct loaded *loaded)
 {
-    struct mw_buf printed = {0};
-    size_t errors = mw_diags_errors(loaded->diags);
-    mw_diags_print(loaded->diags, &printed);
-    fwrite(printed.ptr, 1, printed.len, stderr);
-    mw_buf_fini(&printed);
-    if (errors == 0)
-        return EX_OK;
-    fprintf(stderr, "%zu error%s; the configuration was not loaded\n", errors,
-            errors == 1 ? "" : "s");
-    return EX_CONFIG;
+    return mw_config_complain(loaded->diags) > 0 ? EX_CONFIG : EX_OK;
 }
 
 static void print_stages(uint32_t stages)

@@ -6,6 +6,7 @@
  * what needs all of them (config_check.c). */
 #include "ops/config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,25 +23,18 @@ void mw_process_settings_fini(struct mw_process_settings *process)
     *process = (struct mw_process_settings){0};
 }
 
-/* What a step says of itself is in diags as well, where it is counted; the load goes on to find
- * more. */
-static void go_on(enum mw_err err)
-{
-    mw_assert(err == MW_OK || err == MW_ERR_CONFIG);
-}
-
 /* ---- finding blocks ---- */
 
-static bool is_kind(const struct mw_conf_block *block, const char *kind)
+bool mw_config_is_kind(const struct mw_conf_block *block, const char *kind)
 {
     return mw_slice_eq(block->kind, mw_slice_cstr(kind));
 }
 
-static size_t count_kind(const struct mw_config_builder *builder, const char *kind)
+size_t mw_config_count_kind(const struct mw_config_builder *builder, const char *kind)
 {
     size_t count = 0;
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
-        count += is_kind(b, kind);
+        count += mw_config_is_kind(b, kind);
     return count;
 }
 
@@ -48,7 +42,7 @@ static bool block_exists(const struct mw_config_builder *builder, const char *ki
                          struct mw_slice name)
 {
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
-        if (is_kind(b, kind) && mw_slice_eq(b->name, name))
+        if (mw_config_is_kind(b, kind) && mw_slice_eq(b->name, name))
             return true;
     return false;
 }
@@ -59,9 +53,9 @@ const char *mw_config_hint(const struct mw_config_builder *builder, const char *
     size_t count = 0;
     struct mw_slice list = MW_LIT("there is");
     const char **names = mw_arena_array(builder->arena, const char *,
-                                        count_kind(builder, kind) + 1);
+                                        mw_config_count_kind(builder, kind) + 1);
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
-        if (is_kind(b, kind))
+        if (mw_config_is_kind(b, kind))
             names[count++] = b->name.ptr;
     const char *near = mw_near_name(name, names);
     if (near != NULL)
@@ -91,10 +85,11 @@ static bool name_ok(struct mw_slice name)
 static void check_blocks(struct mw_config_builder *builder)
 {
     static const char *const no_kinds[] = {NULL};
-    go_on(mw_conf_check_kinds(builder->arena, builder->root, mw_block_kinds, builder->diags));
+    mw_config_go_on(
+        mw_conf_check_kinds(builder->arena, builder->root, mw_block_kinds, builder->diags));
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
         uint32_t length = (uint32_t)b->kind.len;
-        go_on(mw_conf_check_kinds(builder->arena, b, no_kinds, builder->diags));
+        mw_config_go_on(mw_conf_check_kinds(builder->arena, b, no_kinds, builder->diags));
         if (b->name.len == 0)
             mw_conf_error(
                 builder->diags, &b->pos, length,
@@ -105,7 +100,7 @@ static void check_blocks(struct mw_config_builder *builder)
             mw_conf_error(builder->diags, &b->pos, length,
                           "letters, digits, '-' and '_', at most 63 of them",
                           "'%.*s' is no name for a block", (int)b->name.len, b->name.ptr);
-        else if (is_kind(b, "filter") && mw_slice_eq(b->name, MW_LIT("observe")))
+        else if (mw_config_is_kind(b, "filter") && mw_slice_eq(b->name, MW_LIT("observe")))
             mw_conf_error(builder->diags, &b->pos, length, NULL,
                           "a filter cannot be named 'observe': the word has a meaning in chains");
     }
@@ -216,8 +211,8 @@ static void read_hostname(struct mw_config_builder *builder)
 
 static void read_top(struct mw_config_builder *builder, struct mw_process_settings *process)
 {
-    go_on(mw_conf_check(builder->arena, builder->root, mw_top_rules, MW_TOP_COUNT, NULL, 0,
-                        builder->diags, builder->top));
+    mw_config_go_on(mw_conf_check(builder->arena, builder->root, mw_top_rules, MW_TOP_COUNT, NULL,
+                                  0, builder->diags, builder->top));
     const struct mw_conf_values *paths = &builder->top[MW_TOP_PLUGIN_PATH];
     struct mw_slice *dirs = mw_arena_array(builder->arena, struct mw_slice, paths->count + 1);
     for (size_t i = 0; i < paths->count; i++)
@@ -231,49 +226,15 @@ static void read_top(struct mw_config_builder *builder, struct mw_process_settin
     read_hostname(builder);
 }
 
-/* ---- upstreams ---- */
-
-static void read_upstream(struct mw_config_builder *builder, struct mw_config_upstream *upstream)
-{
-    struct mw_conf_values *values = upstream->values;
-    go_on(mw_conf_check(builder->arena, upstream->block, mw_upstream_rules, MW_UPSTREAM_COUNT, NULL,
-                        0, builder->diags, values));
-    struct mw_upstream_settings *to = &upstream->settings;
-    to->name = upstream->block->name;
-    to->identity = (enum mw_identity)mw_config_number(&values[MW_UPSTREAM_IDENTITY]);
-    to->require_identity = to->identity != MW_IDENTITY_NONE &&
-                           mw_config_number(&values[MW_UPSTREAM_REQUIRE_IDENTITY]) != 0;
-    to->connect_timeout_ms = mw_config_number(&values[MW_UPSTREAM_CONNECT_TIMEOUT]);
-    to->reply_timeout_ms = mw_config_number(&values[MW_UPSTREAM_REPLY_TIMEOUT]);
-    to->final_reply_timeout_ms = mw_config_number(&values[MW_UPSTREAM_FINAL_REPLY_TIMEOUT]);
-    to->keepalive_ms = mw_config_number(&values[MW_UPSTREAM_KEEPALIVE]);
-    to->max_connections = (uint32_t)mw_config_number(&values[MW_UPSTREAM_MAX_CONNECTIONS]);
-    mw_config_resolve(builder, upstream);
-}
-
-static void read_upstreams(struct mw_config_builder *builder)
-{
-    builder->upstreams = mw_arena_array(builder->arena, struct mw_config_upstream,
-                                        count_kind(builder, "upstream") + 1);
-    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
-        if (!is_kind(b, "upstream"))
-            continue;
-        struct mw_config_upstream *upstream = &builder->upstreams[builder->upstream_count++];
-        upstream->block = b;
-        read_upstream(builder, upstream);
-    }
-    builder->snapshot->upstream_count = builder->upstream_count;
-}
-
 /* ---- filters and chains ---- */
 
 static void open_filters(struct mw_config_builder *builder)
 {
     struct mw_config_snapshot *snapshot = builder->snapshot;
     snapshot->filters = mw_arena_array(builder->arena, struct mw_instance *,
-                                       count_kind(builder, "filter") + 1);
+                                       mw_config_count_kind(builder, "filter") + 1);
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
-        if (!is_kind(b, "filter") || !name_ok(b->name))
+        if (!mw_config_is_kind(b, "filter") || !name_ok(b->name))
             continue;
         struct mw_instance *filter = mw_instance_open(snapshot->base.instances, b, builder->diags);
         if (filter != NULL)
@@ -357,142 +318,16 @@ static void read_chain(struct mw_config_builder *builder, struct mw_config_chain
 
 static void read_chains(struct mw_config_builder *builder)
 {
-    size_t count = count_kind(builder, "chain");
+    size_t count = mw_config_count_kind(builder, "chain");
     builder->chains = mw_arena_array(builder->arena, struct mw_config_chain, count + 1);
     builder->snapshot->base.chains = mw_arena_array(builder->arena, struct mw_chain *, count + 1);
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
-        if (!is_kind(b, "chain"))
+        if (!mw_config_is_kind(b, "chain"))
             continue;
         struct mw_config_chain *chain = &builder->chains[builder->chain_count++];
         chain->block = b;
         read_chain(builder, chain);
     }
-}
-
-/* ---- listeners ---- */
-
-static void find_upstream(struct mw_config_builder *builder, struct mw_config_listener *listener)
-{
-    const struct mw_conf_values *name = &listener->values[MW_LISTEN_UPSTREAM];
-    if (name->count == 0)
-        return;
-    for (size_t i = 0; i < builder->upstream_count; i++)
-        if (mw_slice_eq(builder->upstreams[i].block->name, name->values[0].text))
-            listener->upstream = &builder->upstreams[i];
-    if (listener->upstream == NULL)
-        mw_conf_error(builder->diags, &name->values[0].pos, name->values[0].source_len,
-                      mw_config_hint(builder, "upstream", name->values[0].text),
-                      "there is no upstream '%.*s'", (int)name->values[0].text.len,
-                      name->values[0].text.ptr);
-}
-
-static const struct mw_chain *find_chain(struct mw_config_builder *builder,
-                                         const struct mw_conf_values *name)
-{
-    if (name->count == 0)
-        return NULL;
-    for (size_t i = 0; i < builder->chain_count; i++) {
-        if (mw_slice_eq(builder->chains[i].block->name, name->values[0].text)) {
-            builder->chains[i].is_used = true;
-            return builder->chains[i].chain;
-        }
-    }
-    mw_conf_error(builder->diags, &name->values[0].pos, name->values[0].source_len,
-                  mw_config_hint(builder, "chain", name->values[0].text),
-                  "there is no chain '%.*s'", (int)name->values[0].text.len,
-                  name->values[0].text.ptr);
-    return NULL;
-}
-
-static struct mw_slice *words_of(struct mw_arena *arena, const struct mw_conf_values *values)
-{
-    struct mw_slice *words = mw_arena_array(arena, struct mw_slice, values->count + 1);
-    for (size_t i = 0; i < values->count; i++)
-        words[i] = values->values[i].text;
-    return words;
-}
-
-static void read_listen_addresses(struct mw_arena *arena, const struct mw_conf_values *values,
-                                  struct mw_listen_settings *to)
-{
-    const struct mw_conf_values *from = &values[MW_LISTEN_ADDRESS];
-    struct mw_endpoint *addresses = mw_arena_array(arena, struct mw_endpoint, from->count + 1);
-    for (size_t i = 0; i < from->count; i++)
-        addresses[i] = from->values[i].endpoint;
-    to->addresses = addresses;
-    to->address_count = from->count;
-    from = &values[MW_LISTEN_TRUST];
-    struct mw_network *trust = mw_arena_array(arena, struct mw_network, from->count + 1);
-    for (size_t i = 0; i < from->count; i++)
-        trust[i] = from->values[i].network;
-    to->trust = trust;
-    to->trust_count = from->count;
-}
-
-static void read_listen_limits(const struct mw_conf_values *values, struct mw_listen_settings *to)
-{
-    to->max_sessions = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_SESSIONS]);
-    to->max_message_size = mw_config_number(&values[MW_LISTEN_MAX_MESSAGE_SIZE]);
-    to->max_errors = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_ERRORS]);
-    to->header_limits = (struct mw_header_limits){
-        .size_max = mw_config_number(&values[MW_LISTEN_MAX_HEADER_SIZE]),
-        .fields_max = mw_config_number(&values[MW_LISTEN_MAX_HEADER_FIELDS]),
-        .hops_max = mw_config_number(&values[MW_LISTEN_MAX_HOPS]),
-    };
-    to->command_timeout_ms = mw_config_number(&values[MW_LISTEN_COMMAND_TIMEOUT]);
-    to->data_timeout_ms = mw_config_number(&values[MW_LISTEN_DATA_TIMEOUT]);
-    to->header_timeout_ms = mw_config_number(&values[MW_LISTEN_HEADER_TIMEOUT]);
-    to->min_data_rate = mw_config_number(&values[MW_LISTEN_MIN_DATA_RATE]);
-    to->spool_memory = mw_config_number(&values[MW_LISTEN_SPOOL_MEMORY]);
-}
-
-/* The choices' order in the schema is not that of enum mw_bare: names, not indexes. */
-static enum mw_bare pass_or_reject(const struct mw_conf_values *values)
-{
-    return mw_slice_eq(mw_config_text(values), MW_LIT("pass")) ? MW_BARE_PASS : MW_BARE_REJECT;
-}
-
-static void read_listener(struct mw_config_builder *builder, struct mw_config_listener *listener,
-                          struct mw_listen_settings *to)
-{
-    struct mw_conf_values *values = listener->values;
-    go_on(mw_conf_check(builder->arena, listener->block, mw_listen_rules, MW_LISTEN_COUNT, NULL, 0,
-                        builder->diags, values));
-    find_upstream(builder, listener);
-    to->name = listener->block->name;
-    to->upstream = listener->upstream == NULL ? NULL : &listener->upstream->settings;
-    to->chain = find_chain(builder, &values[MW_LISTEN_CHAIN]);
-    to->accept_proxy = (enum mw_accept_proxy)mw_config_number(&values[MW_LISTEN_ACCEPT_PROXY]);
-    to->auth = (enum mw_auth_policy)mw_config_number(&values[MW_LISTEN_AUTH]);
-    to->early_talker = (enum mw_early_talker)mw_config_number(&values[MW_LISTEN_EARLY_TALKER]);
-    to->line_ends = (struct mw_dots_policy){
-        .bare_lf = mw_config_number(&values[MW_LISTEN_BARE_NEWLINE]) == 0 ? MW_BARE_NORMALIZE
-                                                                          : MW_BARE_REJECT,
-        .bare_cr = pass_or_reject(&values[MW_LISTEN_BARE_CR]),
-        .nul = pass_or_reject(&values[MW_LISTEN_NUL]),
-    };
-    read_listen_addresses(builder->arena, values, to);
-    read_listen_limits(values, to);
-    to->relay_verbs = words_of(builder->arena, &values[MW_LISTEN_RELAY_VERBS]);
-    to->relay_verb_count = values[MW_LISTEN_RELAY_VERBS].count;
-    to->relay_extensions = words_of(builder->arena, &values[MW_LISTEN_RELAY_EXTENSIONS]);
-    to->relay_extension_count = values[MW_LISTEN_RELAY_EXTENSIONS].count;
-}
-
-static void read_listeners(struct mw_config_builder *builder)
-{
-    size_t count = count_kind(builder, "listen");
-    builder->listeners = mw_arena_array(builder->arena, struct mw_config_listener, count + 1);
-    builder->listen = mw_arena_array(builder->arena, struct mw_listen_settings, count + 1);
-    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
-        if (!is_kind(b, "listen"))
-            continue;
-        struct mw_config_listener *listener = &builder->listeners[builder->listener_count];
-        listener->block = b;
-        read_listener(builder, listener, &builder->listen[builder->listener_count++]);
-    }
-    builder->snapshot->base.listeners = builder->listen;
-    builder->snapshot->base.listener_count = builder->listener_count;
 }
 
 /* ---- the whole ---- */
@@ -524,16 +359,16 @@ struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins
     snapshot->refs = 1;
     snapshot->generation = generation;
     snapshot->free = snapshot_free;
-    go_on(mw_conf_load(&snapshot->arena, path, diags, &builder.root));
+    mw_config_go_on(mw_conf_load(&snapshot->arena, path, diags, &builder.root));
     read_top(&builder, out_process);
     if (*plugins == NULL)
         *plugins = mw_plugins_new(out_process->plugin_dirs);
     snapshot->instances = mw_instances_new(*plugins);
     check_blocks(&builder);
-    read_upstreams(&builder);
+    mw_config_read_upstreams(&builder);
     open_filters(&builder);
     read_chains(&builder);
-    read_listeners(&builder);
+    mw_config_read_listeners(&builder);
     mw_config_cross_check(&builder);
     if (mw_diags_errors(diags) > errors_before)
         mw_snapshot_unref(&snapshot);
@@ -587,6 +422,20 @@ size_t mw_config_test_into(struct mw_snapshot *snapshot, enum mw_severity severi
     struct test_sink sink = {diags, severity, 0};
     (void)mw_config_test(snapshot, on_test, &sink);
     return sink.count;
+}
+
+size_t mw_config_complain(const struct mw_diags *diags)
+{
+    struct mw_buf printed = {0};
+    size_t errors = mw_diags_errors(diags);
+    mw_diags_print(diags, &printed);
+    struct mw_slice text = mw_buf_view(&printed);
+    fwrite(text.ptr, 1, text.len, stderr);
+    mw_buf_fini(&printed);
+    if (errors > 0)
+        fprintf(stderr, "%zu error%s; the configuration was not loaded\n", errors,
+                errors == 1 ? "" : "s");
+    return errors;
 }
 
 void mw_config_count(const struct mw_snapshot *snapshot, struct mw_config_counts *out_counts)

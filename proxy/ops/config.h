@@ -35,6 +35,9 @@ size_t mw_config_test(struct mw_snapshot *snapshot, mw_test_report *report, void
 size_t mw_config_test_into(struct mw_snapshot *snapshot, enum mw_severity severity,
                            struct mw_diags *diags);
 
+/* Print every problem on stderr, and "N errors; the configuration was not loaded" if one is an error. Returns how many are. */
+size_t mw_config_complain(const struct mw_diags *diags);
+
 /* What a snapshot holds, for `mailweir check` and the log. */
 struct mw_config_counts {
     size_t listeners, upstreams, filters, chains;

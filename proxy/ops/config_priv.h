@@ -1,5 +1,5 @@
-/* config_priv.h - what the files of the configuration's builder share: config.c reads the blocks, config_check.c holds them
- * against each other. */
+/* config_priv.h - what the files of the configuration's builder share: config.c runs a load and reads the top level, filters and
+ * chains, config_relay.c reads upstreams and listeners, config_check.c holds the blocks against each other. */
 #ifndef MW_OPS_CONFIG_PRIV_H
 #define MW_OPS_CONFIG_PRIV_H
 
@@ -47,6 +47,14 @@ struct mw_config_builder {
     size_t listener_count;
 };
 
+/* What a step says of itself is in diags as well, where it is counted; the load goes on to find more. */
+static inline void mw_config_go_on(enum mw_err err)
+{
+    mw_assert(err == MW_OK || err == MW_ERR_CONFIG);
+}
+bool mw_config_is_kind(const struct mw_conf_block *block, const char *kind);
+size_t mw_config_count_kind(const struct mw_config_builder *builder, const char *kind);
+
 /* The number, or the choice's index, of a directive with one value; 0 after an error there. */
 static inline uint64_t mw_config_number(const struct mw_conf_values *values)
 {
@@ -60,6 +68,11 @@ static inline struct mw_slice mw_config_text(const struct mw_conf_values *values
 const char *mw_config_hint(const struct mw_config_builder *builder, const char *kind,
                            struct mw_slice name);
 
+/* ---- config_relay.c: all upstream blocks; all listen blocks, behind the upstreams and chains that they name ---- */
+void mw_config_read_upstreams(struct mw_config_builder *builder);
+void mw_config_read_listeners(struct mw_config_builder *builder);
+
+/* ---- config_check.c ---- */
 /* The addresses of an upstream, host names looked up. */
 void mw_config_resolve(struct mw_config_builder *builder, struct mw_config_upstream *upstream);
 /* Everything that two blocks can only get wrong together. */

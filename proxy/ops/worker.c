@@ -43,14 +43,6 @@ static int fail(int status, const char *format, ...)
     return status;
 }
 
-static void print_diags(const struct mw_diags *diags)
-{
-    struct mw_buf printed = {0};
-    mw_diags_print(diags, &printed);
-    fwrite(printed.ptr, 1, printed.len, stderr);
-    mw_buf_fini(&printed);
-}
-
 static int load(struct mw_worker *worker)
 {
     struct mw_diags *diags = mw_diags_new();
@@ -60,14 +52,10 @@ static int load(struct mw_worker *worker)
      * are stricter */
     if (worker->snapshot != NULL)
         mw_config_test_into(worker->snapshot, MW_DIAG_WARNING, diags);
-    size_t errors = mw_diags_errors(diags);
-    print_diags(diags);
+    size_t errors = mw_config_complain(diags);
     mw_diags_free(&diags);
-    if (errors > 0) {
-        fprintf(stderr, "%zu error%s; the configuration was not loaded\n", errors,
-                errors == 1 ? "" : "s");
+    if (errors > 0)
         return EX_CONFIG;
-    }
     worker->drain_timeout_ms = worker->process.drain_timeout_ms;
     return 0;
 }

@@ -205,6 +205,8 @@ static bool must_wait(const struct mw_session *session, const struct mw_verb_row
         return true;
     if ((row->flags & MW_FLAG_RELAY) == 0)
         return false;
+    if (verb == MW_VERB_QUIT && up->state == MW_UP_DOWN)
+        return false; /* answered by us */
     if (up->state != MW_UP_READY || session->ring_count >= MW_RING_MAX)
         return true;
     if (up->expect_count > 0 && (up->ehlo.exts & MW_EXT_PIPELINING) == 0)
@@ -238,7 +240,7 @@ static bool take_command(struct mw_session *session)
         mw_command_parse(line.text, &command);
         const struct mw_verb_row *row = &mw_verb_rows[command.verb];
         if ((row->flags & MW_FLAG_RELAY) != 0 && session->up.state == MW_UP_DOWN &&
-            is_legal(session, row, command.verb)) {
+            command.verb != MW_VERB_QUIT && is_legal(session, row, command.verb)) {
             if (session->is_authenticated) { /* the new connection would not be */
                 mw_session_finish(session, MW_REPLY_UPSTREAM_LOST_END, MW_END_UPSTREAM);
                 return false;

@@ -51,9 +51,19 @@ void mw_reply_rset(struct mw_session *session, const struct mw_reply *reply)
     mw_transaction_end(session, true);
 }
 
+static void quit_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    if (outcome->verdict == MW_DISCONNECT)
+        was_refused(session, outcome);
+    else if (session->up.state != MW_UP_READY) /* nobody there to say 221, and none is called for that */
+        mw_session_finish(session, MW_REPLY_BYE, MW_END_QUIT);
+    else
+        mw_forward(session, MW_EMPTY, 0);
+}
+
 void mw_verb_quit(struct mw_session *session)
 {
-    run_command_stage(session, rset_decided);
+    run_command_stage(session, quit_decided);
 }
 
 /* STARTTLS is mailweir's own, and comes with TLS (not in this version). */

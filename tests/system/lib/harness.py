@@ -198,7 +198,7 @@ def log_records(text):
     """logfmt lines -> dicts: the keys as logged, plus 'id' (session or message, '' if none), 'event' and 'line'."""
     records = []
     for line in text.splitlines():
-        match = re.match(r"^(?:(\S+): )?([a-z][a-z-]*)((?: [a-z][a-z0-9_-]*=(?:\"(?:[^\"\\]|\\.)*\"|[^ ]*))+)\s*$", line)
+        match = re.match(r"^(?:\d{4}-\d\d-\d\dT[\d:.]+Z )?(?:(\S+): )?([a-z][a-z-]*)((?: [a-z][a-z0-9_-]*=(?:\"(?:[^\"\\]|\\.)*\"|[^ ]*))+)\s*$", line)
         if not match:
             continue
         record = {"id": match.group(1) or "", "event": match.group(2), "line": line}
