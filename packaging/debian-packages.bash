@@ -16,10 +16,30 @@ mailweir_missing_packages() {
     done
 }
 
-# Nothing may ask a question, and no daemon may take port 25 just because a test wants the program: policy-rc.d keeps services
-# from starting while packages are unpacked, and Postfix is configured as "No configuration" unless it is configured already.
+# apt-get by root, so that nothing asks a question, and no daemon takes port 25 just because a test wants the program: Postfix is
+# set to "No configuration" where it is new, and policy-rc.d keeps services from starting meanwhile (removed again whatever happens).
+mailweir_apt_get_install() (
+    policy=/usr/sbin/policy-rc.d
+    if [[ $EUID != 0 ]]; then
+        as_root() { sudo "$@"; }
+    else
+        as_root() { "$@"; }
+    fi
+    trap 'exit 130' INT TERM HUP
+    as_root apt-get update -q || exit 1
+    if [[ " $* " == *" postfix "* ]]; then
+        echo "postfix postfix/main_mailer_type select No configuration" | as_root debconf-set-selections || exit 1
+    fi
+    if [[ ! -e $policy ]]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null && as_root chmod 755 "$policy"
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+)
+
+# Install those of the arguments that are missing; says what it does.
 mailweir_install_packages() {
-    local missing as_root=() policy=/usr/sbin/policy-rc.d made_policy=
+    local missing
     mapfile -t missing < <(mailweir_missing_packages "$@")
     if [[ ${#missing[@]} == 0 ]]; then
         return 0
@@ -28,27 +48,10 @@ mailweir_install_packages() {
         echo "This needs apt-get (Debian) to install: ${missing[*]}" >&2
         return 1
     fi
-    if [[ $EUID != 0 ]]; then
-        if ! command -v sudo >/dev/null; then
-            echo "Not root, and no sudo. Please install first:  apt-get install ${missing[*]}" >&2
-            return 1
-        fi
-        as_root=(sudo)
+    if [[ $EUID != 0 ]] && ! command -v sudo >/dev/null; then
+        echo "Not root, and no sudo. Please install first:  apt-get install ${missing[*]}" >&2
+        return 1
     fi
-    echo "==> installing missing packages${as_root:+ (by sudo)}: ${missing[*]}"
-    "${as_root[@]}" apt-get update -q || return 1
-    if [[ " ${missing[*]} " == *" postfix "* ]]; then
-        echo "postfix postfix/main_mailer_type select No configuration" |
-            "${as_root[@]}" debconf-set-selections || return 1
-    fi
-    if [[ ! -e $policy ]]; then
-        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null && "${as_root[@]}" chmod 755 "$policy"
-        made_policy=yes
-    fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
-    local status=$?
-    if [[ $made_policy == yes ]]; then
-        "${as_root[@]}" rm -f "$policy"
-    fi
-    return $status
+    echo "==> installing missing packages: ${missing[*]}"
+    mailweir_apt_get_install "${missing[@]}"
 }

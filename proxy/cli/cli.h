@@ -1,7 +1,8 @@
 /* cli.h - the program's commands: one table, one function each.
  *
- * A command gets its own arguments (argv[0] is its name) and returns an exit status of sysexits.h: 0, 64 usage, 69 unavailable (a port is
- * taken), 77 not permitted, 78 configuration; `test` and `check` say 1 and 78 for what they are there to find. */
+ * A command gets its own arguments (argv[0] is its name) and returns an exit status of sysexits.h:
+ * 0, 64 usage, 69 unavailable (a port is taken), 77 not permitted, 78 configuration; `test` and
+ * `check` say 1 and 78 for what they are there to find. */
 #ifndef MW_CLI_CLI_H
 #define MW_CLI_CLI_H
 

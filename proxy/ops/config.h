@@ -1,9 +1,11 @@
-/* config.h - from configuration files to a snapshot: what session/settings.h needs, checked as a whole.
+/* config.h - from configuration files to a snapshot: what session/settings.h needs, checked as a
+ * whole.
  *
- * A load either gives a complete snapshot or none; every problem of the run is in `diags`, with file:line and a caret. Nothing
- * here opens a socket. Host names of upstreams are looked up (blocking) and files are read, so this runs at start, at SIGHUP
- * and in `mailweir check`, never in between.
- * Not here: what a directive is called and what its default is (schema.h), listening (worker.h). */
+ * A load either gives a complete snapshot or none; every problem of the run is in `diags`, with
+ * file:line and a caret. Nothing here opens a socket. Host names of upstreams are looked up
+ * (blocking) and files are read, so this runs at start, at SIGHUP and in `mailweir check`, never in
+ * between. Not here: what a directive is called and what its default is (schema.h), listening
+ * (worker.h). */
 #ifndef MW_OPS_CONFIG_H
 #define MW_OPS_CONFIG_H
 
@@ -22,20 +24,23 @@ struct mw_process_settings {
 };
 void mw_process_settings_fini(struct mw_process_settings *process);
 
-/* Load `path`, a file or a directory of *.conf. *plugins: NULL at the first load, which makes it from plugin-path; the caller
- * frees it, after the snapshots. *out_process (fini by the caller) is set in any case, as far as it could be read.
- * Returns a snapshot with one reference, or NULL when diags has an error. */
+/* Load `path`, a file or a directory of *.conf. *plugins: NULL at the first load, which makes it
+ * from plugin-path; the caller frees it, after the snapshots. *out_process (fini by the caller) is
+ * set in any case, as far as it could be read. Returns a snapshot with one reference, or NULL when
+ * diags has an error. */
 struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins,
                                    uint32_t generation, struct mw_diags *diags,
                                    struct mw_process_settings *out_process);
 
-/* Run the tests that the filters of a snapshot from mw_config_load() brought along. Returns how many failed. */
+/* Run the tests that the filters of a snapshot from mw_config_load() brought along. Returns how
+ * many failed. */
 size_t mw_config_test(struct mw_snapshot *snapshot, mw_test_report *report, void *user);
 /* The same with each failed test as a diagnostic of that severity. Returns how many tests ran. */
 size_t mw_config_test_into(struct mw_snapshot *snapshot, enum mw_severity severity,
                            struct mw_diags *diags);
 
-/* Print every problem on stderr, and "N errors; the configuration was not loaded" if one is an error. Returns how many are. */
+/* Print every problem on stderr, and "N errors; the configuration was not loaded" if one is an
+ * error. Returns how many are. */
 size_t mw_config_complain(const struct mw_diags *diags);
 
 /* What a snapshot holds, for `mailweir check` and the log. */
@@ -44,7 +49,8 @@ struct mw_config_counts {
 };
 void mw_config_count(const struct mw_snapshot *snapshot, struct mw_config_counts *out_counts);
 
-/* The filter blocks in the order of the files; index below counts.filters. Valid as long as the snapshot. */
+/* The filter blocks in the order of the files; index below counts.filters. Valid as long as the
+ * snapshot. */
 const struct mw_instance *mw_config_filter(const struct mw_snapshot *snapshot, size_t index);
 
 /* Host names are in bounds and made of characters that may stand in an SMTP line. */

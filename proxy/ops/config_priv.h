@@ -1,5 +1,6 @@
-/* config_priv.h - what the files of the configuration's builder share: config.c runs a load and reads the top level, filters and
- * chains, config_relay.c reads upstreams and listeners, config_check.c holds the blocks against each other. */
+/* config_priv.h - what the files of the configuration's builder share: config.c runs a load and
+ * reads the top level, filters and chains, config_relay.c reads upstreams and listeners,
+ * config_check.c holds the blocks against each other. */
 #ifndef MW_OPS_CONFIG_PRIV_H
 #define MW_OPS_CONFIG_PRIV_H
 
@@ -47,7 +48,8 @@ struct mw_config_builder {
     size_t listener_count;
 };
 
-/* What a step says of itself is in diags as well, where it is counted; the load goes on to find more. */
+/* What a step says of itself is in diags as well, where it is counted; the load goes on to find
+ * more. */
 static inline void mw_config_go_on(enum mw_err err)
 {
     mw_assert(err == MW_OK || err == MW_ERR_CONFIG);
@@ -64,11 +66,13 @@ static inline struct mw_slice mw_config_text(const struct mw_conf_values *values
 {
     return values->count > 0 ? values->values[0].text : MW_EMPTY;
 }
-/* A way out where no block of that kind has this name: "did you mean 'x'?", "there is 'x', 'y'", "add a block ...". */
+/* A way out where no block of that kind has this name: "did you mean 'x'?", "there is 'x', 'y'",
+ * "add a block ...". */
 const char *mw_config_hint(const struct mw_config_builder *builder, const char *kind,
                            struct mw_slice name);
 
-/* ---- config_relay.c: all upstream blocks; all listen blocks, behind the upstreams and chains that they name ---- */
+/* ---- config_relay.c: all upstream blocks; all listen blocks, behind the upstreams and chains that
+ * they name ---- */
 void mw_config_read_upstreams(struct mw_config_builder *builder);
 void mw_config_read_listeners(struct mw_config_builder *builder);
 

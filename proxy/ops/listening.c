@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ops/worker_priv.h"
 
@@ -70,6 +71,8 @@ static bool open_one(struct mw_worker *worker, const struct mw_listen_settings *
     mw_endpoint_print(endpoint, address, sizeof address);
     snprintf(out_text, text_size, "cannot listen on %s (listen %.*s): %s", address,
              (int)settings->name.len, settings->name.ptr, fd < 0 ? text : strerror(error));
+    if (fd >= 0)
+        close(fd);
     free(listening);
     errno = error;
     return false;

@@ -1,5 +1,6 @@
-/* schema.c - the tables of directives. Adding a directive: an id in schema.h, a line here, its reader in config.c, and
- * its commented default in conf.d/ (a test compares the two); then make the manual anew with `mailweir manual conf`. */
+/* schema.c - the tables of directives. Adding a directive: an id in schema.h, a line here, its
+ * reader in config.c, and its commented default in conf.d/ (a test compares the two); then make the
+ * manual anew with `mailweir manual conf`. */
 #include "ops/schema.h"
 
 static const char *const workers[] = {"auto", "1", NULL};

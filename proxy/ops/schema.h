@@ -1,8 +1,10 @@
-/* schema.h - every directive that the configuration may hold, block by block: name, type, default, bounds and one sentence of help.
+/* schema.h - every directive that the configuration may hold, block by block: name, type, default,
+ * bounds and one sentence of help.
  *
- * The one place where these facts stand. config.c reads values by the ids below; the manual (mailweir.conf(5)) and the test that
- * compares the shipped conf.d with the defaults are made from the same tables. A filter's block is not here: its host part
- * (module, on-error, deadline) and the module's own settings are chain/instance.c's affair. */
+ * The one place where these facts stand. config.c reads values by the ids below; the manual
+ * (mailweir.conf(5)) and the test that compares the shipped conf.d with the defaults are made from
+ * the same tables. A filter's block is not here: its host part (module, on-error, deadline) and the
+ * module's own settings are chain/instance.c's affair. */
 #ifndef MW_OPS_SCHEMA_H
 #define MW_OPS_SCHEMA_H
 
@@ -77,7 +79,8 @@ struct mw_schema_section {
 extern const struct mw_schema_section mw_schema[];
 extern const size_t mw_schema_count;
 
-/* Append mailweir.conf(5), in mdoc, made from the tables. The same tables always give the same octets. */
+/* Append mailweir.conf(5), in mdoc, made from the tables. The same tables always give the same
+ * octets. */
 void mw_schema_manual(struct mw_buf *out);
 
 #endif

@@ -1,5 +1,5 @@
-/* worker_priv.h - the worker's struct, shared by its files: worker.c starts and runs it, shutdown.c ends it, listening.c keeps
- * its sockets, reload.c exchanges its snapshot. */
+/* worker_priv.h - the worker's struct, shared by its files: worker.c starts and runs it, shutdown.c
+ * ends it, listening.c keeps its sockets, reload.c exchanges its snapshot. */
 #ifndef MW_OPS_WORKER_PRIV_H
 #define MW_OPS_WORKER_PRIV_H
 
@@ -14,7 +14,7 @@
 #include "session/driver.h"
 
 enum mw_worker_phase {
-    MW_WORKER_NEW = 0,  /* nothing runs yet */
+    MW_WORKER_NEW = 0, /* nothing runs yet */
     MW_WORKER_SERVING,
     MW_WORKER_DRAINING, /* no listeners; sessions go on */
     MW_WORKER_STOPPING, /* sessions were told to end now */
@@ -37,8 +37,8 @@ struct mw_worker {
     uint64_t drain_timeout_ms;          /* of the last load */
     struct mw_link listeners;           /* struct mw_listening */
     uv_signal_t signals[MW_WORKER_SIGNALS];
-    uv_prepare_t flush;                 /* log lines leave before the loop sleeps */
-    uv_timer_t deadline;                /* while draining and stopping */
+    uv_prepare_t flush;  /* log lines leave before the loop sleeps */
+    uv_timer_t deadline; /* while draining and stopping */
     int exit_status;
     bool has_loop, has_handles;
 };
@@ -56,13 +56,15 @@ struct mw_listening {
 
 /* ---- listening.c ---- */
 
-/* Open what `snapshot` asks for beyond the sockets that are open already; equal addresses keep theirs. All or nothing: on failure
- * every new socket is closed again and the errno and address of the failed one are in *out_error, out_text. Afterwards
- * mw_listening_commit() or _rollback() must follow. */
+/* Open what `snapshot` asks for beyond the sockets that are open already; equal addresses keep
+ * theirs. All or nothing: on failure every new socket is closed again and the errno and address of
+ * the failed one are in *out_error, out_text. Afterwards mw_listening_commit() or _rollback() must
+ * follow. */
 MW_MUST_USE enum mw_err mw_listening_prepare(struct mw_worker *worker,
                                              const struct mw_snapshot *snapshot, int *out_error,
                                              char *out_text, size_t text_size);
-/* The prepared snapshot is in force: close what it does not want. Returns how many sockets are open. */
+/* The prepared snapshot is in force: close what it does not want. Returns how many sockets are
+ * open. */
 size_t mw_listening_commit(struct mw_worker *worker);
 void mw_listening_rollback(struct mw_worker *worker);
 void mw_listening_close_all(struct mw_worker *worker);
@@ -70,8 +72,8 @@ void mw_listening_close_all(struct mw_worker *worker);
 /* ---- reload.c ---- */
 
 void mw_worker_reload(struct mw_worker *worker);
-/* One log line for each counter: the driver's totals and the filters' (those above 0 only, unless `with_zeros`: a thousand
- * rules have two thousand of them). */
+/* One log line for each counter: the driver's totals and the filters' (those above 0 only, unless
+ * `with_zeros`: a thousand rules have two thousand of them). */
 void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros);
 
 /* ---- shutdown.c ---- */

@@ -305,6 +305,7 @@ static void step_send(struct mw_session *session)
 {
     struct mw_transaction *tx = session->tx;
     bool is_bdat = goes_as_bdat(session);
+    tx->awaits_read = false;
     if (!tx->is_header_written) {
         tx->is_header_written = true;
         mw_headers_write(&tx->headers, is_bdat ? put_raw : put_stuffed, session);
@@ -312,8 +313,10 @@ static void step_send(struct mw_session *session)
     while (tx->step == MW_STEP_SEND && mw_queue_len(&session->to_upstream) < MW_UPSTREAM_QUEUE_MARK) {
         struct mw_slice piece;
         enum mw_err err = mw_spool_next(tx->spool, &piece);
-        if (err == MW_AGAIN)
+        if (err == MW_AGAIN) {
+            tx->awaits_read = true;
             return;
+        }
         if (err != MW_OK) {
             mw_upstream_drop(session);
             mw_commit_failed(session, MW_REPLY_SPOOL_FAILED);
@@ -352,7 +355,7 @@ void mw_commit_go_on(struct mw_session *session)
 bool mw_commit_wants_progress(const struct mw_session *session)
 {
     const struct mw_transaction *tx = session->tx;
-    return tx != NULL && tx->step == MW_STEP_SEND && !mw_spool_is_busy(tx->spool);
+    return tx != NULL && tx->step == MW_STEP_SEND && !tx->awaits_read;
 }
 
 /* ---- the upstream's answers ---- */

@@ -257,8 +257,8 @@ static void chunk_done(struct mw_session *session)
 bool mw_content_take(struct mw_session *session)
 {
     struct mw_transaction *tx = session->tx;
-    if (mw_content_is_blocked(session))
-        return false;
+    /* what was read is taken whole, whatever the queues hold: they are bounded by their mark plus one read, and nothing
+     * has to be copied or remembered in the middle. Backpressure is reading no more (mw_session_wants_client). */
     struct mw_slice in = session->input;
     if (tx->is_bdat) {
         if (tx->bdat_left == 0) {

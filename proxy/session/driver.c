@@ -425,17 +425,13 @@ void mw_client_after(struct mw_client *client)
         }
         if (client->wants_connect)
             continue;
-        if (!mw_session_wants_progress(client->session) ||
-            mw_queue_len(mw_session_to_upstream(client->session)) > 0)
+        if (!mw_session_wants_progress(client->session))
             break;
         if (rounds >= MW_PROGRESS_MAX) { /* others want to live, too */
             wait_for_turn(client);
             break;
         }
-        size_t before = mw_queue_len(mw_session_to_upstream(client->session));
         mw_session_progress(client->session, now_of(client));
-        if (mw_queue_len(mw_session_to_upstream(client->session)) == before)
-            break; /* it waits for a file job */
     }
     client->is_handling = false;
     if (mw_session_is_over(client->session)) {

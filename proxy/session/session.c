@@ -82,6 +82,7 @@ void mw_session_free(struct mw_session **pointer)
     mw_buf_fini(&session->upstream_in);
     mw_buf_fini(&session->held);
     mw_buf_fini(&session->helo_line);
+    mw_buf_fini(&session->helo_sent);
     mw_buf_fini(&session->helo_name);
     mw_arena_fini(&session->arena);
     free(session);
@@ -337,8 +338,12 @@ static bool is_idle(const struct mw_session *session)
 
 static void pump(struct mw_session *session)
 {
-    while (!session->is_over && session->after_stage == NULL &&
-           mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK) {
+    session->is_held_back = false;
+    while (!session->is_over && session->after_stage == NULL) {
+        if (mw_queue_len(&session->to_client) >= MW_CLIENT_QUEUE_MARK) {
+            session->is_held_back = true; /* goes on when the client has taken some: mw_session_wants_progress */
+            break;
+        }
         if (session->is_draining && session->tx == NULL && is_idle(session) &&
             session->state != MW_STATE_IN_AUTH) {
             mw_session_finish(session, MW_REPLY_SHUTTING_DOWN, MW_END_SHUTDOWN);
@@ -354,11 +359,9 @@ static void pump(struct mw_session *session)
 
 /* ---- events ---- */
 
-static void arm_timers(struct mw_session *session)
+/* Something is to be written: the peers have data-timeout to take some of it. Looked at when the owner has written. */
+static void arm_write_deadline(struct mw_session *session)
 {
-    struct mw_upstream *up = &session->up;
-    if (up->state == MW_UP_DOWN || (up->state == MW_UP_READY && up->expect_count == 0))
-        session->upstream_deadline = 0;
     size_t waiting = mw_queue_len(&session->to_client) + mw_queue_len(&session->to_upstream);
     if (waiting == 0) {
         session->write_deadline = 0;
@@ -366,6 +369,13 @@ static void arm_timers(struct mw_session *session)
         session->write_len = waiting;
         session->write_deadline = session->now + session->settings->data_timeout_ms;
     }
+}
+
+static void disarm_upstream(struct mw_session *session)
+{
+    const struct mw_upstream *up = &session->up;
+    if (up->state == MW_UP_DOWN || (up->state == MW_UP_READY && up->expect_count == 0))
+        session->upstream_deadline = 0;
 }
 
 static void event_begin(struct mw_session *session, uint64_t now_ms)
@@ -381,7 +391,7 @@ static void event_end(struct mw_session *session)
 {
     pump(session);
     session->client_used = session->client_in.len - session->input.len;
-    arm_timers(session);
+    disarm_upstream(session);
     session->in_event = false;
 #ifdef MW_DEBUG
     mw_session_check(session);
@@ -586,8 +596,11 @@ static bool is_too_slow(struct mw_session *session)
 void mw_session_timer(struct mw_session *session, uint64_t now_ms)
 {
     event_begin(session, now_ms);
-    if (is_due(session, session->write_deadline)) {
-        /* a peer takes nothing of what we have for it; whoever it is, the dialogue cannot go on */
+    if (is_due(session, session->write_deadline) && mw_queue_len(&session->to_client) == 0) {
+        session->write_deadline = 0;
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_TIMEOUT, "it takes nothing more");
+    } else if (is_due(session, session->write_deadline)) {
+        /* the client takes nothing of what we have for it: no reply would reach it */
         mw_queue_clear(&session->to_client);
         mw_queue_clear(&session->to_upstream);
         session->write_deadline = 0;
@@ -632,6 +645,7 @@ void mw_session_settle(struct mw_session *session)
 {
     mw_queue_settle(&session->to_client);
     mw_queue_settle(&session->to_upstream);
+    arm_write_deadline(session);
     if (session->after_stage == NULL)
         drop_buffer(session, &session->held);
     if (session->tx != NULL && session->after_stage == NULL && session->tx->pending.len == 0)
@@ -672,7 +686,10 @@ bool mw_session_wants_upstream(const struct mw_session *session)
 
 bool mw_session_wants_progress(const struct mw_session *session)
 {
-    return !session->is_over && mw_commit_wants_progress(session);
+    if (session->is_over)
+        return false;
+    bool can_take_more = session->is_held_back && mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
+    return can_take_more || (mw_commit_wants_progress(session) && mw_queue_len(&session->to_upstream) == 0);
 }
 
 bool mw_session_is_over(const struct mw_session *session)

@@ -101,6 +101,7 @@ struct mw_transaction {
     bool is_stream_open;         /* DATA of the stream plan went through: content flows */
     struct mw_slice handed_back; /* while end_of_headers is being judged: what of the block is body */
     struct mw_span rest;         /* and what of the span came behind it */
+    bool awaits_read;            /* the next piece of the spool has to be read from its file */
     uint64_t bdat_sent_len;      /* octets of the body given to the upstream */
     bool is_refused;             /* content is swallowed; `refusal` is the reply at its end */
     struct mw_buf refusal;       /* a whole reply */
@@ -136,6 +137,7 @@ struct mw_session {
     bool is_over, is_draining;
     bool has_helo, is_esmtp, is_authenticated, has_secret, has_greeted;
     bool is_skipping_line, is_client_gone, wants_spool, in_event;
+    bool is_held_back; /* the client does not take its replies: no further command is read from `input` */
     uint32_t stages;   /* bits that the chain wants */
     uint32_t shown;    /* MW_EXT_* that the client may use */
 
@@ -159,6 +161,7 @@ struct mw_session {
     struct mw_buf upstream_in;
     struct mw_queue to_upstream;
     struct mw_buf helo_line; /* the client's accepted HELO or EHLO with CRLF, for reopening */
+    struct mw_buf helo_sent; /* the one whose reply is awaited */
     struct mw_buf helo_name; /* behind subject.helo */
 
     struct mw_transaction *tx;

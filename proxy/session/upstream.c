@@ -119,7 +119,7 @@ static void opened(struct mw_session *session, const struct mw_reply *reply)
         mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, "refused at greeting");
         return;
     }
-    if (session->helo_line.len > 0) {
+    if (session->has_helo) {
         mw_upstream_send(session, mw_buf_view(&session->helo_line), MW_EXPECT_AGAIN_HELO, 0);
         return;
     }

@@ -8,7 +8,7 @@ static void helo_decided(struct mw_session *session, const struct mw_outcome *ou
         mw_refuse(session, "helo", outcome);
         return;
     }
-    struct mw_buf *line = &session->helo_line;
+    struct mw_buf *line = &session->helo_sent;
     line->len = 0;
     mw_buf_put(line, session->command.line);
     mw_buf_put(line, MW_LIT("\r\n"));
@@ -38,6 +38,10 @@ bool mw_reply_helo(struct mw_session *session, const struct mw_reply *reply, enu
     session->up.has_tx = false; /* RFC 5321 4.1.4: as RSET */
     mw_transaction_end(session, true);
     session->has_helo = true;
+    struct mw_buf accepted = session->helo_sent;
+    session->helo_sent = session->helo_line;
+    session->helo_line = accepted;
+    mw_buf_fini(&session->helo_sent);
     session->is_esmtp = verb == MW_VERB_EHLO;
     mw_enter_state(session, MW_STATE_READY, "greeted");
     if (verb == MW_VERB_HELO) {

@@ -28,7 +28,8 @@ static struct dialog_step *add(struct reader *reader, enum dialog_kind kind, enu
         mw_assert(dialog->steps != NULL);
     }
     struct dialog_step *step = &dialog->steps[dialog->count++];
-    *step = (struct dialog_step){.kind = kind, .side = side, .file = reader->file, .line = reader->line};
+    *step = (struct dialog_step){
+        .kind = kind, .side = side, .file = reader->file, .line = reader->line};
     if (dialog->count > 1 && kind <= DIALOG_RESETS && reader->in_paragraph) {
         const struct dialog_step *before = step - 1;
         step->joins = before->kind <= DIALOG_RESETS && before->side == side;
@@ -102,14 +103,17 @@ static bool peer_line(struct reader *reader, struct mw_slice line)
 {
     enum dialog_side side = line.ptr[0] == 'C' ? DIALOG_CLIENT : DIALOG_UPSTREAM;
     struct mw_slice rest = mw_slice_skip(line, 1);
-    if (mw_slice_eq(line, MW_LIT("U accept"))) {
-        add(reader, DIALOG_ACCEPT, side);
-        return true;
-    }
-    if (mw_slice_eq(line, MW_LIT("U refuse"))) {
-        add(reader, DIALOG_REFUSE, side);
-        return true;
-    }
+    static const struct {
+        const char *line;
+        enum dialog_kind kind;
+    } lines[] = {{"U accept", DIALOG_ACCEPT}, {"U refuse", DIALOG_REFUSE},
+                 {"U stalls", DIALOG_STALLS}, {"U reads", DIALOG_READS},
+                 {"C stalls", DIALOG_STALLS}, {"C reads", DIALOG_READS}};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
+        if (mw_slice_eq(line, mw_slice_cstr(lines[i].line))) {
+            add(reader, lines[i].kind, side);
+            return true;
+        }
     if (rest.len == 0 || (rest.ptr[0] != '<' && rest.ptr[0] != '>'))
         return complain(reader, "unknown line", line);
     bool gets = rest.ptr[0] == '<', is_raw = rest.len > 1 && rest.ptr[1] == rest.ptr[0];
@@ -179,12 +183,15 @@ static bool use_line(struct reader *reader, struct mw_slice name)
 
 static bool word_line(struct reader *reader, struct mw_slice line)
 {
-    static const char *const plans[] = {"stream", "spool", "any", NULL}, *const places[] = {"pure", "binary", NULL};
+    static const char *const plans[] = {"stream", "spool", "any", NULL}, *const places[] = {
+                                                                             "pure", "binary",
+                                                                             NULL};
     static const struct {
         const char *word;
         enum dialog_kind kind;
-    } words[] = {{"set", DIALOG_SET}, {"filter", DIALOG_FILTER}, {"plan", DIALOG_PLAN}, {"only", DIALOG_ONLY},
-                 {"time", DIALOG_TIME}, {"log", DIALOG_LOG}, {"no-log", DIALOG_NO_LOG}, {"shutdown", DIALOG_SHUTDOWN}};
+    } words[] = {{"set", DIALOG_SET},       {"filter", DIALOG_FILTER},    {"plan", DIALOG_PLAN},
+                 {"only", DIALOG_ONLY},     {"time", DIALOG_TIME},        {"log", DIALOG_LOG},
+                 {"no-log", DIALOG_NO_LOG}, {"shutdown", DIALOG_SHUTDOWN}};
     struct mw_slice word = line, rest = MW_EMPTY;
     mw_slice_split(line, ' ', &word, &rest);
     if (mw_slice_eq(word, MW_LIT("use")))

@@ -1,7 +1,8 @@
 /* dialog.h - reads a dialog (tests/system/dialogs/README.md has the language) into a list of steps.
  *
- * Only the language is here: what the words mean for a session is dialog_pure.c's business, and run_binary.py's for the
- * program. Both read the same files, so a word that is added here has to be added there. */
+ * Only the language is here: what the words mean for a session is dialog_pure.c's business, and
+ * run_binary.py's for the program. Both read the same files, so a word that is added here has to be
+ * added there. */
 #ifndef MW_TEST_DIALOG_H
 #define MW_TEST_DIALOG_H
 
@@ -14,12 +15,15 @@ enum dialog_kind {
     DIALOG_SENDS = 0, /* octets; one write for all steps of a paragraph that follow each other */
     DIALOG_ENDS,      /* "C> eof": no more octets come from this peer */
     DIALOG_RESETS,
-    DIALOG_GETS_LINE,   /* octets: a pattern, without CRLF */
-    DIALOG_GETS_OCTETS, /* octets: exactly these */
-    DIALOG_GETS_EOF,    /* we closed the connection */
-    DIALOG_GETS_ANY_EOF, /* the same; what came before does not matter, but for a complete message, which is a failure */
+    DIALOG_GETS_LINE,    /* octets: a pattern, without CRLF */
+    DIALOG_GETS_OCTETS,  /* octets: exactly these */
+    DIALOG_GETS_EOF,     /* we closed the connection */
+    DIALOG_GETS_ANY_EOF, /* the same; what came before does not matter, but for a complete message,
+                            which is a failure */
     DIALOG_ACCEPT,
     DIALOG_REFUSE,
+    DIALOG_STALLS,   /* the peer reads nothing more */
+    DIALOG_READS,    /* and goes on */
     DIALOG_TIME,     /* number: milliseconds */
     DIALOG_SHUTDOWN, /* number: 1 = now */
     DIALOG_LOG,      /* text: words that one log line holds */
@@ -35,10 +39,11 @@ enum dialog_plan { DIALOG_PLAN_STREAM = 0, DIALOG_PLAN_SPOOL, DIALOG_PLAN_ANY };
 struct dialog_step {
     enum dialog_kind kind;
     enum dialog_side side;
-    bool joins;         /* SENDS, ENDS, RESETS: same paragraph and peer as the step before, thus the same write */
+    bool joins; /* SENDS, ENDS, RESETS: same paragraph and peer as the step before, thus the same
+                   write */
     struct mw_buf octets;
     uint64_t number;
-    const char *file;   /* where it stands; for messages */
+    const char *file; /* where it stands; for messages */
     int line;
 };
 

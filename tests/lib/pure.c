@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const stage_names[MW_STAGE_COUNT] = {
     "connect", "helo", "starttls", "auth", "mail", "rcpt", "rcpt_reply", "data",
@@ -310,10 +311,22 @@ static void collect(struct pure *pure, struct mw_queue *queue, struct mw_buf *in
     (void)pure;
 }
 
+/* The disk: one job. */
+static bool run_job(struct pure *pure)
+{
+    struct mw_spool *spool = mw_session_spool(pure->session);
+    struct mw_spool_job job;
+    if (spool == NULL || pure->jobs_held || !mw_spool_job(spool, &job))
+        return false;
+    mw_spool_job_done(spool, job.is_read ? pread(job.fd, job.octets, job.len, (off_t)job.offset)
+                                         : pwrite(job.fd, job.octets, job.len, (off_t)job.offset));
+    return true;
+}
+
 /* What the driver does after every event. */
 static void after(struct pure *pure)
 {
-    for (int rounds = 0; rounds < 10000; rounds++) {
+    for (int rounds = 0; rounds < 100000; rounds++) {
         mw_session_check(pure->session);
         if (!pure->client_blocked)
             collect(pure, mw_session_to_client(pure->session), &pure->client_got);
@@ -321,22 +334,9 @@ static void after(struct pure *pure)
             collect(pure, mw_session_to_upstream(pure->session), &pure->upstream_got);
         mw_session_settle(pure->session);
         mw_session_check(pure->session);
-        struct mw_spool *spool = mw_session_spool(pure->session);
-        bool had_job = false;
-        if (spool != NULL && !pure->jobs_held && !mw_spool_is_busy(spool)) {
-            bool was_waiting = mw_spool_backlog(spool) > 0;
-            mw_spool_run_jobs(spool);
-            had_job = was_waiting;
-        }
-        if (!had_job && !(mw_session_wants_progress(pure->session) &&
-                          mw_queue_len(mw_session_to_upstream(pure->session)) == 0))
+        if (!mw_session_wants_progress(pure->session) && !run_job(pure))
             return;
         mw_session_progress(pure->session, pure->now);
-        if (!had_job && mw_queue_len(mw_session_to_upstream(pure->session)) == 0 && !pure->jobs_held &&
-            !mw_session_wants_progress(pure->session))
-            return;
-        if (pure->jobs_held)
-            return;
     }
     mw_assert(!"the session asks for progress for ever");
 }

@@ -175,7 +175,7 @@ class Verdicts(Base):
         self.same_octets(mta.take_one().rest, postfix.as_delivered(suite.PLAIN))
 
     def test_big_message_refused_at_end_of_data(self):
-        body = b"nothing to see here.........................................\r\n" * 30000 + b"you have won 7\r\n"
+        body = b"nothing to see here.........................................\r\n" * 15000 + b"you have won 7\r\n"
         self.assertEqual(self.send(message(body=body)).raw, b"554 5.7.1 Won 7 too often\r\n")
         self.nothing_for("alice")
 

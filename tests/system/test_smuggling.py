@@ -104,7 +104,7 @@ class Control(Base):
 
 
 class Through:
-    """All variants under one setting. REFUSES: which octets make mailweir refuse the message."""
+    """All variants under one setting."""
     LISTEN, SETTINGS = [], {}
 
     @classmethod
@@ -115,11 +115,14 @@ class Through:
     def tearDownClass(cls):
         cls.weir.finish(suite.Case())
 
-    def refused(self, variant):
-        """Must this setting refuse the message? (A CR and an LF that stand together are a line end; all others are bare.)"""
+    def allowed(self, variant):
+        """Which codes may end a message with this variant. A CR and an LF that stand together are a line end; all others are bare.
+        A bare CR or a NUL around a lone dot has no single reading, so it may be refused whatever the setting says."""
         rest = variant.replace(CRLF, b"")
-        return (CR in rest and "bare-cr reject" in self.LISTEN or LF in rest and "bare-newline reject" in self.LISTEN
-                or b"\0" in variant and "nul reject" in self.LISTEN)
+        if (CR in rest and "bare-cr reject" in self.LISTEN or LF in rest and "bare-newline reject" in self.LISTEN
+                or b"\0" in variant and "nul reject" in self.LISTEN):
+            return (550,)
+        return (250, 550) if CR in rest or b"\0" in variant else (250,)
 
     def run_all(self, split):
         accepted = []
@@ -130,7 +133,7 @@ class Through:
                 if codes[0] == 250:
                     accepted.append(number)
                 self.assertEqual(codes[1:], [250, 221], "what followed the message was not understood as NOOP, QUIT")
-                self.assertEqual(codes[0], 550 if self.refused(variant) else 250)
+                self.assertIn(codes[0], self.allowed(variant))
         self.check_mailboxes(accepted)
         return accepted
 

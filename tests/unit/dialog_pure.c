@@ -1,5 +1,5 @@
-/* dialog_pure.c - plays every dialog of tests/system/dialogs against the pure session, with a fake clock, in several ways that must
- * make no difference to what is said:
+/* dialog_pure.c - plays every dialog of tests/system/dialogs against the pure session, with a fake
+ * clock, in several ways that must make no difference to what is said:
  *
  *   plain            each paragraph arrives in one read
  *   octet by octet   everything that a peer sends arrives one octet at a time
@@ -8,8 +8,9 @@
  *   spool on disk    nothing of a spooled message is kept in memory
  *   other plan       dialogs with "plan any" once more under the spool plan
  *
- * Before a peer may do the next thing, all that was said so far must have been expected: the session is deterministic here, so a reply
- * that comes too early is seen. Arguments: words; only dialogs whose path holds one of them are played. */
+ * Before a peer may do the next thing, all that was said so far must have been expected: the
+ * session is deterministic here, so a reply that comes too early is seen. Arguments: words; only
+ * dialogs whose path holds one of them are played. */
 #include "dialog.h"
 #include "pure.h"
 
@@ -22,7 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { WORDS_MAX = 8, MANY_OCTETS = 100000 };
+enum {
+    WORDS_MAX = 8,
+    READ_MAX = 65536,     /* octets of one read, as the driver's */
+    MANY_OCTETS = 100000, /* more than that are cut into larger pieces, for speed */
+};
 
 struct way {
     const char *name;
@@ -49,7 +54,8 @@ struct play {
     const struct way *way;
     struct pure pure;
     struct pipe pipes[2];
-    size_t seen[2]; /* of client_got and upstream_got: expected already */
+    size_t seen[2];      /* of client_got and upstream_got: expected already */
+    bool stalls[2];      /* reads nothing */
     bool is_client_deaf; /* it has reset the connection: what is said to it no longer matters */
     bool is_end_logged;
     struct mw_slice words[2][WORDS_MAX]; /* relay-verbs, relay-extensions */
@@ -71,7 +77,8 @@ static void show(const char *what, struct mw_slice octets)
     mw_buf_fini(&text);
 }
 
-static bool fail(struct play *play, const struct dialog_step *step, const char *what, struct mw_slice expected)
+static bool fail(struct play *play, const struct dialog_step *step, const char *what,
+                 struct mw_slice expected)
 {
     fprintf(stderr, "%s:%d: %s (%s)\n", step->file, step->line, what, play->way->name);
     if (expected.len > 0)
@@ -88,7 +95,8 @@ static bool to_number(struct mw_slice text, uint64_t *out_number)
     static const struct {
         const char *unit;
         uint64_t factor;
-    } units[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60000}, {"kB", 1000}, {"MB", 1000000}, {"KiB", 1024}, {"MiB", 1048576}};
+    } units[] = {{"", 1},      {"ms", 1},       {"s", 1000},   {"m", 60000},
+                 {"kB", 1000}, {"MB", 1000000}, {"KiB", 1024}, {"MiB", 1048576}};
     size_t digits = 0;
     while (digits < text.len && mw_is_digit(text.ptr[digits]))
         digits++;
@@ -166,9 +174,11 @@ static int position(struct mw_slice word, const char *const *words)
 
 static bool set_word(struct play *play, struct mw_slice name, struct mw_slice value)
 {
-    static const char *const auth[] = {"off", "tls-only", "always", NULL}, *const early[] = {"pass", "note", "reject", NULL},
-                      *const bare[] = {"pass", "normalize", "reject", NULL}, *const on_off[] = {"off", "on", NULL},
-                      *const identity[] = {"none", "proxy-v1", "proxy-v2", "xclient", NULL};
+    static const char *const auth[] = {"off", "tls-only", "always", NULL},
+                             *const early[] = {"pass", "note", "reject", NULL},
+                             *const bare[] = {"pass", "normalize", "reject", NULL},
+                             *const on_off[] = {"off", "on", NULL},
+                             *const identity[] = {"none", "proxy-v1", "proxy-v2", "xclient", NULL};
     struct mw_listen_settings *listen = &play->pure.listen;
     int at = -1;
     if (mw_slice_eq(name, MW_LIT("relay-verbs"))) {
@@ -202,7 +212,8 @@ static bool apply_setting(struct play *play, const struct dialog_step *step)
     struct mw_slice name, value;
     uint64_t number;
     if (mw_slice_split(mw_buf_view(&step->octets), ' ', &name, &value) &&
-        (set_word(play, name, value) || (to_number(value, &number) && set_number(play, name, number))))
+        (set_word(play, name, value) ||
+         (to_number(value, &number) && set_number(play, name, number))))
         return true;
     return fail(play, step, "unknown setting", mw_buf_view(&step->octets));
 }
@@ -252,9 +263,8 @@ static bool feed_one(struct play *play, enum dialog_side side)
     if (is_over(play) || !is_wanted(play, side))
         return false;
     if (rest.len > 0) {
-        struct mw_slice piece = rest;
-        if (play->way->is_cut)
-            piece = mw_slice_take(rest, pipe->octets.len > MANY_OCTETS ? 997 : 1);
+        size_t cut = pipe->octets.len > MANY_OCTETS ? 997 : 1;
+        struct mw_slice piece = mw_slice_take(rest, play->way->is_cut ? cut : READ_MAX);
         pipe->used += piece.len;
         if (side == DIALOG_CLIENT) {
             play->pure.is_client_absent = pipe->ends && pipe->used == pipe->octets.len;
@@ -277,11 +287,13 @@ static bool feed_one(struct play *play, enum dialog_side side)
 static void feed(struct play *play)
 {
     for (bool has_moved = true; has_moved;) {
-        play->pure.client_blocked = play->pure.upstream_blocked = play->way->is_slow;
+        play->pure.client_blocked = play->way->is_slow || play->stalls[DIALOG_CLIENT];
+        play->pure.upstream_blocked = play->way->is_slow || play->stalls[DIALOG_UPSTREAM];
         has_moved = false;
         while (feed_one(play, DIALOG_CLIENT) || feed_one(play, DIALOG_UPSTREAM))
             has_moved = true;
-        play->pure.client_blocked = play->pure.upstream_blocked = false;
+        play->pure.client_blocked = play->stalls[DIALOG_CLIENT];
+        play->pure.upstream_blocked = play->stalls[DIALOG_UPSTREAM];
         if (play->way->is_slow)
             pure_progress(&play->pure);
         if (play->way->is_hasty && play->pure.waiting != NULL) {
@@ -333,7 +345,8 @@ static bool gets_octets(struct play *play, const struct dialog_step *step)
     return true;
 }
 
-/* A message that was given up must not look whole: no end of data, however the upstream reads line ends. */
+/* A message that was given up must not look whole: no end of data, however the upstream reads line
+ * ends. */
 static bool holds_end_of_data(struct mw_slice octets)
 {
     for (size_t i = 0; i + 5 <= octets.len; i++)
@@ -426,7 +439,8 @@ static bool check_log(struct play *play, const struct dialog_step *step)
 static bool check_no_log(struct play *play, const struct dialog_step *step)
 {
     struct mw_slice text = log_text(play), word = mw_buf_view(&step->octets);
-    return memmem(text.ptr, text.len, word.ptr, word.len) == NULL || fail(play, step, "this stands in the log", word);
+    return memmem(text.ptr, text.len, word.ptr, word.len) == NULL ||
+           fail(play, step, "this stands in the log", word);
 }
 
 /* ---- steps ---- */
@@ -466,10 +480,23 @@ static bool accept_step(struct play *play, const struct dialog_step *step)
     if (step->kind == DIALOG_REFUSE) {
         pure_upstream_refuses(pure);
     } else {
-        if (pure->upstream.identity == MW_IDENTITY_PROXY_V1) /* the owner's business: session/driver.c */
-            mw_buf_put(&pure->upstream_got, MW_LIT("PROXY TCP4 198.51.100.7 192.0.2.25 41001 25\r\n"));
+        if (pure->upstream.identity ==
+            MW_IDENTITY_PROXY_V1) /* the owner's business: session/driver.c */
+            mw_buf_put(&pure->upstream_got,
+                       MW_LIT("PROXY TCP4 198.51.100.7 192.0.2.25 41001 25\r\n"));
         pure_upstream_accepts(pure);
     }
+    feed(play);
+    return true;
+}
+
+static bool stall_step(struct play *play, const struct dialog_step *step)
+{
+    play->stalls[step->side] = step->kind == DIALOG_STALLS;
+    play->pure.client_blocked = play->stalls[DIALOG_CLIENT];
+    play->pure.upstream_blocked = play->stalls[DIALOG_UPSTREAM];
+    if (step->kind == DIALOG_READS)
+        pure_progress(&play->pure);
     feed(play);
     return true;
 }
@@ -503,6 +530,9 @@ static bool play_step(struct play *play, size_t *at)
     case DIALOG_ACCEPT:
     case DIALOG_REFUSE:
         return accept_step(play, step);
+    case DIALOG_STALLS:
+    case DIALOG_READS:
+        return stall_step(play, step);
     case DIALOG_TIME:
         return time_step(play, step);
     case DIALOG_SHUTDOWN:
@@ -524,15 +554,18 @@ static bool play_step(struct play *play, size_t *at)
 
 static bool play_end(struct play *play)
 {
-    const struct dialog_step end = {.file = play->dialog->path, .line = play->dialog->steps[play->dialog->count - 1].line + 1};
+    const struct dialog_step end = {.file = play->dialog->path,
+                                    .line = play->dialog->steps[play->dialog->count - 1].line + 1};
     while (decide(play))
         ;
     if (!is_quiet(play, &end))
         return false;
     if (play->pure.wants_connect && !is_over(play))
-        return fail(play, &end, "a connection was asked for that nobody accepts or refuses", MW_EMPTY);
+        return fail(play, &end, "a connection was asked for that nobody accepts or refuses",
+                    MW_EMPTY);
     for (size_t i = 0; i < play->dialog->count; i++)
-        if (play->dialog->steps[i].kind == DIALOG_NO_LOG && !check_no_log(play, &play->dialog->steps[i]))
+        if (play->dialog->steps[i].kind == DIALOG_NO_LOG &&
+            !check_no_log(play, &play->dialog->steps[i]))
             return false;
     return true;
 }
@@ -625,7 +658,8 @@ struct counts {
 };
 
 /* Folders and dialogs below `path`, in the order of their names. */
-static void play_folder(const char *root, const char *path, char *const *words, struct counts *counts)
+static void play_folder(const char *root, const char *path, char *const *words,
+                        struct counts *counts)
 {
     struct dirent **names;
     int count = scandir(path, &names, NULL, alphasort);
@@ -637,7 +671,8 @@ static void play_folder(const char *root, const char *path, char *const *words, 
         bool is_folder = stat(full, &status) == 0 && S_ISDIR(status.st_mode);
         if (is_folder && name[0] != '.' && strcmp(name, "use") != 0) {
             play_folder(root, full, words, counts);
-        } else if (!is_folder && dot != NULL && strcmp(dot, ".dlg") == 0 && is_chosen(full + strlen(root), words)) {
+        } else if (!is_folder && dot != NULL && strcmp(dot, ".dlg") == 0 &&
+                   is_chosen(full + strlen(root), words)) {
             counts->played++;
             counts->failed += !play_file(root, full);
         }

@@ -3,7 +3,7 @@
     chaos_client.py PORTS LOG PREFIX COUNT SEED
 
 sends COUNT messages PREFIX-0 .. PREFIX-n and tries each until it is acknowledged. What is known is in LOG before the next octet is
-sent (one write(2) a line, so kill -9 loses none): `S id` the final dot (or BDAT LAST) is about to go out, `A id` 2xx, `R id code`
+sent (one write(2) a line, so kill -9 loses none): `S id` the final dot (or BDAT LAST) is about to go out, `A id` 2xx, `R code dsn id`
 refused after that, `U id` the reply never came. Started again with the same LOG it goes on where the log ends; an `S` without an
 outcome is an unknown outcome, and the message is tried again, as every MTA would.
 """
@@ -89,7 +89,7 @@ def send(client, identity, log, dice):
     reply = client.reply()
     if reply is None:
         raise ConnectionError("closed")
-    log.write("A" if reply.code == 250 else "R %d" % reply.code, identity)
+    log.write("A" if reply.code == 250 else "R %d %s" % (reply.code, reply.dsn), identity)
     return reply.code == 250
 
 

@@ -15,6 +15,7 @@ complete; also BDAT LAST), BDAT, RSET, NOOP, QUIT, XCLIENT, and any other verb. 
 
 A list of orders wrapped in Turns(...) is used one per occurrence (the last one stays).
 """
+import re
 import socket
 import struct
 import threading
@@ -24,6 +25,10 @@ from harness import free_port, wait_for
 
 NORMAL, CLOSE, RESET, HANG, STOP, ENDLESS = "normal", "close", "reset", "hang", "stop", "endless"
 EXTENSIONS = ("PIPELINING", "SIZE 33554432", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8", "CHUNKING")
+
+
+# What counts as yes: one well-formed reply of reasonable length, all lines with the same code.
+GOOD_REPLY = re.compile(rb"(?:([23]\d\d)-[^\r\n\0]{0,600}\r\n(?=\1))*[23]\d\d(?: [^\r\n\0]{0,600})?\r\n")
 
 
 class Turns:
@@ -90,7 +95,7 @@ class FakeUpstream:
 
     def stored(self):
         """Messages that were acknowledged: (sender, recipients, octets)."""
-        return [m[:3] for s in self.sessions for m in s.messages if m[3]]
+        return [tuple(m[:3]) for s in self.sessions for m in s.messages if m[3]]
 
     def wait_sessions_end(self, timeout=10.0):
         wait_for(lambda: all(s.ended for s in self.sessions), timeout, "upstream sessions ended")
@@ -170,7 +175,7 @@ class FakeUpstream:
     def _store(self, session, content):
         entry = [session.sender, tuple(session.recipients), content, False]
         session.messages.append(entry)
-        entry[3] = self._obey(session, "DOT", b"250 2.0.0 Ok: queued as FAKE%d\r\n" % len(session.messages))
+        self._obey(session, "DOT", b"250 2.0.0 Ok: queued as FAKE%d\r\n" % len(session.messages), entry)
         session.sender, session.recipients, session.chunks = None, [], b""
 
     def _verb_rset(self, session, line):
@@ -196,23 +201,26 @@ class FakeUpstream:
 
     # ---- orders
 
-    def _obey(self, session, stage, normal):
-        """Carries out the orders for a stage; true when the (last) reply was a 2xx or 3xx."""
+    def _obey(self, session, stage, normal, entry=None):
+        """Carries out the orders for a stage; true when the (last) reply was a 2xx or 3xx. `entry` of session.messages is marked as
+        acknowledged before the client can know of it."""
         order = self.orders.get(stage, NORMAL)
         if isinstance(order, Turns):
             order = order.take()
         steps = order if isinstance(order, list) else [order]
-        good = normal[:1] in (b"2", b"3", b"")
+        good = True
         for step in steps:
             while callable(step):
                 step = step(session)
             if step is None:
                 continue
             if step == NORMAL:
-                session.socket.sendall(normal)
-            elif isinstance(step, bytes):
+                step = normal
+            if isinstance(step, bytes):
+                good = not step or bool(GOOD_REPLY.fullmatch(step))
+                if entry:
+                    entry[3] = good
                 session.socket.sendall(step)
-                good = step[:1] in (b"2", b"3")
             elif isinstance(step, (int, float)):
                 time.sleep(step)
             else:

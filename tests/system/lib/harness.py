@@ -247,8 +247,9 @@ class Mailweir(Process):
     def start(self, timeout=20.0):
         if not MAILWEIR:
             raise RuntimeError("MAILWEIR is not set: path of the binary under test")
+        self.log_path = os.path.join(self.directory, "mailweir.err")
+        start = len(self.log()) if os.path.exists(self.log_path) else 0
         super().__init__([MAILWEIR, "run", "-c", self.conf], "mailweir", self.directory)
-        start = len(self.log())
         try:
             wait_for(lambda: re.search(r"^READY\b", self.log()[start:], re.M) or not self.alive(), timeout, "READY")
         except AssertionError:

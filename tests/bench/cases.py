@@ -1,0 +1,222 @@
+"""The cases of the benchmark, and how each is run."""
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+
+from hops import HOPS
+
+KIB, MIB = 1024, 1024 * 1024
+
+# Load of a case: sessions at a time, messages a round, messages a session, octets. Targets: CPU a message, to HAProxy's.
+CPU_CASES = {
+    "4k-1": {"title": "4 kB, 1 message a session", "sessions": 100, "messages": 1500, "per": 1, "size": 4 * KIB,
+             "targets": {"empty": 1.1, "rules": 1.3}},
+    "4k-100": {"title": "4 kB, 100 messages a session", "sessions": 100, "messages": 5000, "per": 100, "size": 4 * KIB,
+               "targets": {"empty": 1.1, "rules": 1.3}},
+    "64k": {"title": "64 kB, 10 messages a session", "sessions": 100, "messages": 2000, "per": 10, "size": 64 * KIB,
+            "targets": {"empty": 0.9}},
+    "5m": {"title": "5 MB, 10 sessions", "sessions": 10, "messages": 60, "per": 3, "size": 5 * MIB,
+           "targets": {"empty": 0.75, "spool": 1.0}},
+}
+# the same with Postfix's generator, as a check on ours
+SOURCE_CASES = {
+    "source-1": {"title": "smtp-source, 4 kB, 1 message a session", "options": [], "messages": 1500},
+    "source-100": {"title": "smtp-source, 4 kB, kept sessions", "options": ["-d"], "messages": 5000},
+}
+LATENCY_CASES = {
+    "latency-1": {"title": "1 session", "sessions": 1, "messages": 300, "per": 100, "target": 1.2},
+    "latency-10": {"title": "10 sessions", "sessions": 10, "messages": 1500, "per": 50, "target": 1.2},
+}
+LATENCY_HOPS = ["direct", "haproxy", "empty", "rules"]
+MEMORY_HOPS = ["haproxy", "empty", "rules"]
+MEMORY_TARGET_KIB = 3.3
+NAMES = list(CPU_CASES) + list(LATENCY_CASES) + list(SOURCE_CASES) + ["memory"]
+
+
+def load_options(case):
+    return ["--sessions", case["sessions"], "--messages", case["messages"], "--per-session", case["per"],
+            "--size", case.get("size", 4 * KIB)]
+
+
+def in_turn(names, number):
+    """Nobody is always the first, or always behind the same one."""
+    shift = number % len(names)
+    turned = names[shift:] + names[:shift]
+    return turned if number % 2 == 0 else turned[::-1]
+
+
+# ---- one run of one load ----
+
+def measure(field, hop, case):
+    before = hop.cpu_us()
+    figures = json.loads(field.load(hop, *load_options(case)))
+    time.sleep(0.02)  # the last sessions are being closed
+    figures["cpu_us"] = (hop.cpu_us() - before) / figures["accepted"]
+    figures["rate"] = figures["accepted"] / figures["seconds"]
+    return figures
+
+
+def measure_source(field, hop, case):
+    argv = ["smtp-source", "-s", "100", "-m", str(case["messages"]), "-l", "4096"] + case["options"]
+    argv += ["-M", "client.example.net", "-f", "sender@example.net", "-t", "recipient@example.com", "inet:127.0.0.1:%d" % hop.port]
+    before, begun = hop.cpu_us(), time.monotonic()
+    done = subprocess.run(field.command(field.load_cpu, argv), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stderr.strip())
+    seconds = time.monotonic() - begun
+    time.sleep(0.02)
+    return {"cpu_us": (hop.cpu_us() - before) / case["messages"], "rate": case["messages"] / seconds}
+
+
+def count_calls(field, hop, case):
+    """System calls a message, counted by perf (root); None where it is not there."""
+    if shutil.which("perf") is None or hop.name == "direct":
+        return None
+    with open(os.path.join(field.work, "calls"), "w+", encoding="ascii") as out:
+        perf = subprocess.Popen(["perf", "stat", "-x", ",", "-e", "raw_syscalls:sys_enter",
+                                 "-p", ",".join(map(str, hop.pids))], stderr=out, stdout=subprocess.DEVNULL)
+        time.sleep(0.3)
+        try:
+            field.load(hop, *load_options(case))
+            time.sleep(0.05)
+        finally:
+            if perf.poll() is None:
+                perf.send_signal(2)
+            perf.wait()
+        out.seek(0)
+        for line in out:
+            fields = line.split(",")
+            if "raw_syscalls:sys_enter" in fields and fields[0].isdigit():
+                return int(fields[0]) / case["messages"]
+    return None
+
+
+# ---- cases ----
+
+class Run:
+    """All figures of one run of the benchmark: {case: {hop: [one dict a round]}} and what went wrong."""
+
+    def __init__(self, field, rounds, say):
+        self.field, self.rounds, self.say = field, rounds, say
+        self.rows, self.calls, self.memory, self.failures = {}, {}, [], []
+
+    def guarded(self, case, hop, function, *arguments):
+        try:
+            return function(*arguments)
+        except (RuntimeError, ValueError, subprocess.SubprocessError) as problem:
+            self.failures.append({"case": case, "hop": hop, "problem": str(problem)})
+            self.say("%s, %s: FAILED: %s" % (case, hop, problem))
+            return None
+
+    def rounds_of(self, name, case, names, function):
+        self.say("%s: %d rounds" % (name, self.rounds))
+        rows = self.rows[name] = {hop: [] for hop in names}
+        broken = set()
+        for hop in names:  # what is set up once is not part of the figures
+            if self.guarded(name, hop, function, self.field, self.field.hop(hop), case) is None:
+                broken.add(hop)
+        for number in range(self.rounds):
+            for hop in in_turn(names, number):
+                if hop in broken:
+                    continue
+                figures = self.guarded(name, hop, function, self.field, self.field.hop(hop), case)
+                rows[hop].append(figures)
+                if figures is None:
+                    broken.add(hop)
+
+    def cpu_case(self, name):
+        case = CPU_CASES[name]
+        names = [hop for hop in HOPS if self.field.available(hop)]
+        self.rounds_of(name, case, names, measure)
+        self.calls[name] = {hop: self.guarded(name, hop, count_calls, self.field, self.field.hop(hop), case)
+                            for hop in names if self.rows[name][hop]}
+
+    def memory_case(self, counts):
+        for name in MEMORY_HOPS:
+            for where in ("ehlo", "data"):
+                for count in counts:
+                    self.say("memory: %s, %d sessions, %s" % (name, count, where))
+                    row = self.guarded("memory", name, hold, self.field, name, count, where)
+                    if row is not None:
+                        self.memory.append(row)
+
+
+def hold(field, name, count, where):
+    """Memory of `count` held sessions over what the same process had when it had served some."""
+    hop = field.start(name)
+    try:
+        field.load(hop, "--sessions", 20, "--messages", 200, "--per-session", 5)
+        time.sleep(0.3)
+        _, pss_before = hop.memory_kib()
+        held = field.park(hop, count, where)
+        time.sleep(1)
+        rss, pss = hop.memory_kib()
+        field.release(held)
+    finally:
+        hop.stop()
+    return {"hop": name, "where": where, "count": count, "rss_kib": rss, "pss_kib": pss,
+            "session_kib": (pss - pss_before) / count}
+
+
+def first_line(argv):
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+def machine(field):
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as info:
+        model = next((line.split(":", 1)[1].strip() for line in info if line.startswith("model name")), platform.machine())
+    with open("/etc/os-release", encoding="utf-8") as release:
+        system = next((line.split("=", 1)[1].strip().strip('"') for line in release if line.startswith("PRETTY_NAME")), "")
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release().split("-")[0], "system": system,
+            "haproxy": first_line(["haproxy", "-v"]), "pinned": field.is_pinned,
+            "mailweir": first_line([os.path.join(field.build_dir, "mailweir"), "version"])}
+
+
+def run_all(field, options, say):
+    chosen = options.only or NAMES
+    rounds = options.rounds or (3 if options.quick else 15)
+    run = Run(field, rounds, say)
+    load_before = os.getloadavg()[0]
+    for name in chosen:
+        if name in CPU_CASES:
+            run.cpu_case(name)
+        elif name in LATENCY_CASES:
+            run.rounds_of(name, LATENCY_CASES[name], LATENCY_HOPS, measure)
+        elif name in SOURCE_CASES:
+            run.rounds_of(name, SOURCE_CASES[name], ["haproxy", "empty", "rules"], measure_source)
+        else:
+            run.memory_case([1000] if options.quick else [1000, 9000])
+    return {"machine": machine(field), "rounds": rounds, "rows": run.rows, "calls": run.calls, "memory": run.memory,
+            "failures": run.failures, "load": [load_before, os.getloadavg()[0]]}
+
+
+# ---- the smoke test: every tool once, and the books balance ----
+
+def smoke(field):
+    small = {"sessions": 5, "messages": 40, "per": 4, "size": 4 * KIB}
+    large = {"sessions": 2, "messages": 2, "per": 1, "size": MIB}
+    expected = 0
+    for name in [name for name in HOPS if field.available(name)]:
+        hop = field.hop(name)
+        for case in (small, large):
+            figures = measure(field, hop, case)
+            assert figures["accepted"] == case["messages"], figures
+            assert 0 < figures["p50_us"] <= figures["p99_us"], figures
+            assert figures["cpu_us"] > 0, figures
+            expected += case["messages"]
+    for where in ("ehlo", "data"):
+        row = hold(field, "empty", 20, where)
+        assert row["rss_kib"] > 0 and row["count"] == 20, row
+        expected += 200
+    field.sink.process.terminate()
+    counts = json.loads(field.sink.process.stdout.read())
+    assert counts["messages"] == expected, (counts, expected)
+    assert counts["octets"] > expected * 4 * KIB, counts
+    print("ok: %d messages through %s" % (expected, ", ".join(name for name in HOPS if field.available(name))))
+    return 0
