@@ -20,7 +20,7 @@ struct mw_net {
     uv_loop_t *loop;
     char *read_buffer; /* MW_NET_READ_SIZE octets: holds what was read during one callback */
 };
-enum { MW_NET_READ_SIZE = 262144 };
+enum { MW_NET_READ_SIZE = 131072 };
 void mw_net_init(struct mw_net *net, uv_loop_t *loop);
 void mw_net_fini(struct mw_net *net);
 

@@ -91,7 +91,7 @@ bool mw_content_verdict(struct mw_session *session, const struct mw_outcome *out
         mw_refuse(session, stage, outcome);
     } else if (outcome->verdict == MW_DISCARD) {
         tx->is_discarded = true;
-        tx->discarded_by = mw_arena_dup(&tx->arena, outcome->by);
+        mw_report_reject(session, stage, outcome); /* as `discard`: law 1 wants it in the log */
         tx->plan = MW_PLAN_SWALLOW;
         if (tx->is_stream_open) {
             tx->is_stream_open = false;

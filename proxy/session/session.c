@@ -83,7 +83,6 @@ void mw_session_free(struct mw_session **pointer)
     mw_buf_fini(&session->held);
     mw_buf_fini(&session->helo_line);
     mw_buf_fini(&session->helo_sent);
-    mw_buf_fini(&session->helo_name);
     mw_arena_fini(&session->arena);
     free(session);
 }
@@ -174,6 +173,7 @@ void mw_run_stage_then(struct mw_session *session, const struct mw_call *call, m
     if ((session->stages & MW_STAGE_BIT(call->stage)) != 0 &&
         session->ops->run_stage(session->user, call, &outcome) == MW_AGAIN) {
         session->after_stage = after;
+        session->stage_since = session->now;
         hold_command(session);
         return;
     }
@@ -198,22 +198,40 @@ static void refuse_sequence(struct mw_session *session)
     mw_command_error(session, reply);
 }
 
+bool mw_is_relay_verb(const struct mw_session *session, struct mw_slice word)
+{
+    const struct mw_listen_settings *settings = session->settings;
+    for (size_t i = 0; i < settings->relay_verb_count; i++)
+        if (mw_slice_ieq(settings->relay_verbs[i], word))
+            return true;
+    return false;
+}
+
+/* QUIT is answered by us if there is nobody else: no connection is opened for it. */
+static bool needs_upstream(const struct mw_session *session, const struct mw_verb_row *row,
+                           const struct mw_command *command)
+{
+    if (command->verb == MW_VERB_UNKNOWN)
+        return mw_is_relay_verb(session, command->word);
+    return (row->flags & MW_FLAG_RELAY) != 0 &&
+           (command->verb != MW_VERB_QUIT || session->up.state != MW_UP_DOWN);
+}
+
 /* May this command be decided now, or has it to wait for earlier ones or for the upstream? */
-static bool must_wait(const struct mw_session *session, const struct mw_verb_row *row, enum mw_verb verb)
+static bool must_wait(const struct mw_session *session, const struct mw_verb_row *row,
+                      const struct mw_command *command)
 {
     const struct mw_upstream *up = &session->up;
     if ((row->flags & MW_FLAG_SYNC) != 0 && session->ring_count > 0)
         return true;
-    if ((row->flags & MW_FLAG_RELAY) == 0)
+    if (!needs_upstream(session, row, command))
         return false;
-    if (verb == MW_VERB_QUIT && up->state == MW_UP_DOWN)
-        return false; /* answered by us */
     if (up->state != MW_UP_READY || session->ring_count >= MW_RING_MAX)
         return true;
     if (up->expect_count > 0 && (up->ehlo.exts & MW_EXT_PIPELINING) == 0)
         return true;
     /* filters that count the upstream's answers see each one before the next recipient is judged */
-    return verb == MW_VERB_RCPT && up->expect_count > 0 &&
+    return command->verb == MW_VERB_RCPT && up->expect_count > 0 &&
            (session->stages & MW_STAGE_BIT(MW_STAGE_RCPT_REPLY)) != 0;
 }
 
@@ -240,15 +258,15 @@ static bool take_command(struct mw_session *session)
     if (line.kind == MW_LINE_OK) {
         mw_command_parse(line.text, &command);
         const struct mw_verb_row *row = &mw_verb_rows[command.verb];
-        if ((row->flags & MW_FLAG_RELAY) != 0 && session->up.state == MW_UP_DOWN &&
-            command.verb != MW_VERB_QUIT && is_legal(session, row, command.verb)) {
+        if (session->up.state == MW_UP_DOWN && needs_upstream(session, row, &command) &&
+            is_legal(session, row, command.verb)) {
             if (session->is_authenticated) { /* the new connection would not be */
                 mw_session_finish(session, MW_REPLY_UPSTREAM_LOST_END, MW_END_UPSTREAM);
                 return false;
             }
             mw_upstream_open(session);
         }
-        if (is_legal(session, row, command.verb) && must_wait(session, row, command.verb))
+        if (is_legal(session, row, command.verb) && must_wait(session, row, &command))
             return false;
     } else if (session->ring_count >= MW_RING_MAX) {
         return false;
@@ -357,6 +375,17 @@ static void pump(struct mw_session *session)
         mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
 }
 
+/* While a filter thinks we read from nobody: that time is neither the client's nor the upstream's. */
+static void shift_deadlines(struct mw_session *session)
+{
+    uint64_t waited = session->now - session->stage_since;
+    uint64_t *deadlines[] = {&session->upstream_deadline, &session->header_deadline, &session->rate_deadline};
+    for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
+        if (*deadlines[i] != 0)
+            *deadlines[i] += waited;
+    session->client_since = session->now;
+}
+
 /* ---- events ---- */
 
 /* Something is to be written: the peers have data-timeout to take some of it. Looked at when the owner has written. */
@@ -463,7 +492,7 @@ void mw_session_client_eof(struct mw_session *session, uint64_t now_ms)
         /* two-step commit: nobody would learn that the message was taken, so it is not */
         mw_report_reject_own(session, "end_of_message", MW_REPLY_CLIENT_GONE);
         mw_report_message(session, "lost", mw_reply_own_code(MW_REPLY_CLIENT_GONE), MW_EMPTY);
-        mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
+        mw_session_finish(session, MW_REPLY_CLIENT_GONE, MW_END_CLIENT_CLOSED); /* it may have half-closed only */
     }
     if (session->state == MW_STATE_OPENING && !session->is_over)
         mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
@@ -503,8 +532,10 @@ void mw_session_decided(struct mw_session *session, const struct mw_outcome *out
     event_begin(session, now_ms);
     mw_stage_fn *after = session->after_stage;
     session->after_stage = NULL;
-    if (after != NULL)
+    if (after != NULL) {
+        shift_deadlines(session);
         after(session, outcome);
+    }
     forget_command(session);
     if (session->after_stage == NULL && !session->is_over) {
         if (session->tx != NULL && session->state == MW_STATE_CONTENT)
@@ -570,10 +601,12 @@ uint64_t mw_session_deadline(const struct mw_session *session)
     uint64_t deadline = UINT64_MAX;
     if (session->is_over)
         return earlier(deadline, session->write_deadline);
-    deadline = earlier(deadline, client_deadline(session));
-    deadline = earlier(deadline, session->upstream_deadline);
-    deadline = earlier(deadline, session->header_deadline);
-    deadline = earlier(deadline, session->rate_deadline);
+    if (session->after_stage == NULL) { /* a filter's own deadline is the chain's */
+        deadline = earlier(deadline, client_deadline(session));
+        deadline = earlier(deadline, session->upstream_deadline);
+        deadline = earlier(deadline, session->header_deadline);
+        deadline = earlier(deadline, session->rate_deadline);
+    }
     deadline = earlier(deadline, session->keepalive_at);
     return earlier(deadline, session->write_deadline);
 }
@@ -607,6 +640,9 @@ void mw_session_timer(struct mw_session *session, uint64_t now_ms)
         mw_queue_clear(&session->to_upstream);
         session->write_deadline = 0;
         mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_TIMEOUT);
+    } else if (session->after_stage != NULL) {
+        if (is_due(session, session->keepalive_at))
+            mw_upstream_keepalive(session);
     } else if (is_due(session, session->upstream_deadline)) {
         session->upstream_deadline = 0;
         mw_upstream_lost(session, MW_REPLY_UPSTREAM_TIMEOUT, "no reply in time");
@@ -682,8 +718,11 @@ bool mw_session_wants_client(const struct mw_session *session)
 
 bool mw_session_wants_upstream(const struct mw_session *session)
 {
-    return !session->is_over && session->after_stage == NULL && session->up.state > MW_UP_CONNECTING &&
-           mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
+    /* while a filter judges a spooled message nothing is owed: only its end is of interest (the envelope is replayed then) */
+    bool is_watched = session->state == MW_STATE_COMMIT && session->tx->plan == MW_PLAN_SPOOL &&
+                      session->upstream_in.len == 0;
+    return !session->is_over && (session->after_stage == NULL || is_watched) &&
+           session->up.state > MW_UP_CONNECTING && mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
 }
 
 bool mw_session_wants_progress(const struct mw_session *session)

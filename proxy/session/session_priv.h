@@ -92,7 +92,6 @@ struct mw_transaction {
     uint32_t number;             /* of the message in the session, from 1 */
     uint8_t plan;                /* enum mw_plan */
     bool is_discarded;           /* a filter said so: 250 to the client, nothing to the upstream */
-    struct mw_slice discarded_by;
     bool is_bdat, is_last_chunk;
     bool has_header;             /* the header block is complete */
     bool is_header_written;      /* to the upstream */
@@ -101,6 +100,7 @@ struct mw_transaction {
     bool is_stream_open;         /* DATA of the stream plan went through: content flows */
     struct mw_slice handed_back; /* while end_of_headers is being judged: what of the block is body */
     struct mw_span rest;         /* and what of the span came behind it */
+    bool was_replayed;           /* the upstream was lost at the late envelope once; not a second time */
     bool awaits_read;            /* the next piece of the spool has to be read from its file */
     uint64_t bdat_sent_len;      /* octets of the body given to the upstream */
     bool is_refused;             /* content is swallowed; `refusal` is the reply at its end */
@@ -162,7 +162,6 @@ struct mw_session {
     struct mw_queue to_upstream;
     struct mw_buf helo_line; /* the client's accepted HELO or EHLO with CRLF, for reopening */
     struct mw_buf helo_sent; /* the one whose reply is awaited */
-    struct mw_buf helo_name; /* behind subject.helo */
 
     struct mw_transaction *tx;
 
@@ -172,6 +171,7 @@ struct mw_session {
 
     /* deadlines, absolute ms; 0 = not armed */
     uint64_t upstream_deadline, header_deadline, rate_deadline, keepalive_at, write_deadline;
+    uint64_t stage_since;  /* when the stage that waits began */
     uint64_t client_since; /* when the client last did something, or we last answered */
     uint64_t rate_octets;  /* of content when the window began */
     size_t write_len;      /* of both queues when write_deadline was armed */
@@ -205,6 +205,8 @@ void mw_verb_not_offered(struct mw_session *session);
 void mw_verb_denied(struct mw_session *session);
 void mw_verb_quit(struct mw_session *session);
 void mw_verb_unknown(struct mw_session *session);
+/* Named in relay-verbs: forwarded although we do not know it. */
+bool mw_is_relay_verb(const struct mw_session *session, struct mw_slice word);
 /* What the upstream's reply to a forwarded command means; called before it is relayed. True: the reply was relayed (rewritten) by the
  * callee. */
 bool mw_reply_helo(struct mw_session *session, const struct mw_reply *reply, enum mw_verb verb);

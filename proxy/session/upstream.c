@@ -97,9 +97,9 @@ void mw_upstream_connected(struct mw_session *session)
 static void opened(struct mw_session *session, const struct mw_reply *reply)
 {
     struct mw_upstream *up = &session->up;
-    session->upstream_deadline = 0;
     if (!up->is_reopening) {
         up->state = MW_UP_READY;
+        session->upstream_deadline = 0;
         session->has_greeted = true;
         struct mw_buf greeting = {0};
         mw_reply_print(reply, &greeting);
@@ -121,9 +121,10 @@ static void opened(struct mw_session *session, const struct mw_reply *reply)
     }
     if (session->has_helo) {
         mw_upstream_send(session, mw_buf_view(&session->helo_line), MW_EXPECT_AGAIN_HELO, 0);
-        return;
+        return; /* still within connect-timeout */
     }
     up->state = MW_UP_READY;
+    session->upstream_deadline = 0;
     mw_commit_go_on(session);
 }
 
@@ -437,7 +438,15 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
         return;
     }
     if (session->tx != NULL && session->tx->step != MW_STEP_NONE) {
-        mw_commit_failed(session, reply);
+        bool can_replay = session->tx->plan == MW_PLAN_SPOOL && session->tx->step <= MW_STEP_DATA && !was_opening &&
+                          reply == MW_REPLY_UPSTREAM_LOST && !session->is_authenticated &&
+                          !session->tx->was_replayed;
+        if (can_replay) { /* it left while we kept it waiting; nothing of the message has gone out */
+            session->tx->was_replayed = true;
+            mw_commit_open_data(session);
+        } else {
+            mw_commit_failed(session, reply);
+        }
         return;
     }
     bool is_spooling = session->tx != NULL && session->tx->plan != MW_PLAN_STREAM &&

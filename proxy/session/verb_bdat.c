@@ -16,7 +16,7 @@ static void bdat_decided(struct mw_session *session, const struct mw_outcome *ou
     struct mw_transaction *tx = session->tx;
     if (outcome->verdict == MW_DISCARD) {
         tx->is_discarded = true;
-        tx->discarded_by = mw_arena_dup(&tx->arena, outcome->by);
+        mw_report_reject(session, "data", outcome); /* as `discard`: law 1 wants it in the log */
     } else if (outcome->verdict == MW_DISCONNECT) {
         mw_refuse(session, "data", outcome);
         return;

@@ -6,7 +6,7 @@ static void data_decided(struct mw_session *session, const struct mw_outcome *ou
     struct mw_transaction *tx = session->tx;
     if (outcome->verdict == MW_DISCARD) {
         tx->is_discarded = true;
-        tx->discarded_by = mw_arena_dup(&tx->arena, outcome->by);
+        mw_report_reject(session, "data", outcome); /* as `discard`: law 1 wants it in the log */
     } else if (outcome->verdict != MW_CONTINUE) {
         mw_refuse(session, "data", outcome); /* the transaction stays as it was: RFC 5321 3.3 */
         return;
@@ -32,8 +32,6 @@ void mw_verb_data(struct mw_session *session)
     const struct mw_envelope *envelope = &session->tx->envelope;
     if (session->command.arg.len > 0) {
         mw_command_error(session, MW_REPLY_SYNTAX_DATA);
-    } else if (session->state == MW_STATE_IN_BDAT) {
-        mw_command_error(session, MW_REPLY_SEQUENCE_BDAT); /* RFC 3030 3: DATA and BDAT do not mix */
     } else if (envelope->rcpt_count == 0) {
         mw_command_error(session, MW_REPLY_SEQUENCE_RCPT);
     } else if (mw_envelope_wanted(envelope) == 0 && envelope->discarded == 0 && !session->tx->is_discarded) {

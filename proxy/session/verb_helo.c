@@ -2,17 +2,26 @@
  * transaction (RFC 5321 4.1.4) and is remembered, so that a reopened upstream can be told the same. */
 #include "session/session_priv.h"
 
+/* What filters and the log see: the name of this line, or nothing before the first accepted one. */
+static void show_helo(struct mw_session *session, const struct mw_buf *line)
+{
+    struct mw_command command;
+    session->subject.helo = session->subject.protocol = MW_EMPTY;
+    if (line->len < 2)
+        return;
+    mw_command_parse(MW_SLICE(line->ptr, line->len - 2), &command);
+    session->subject.helo = command.arg;
+    session->subject.protocol = command.verb == MW_VERB_EHLO ? MW_LIT("ESMTP") : MW_LIT("SMTP");
+}
+
 static void helo_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     if (outcome->verdict != MW_CONTINUE && outcome->verdict != MW_DISCARD) {
         mw_refuse(session, "helo", outcome);
+        show_helo(session, &session->helo_line);
         return;
     }
-    struct mw_buf *line = &session->helo_sent;
-    line->len = 0;
-    mw_buf_put(line, session->command.line);
-    mw_buf_put(line, MW_LIT("\r\n"));
-    mw_forward(session, mw_buf_view(line), 0);
+    mw_forward(session, mw_buf_view(&session->helo_sent), 0);
 }
 
 void mw_verb_helo(struct mw_session *session)
@@ -22,19 +31,21 @@ void mw_verb_helo(struct mw_session *session)
         mw_command_error(session, is_ehlo ? MW_REPLY_SYNTAX_EHLO : MW_REPLY_SYNTAX_HELO);
         return;
     }
-    struct mw_buf *name = &session->helo_name;
-    name->len = 0;
-    mw_buf_put(name, session->command.arg);
-    session->subject.helo = mw_buf_view(name);
-    session->subject.protocol = is_ehlo ? MW_LIT("ESMTP") : MW_LIT("SMTP");
+    struct mw_buf *line = &session->helo_sent;
+    line->len = 0;
+    mw_buf_put(line, session->command.line);
+    mw_buf_put(line, MW_LIT("\r\n"));
+    show_helo(session, line);
     struct mw_call call = {.stage = MW_STAGE_HELO, .a = session->subject.helo};
     mw_run_stage_then(session, &call, helo_decided);
 }
 
 bool mw_reply_helo(struct mw_session *session, const struct mw_reply *reply, enum mw_verb verb)
 {
-    if (reply->code >= 300)
+    if (reply->code >= 300) {
+        show_helo(session, &session->helo_line);
         return false;
+    }
     session->up.has_tx = false; /* RFC 5321 4.1.4: as RSET */
     mw_transaction_end(session, true);
     session->has_helo = true;

@@ -6,7 +6,7 @@ static void mail_decided(struct mw_session *session, const struct mw_outcome *ou
     struct mw_transaction *tx = session->tx;
     if (outcome->verdict == MW_DISCARD) {
         tx->is_discarded = true; /* the dialogue goes on, so that the client's replies are true ones */
-        tx->discarded_by = mw_arena_dup(&tx->arena, outcome->by);
+        mw_report_reject(session, "mail", outcome); /* as `discard`: law 1 wants it in the log */
     } else if (outcome->verdict != MW_CONTINUE) {
         mw_refuse(session, "mail", outcome);
         mw_transaction_end(session, true);

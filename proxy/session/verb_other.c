@@ -80,17 +80,12 @@ void mw_verb_denied(struct mw_session *session)
 
 static void unknown_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
-    const struct mw_listen_settings *settings = session->settings;
     if (was_refused(session, outcome))
         return;
-    for (size_t i = 0; i < settings->relay_verb_count; i++)
-        if (mw_slice_ieq(settings->relay_verbs[i], session->command.word)) {
-            if (session->up.state != MW_UP_READY)
-                break;
-            mw_forward(session, MW_EMPTY, 0);
-            return;
-        }
-    mw_command_error(session, MW_REPLY_UNKNOWN_COMMAND);
+    if (mw_is_relay_verb(session, session->command.word))
+        mw_forward(session, MW_EMPTY, 0);
+    else
+        mw_command_error(session, MW_REPLY_UNKNOWN_COMMAND);
 }
 
 void mw_verb_unknown(struct mw_session *session)

@@ -7,6 +7,8 @@ static void rcpt_decided(struct mw_session *session, const struct mw_outcome *ou
     uint32_t index = session->rcpt_at_hand;
     struct mw_envelope *envelope = &session->tx->envelope;
     struct mw_rcpt *rcpt = &envelope->rcpts[index];
+    if (outcome->verdict == MW_DISCARD)
+        mw_report_reject(session, "rcpt", outcome);
     if (outcome->verdict == MW_DISCARD || rcpt->status == MW_RCPT_DELETED) {
         mw_envelope_set_status(envelope, index, MW_RCPT_DISCARDED, 250);
         mw_answer_own(session, MW_REPLY_RCPT_OK);

@@ -324,7 +324,7 @@ static bool is_holding(const struct mw_dots *dots)
 void mw_dots_take(struct mw_dots *dots, const struct mw_dots_policy *policy, struct mw_slice in,
                   size_t *out_used, struct mw_span *out_span)
 {
-    size_t at = 0;
+    size_t at = 0, behind_dot = SIZE_MAX;
     *out_span = (struct mw_span){.octets = MW_EMPTY};
     if (dots->is_binary && in.len > 0) {
         give(dots, out_span, in, dots->octets == 0);
@@ -336,7 +336,7 @@ void mw_dots_take(struct mw_dots *dots, const struct mw_dots_policy *policy, str
             at += resolve(dots, policy, octet, out_span);
         } else if (octet == '.' && dots->state == START && !dots->is_bdat) {
             dots->state = START_DOT;
-            at++;
+            behind_dot = ++at;
         } else if (octet == '\n') {
             at += take_bare_lfs(dots, policy, mw_slice_skip(in, at), out_span);
         } else if (octet == '\r' && at + 1 == in.len) {
@@ -346,6 +346,7 @@ void mw_dots_take(struct mw_dots *dots, const struct mw_dots_policy *policy, str
             bool at_line_start = at_start(dots);
             size_t end = content_run(dots, policy, in, at);
             give(dots, out_span, MW_SLICE(in.ptr + at, end - at), at_line_start);
+            out_span->has_wire_dot = at == behind_dot;
             at = end;
         }
     }
@@ -375,7 +376,9 @@ static void put(struct mw_stuffer *stuffer, struct mw_queue *out, struct mw_slic
 {
     if (octets.len == 0)
         return;
-    if (octets.len > SMALL_PIECE)
+    bool continues = octets.ptr == stuffer->end; /* the queue joins it to the piece before */
+    stuffer->end = octets.ptr + octets.len;
+    if (octets.len > SMALL_PIECE || continues)
         stuffer->small_run = 0;
     else if (stuffer->small_run < SMALL_RUN_MAX)
         stuffer->small_run++;
@@ -440,9 +443,14 @@ void mw_stuff(struct mw_stuffer *stuffer, struct mw_queue *out, struct mw_span s
         stuff_scanned(stuffer, out, span.octets);
         return;
     }
-    if (span.octets.ptr[0] == '.' && stuffer->state == AT_START)
-        put(stuffer, out, MW_LIT("."));
-    put(stuffer, out, span.octets);
+    struct mw_slice octets = span.octets;
+    if (octets.ptr[0] == '.' && stuffer->state == AT_START) {
+        if (span.has_wire_dot) /* the same octet is there already: what is contiguous leaves as one piece */
+            octets = MW_SLICE(octets.ptr - 1, octets.len + 1);
+        else
+            put(stuffer, out, MW_LIT("."));
+    }
+    put(stuffer, out, octets);
     stuffer->state = state_behind(stuffer->state, span.octets);
 }
 

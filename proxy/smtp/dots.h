@@ -71,6 +71,7 @@ void mw_dots_init_bdat(struct mw_dots *dots, bool is_binary);
 struct mw_span {
     struct mw_slice octets;
     bool at_line_start; /* the first octet begins a line: the writer must stuff it if it is "." */
+    bool has_wire_dot;  /* the octet in front of it, in the same input, is the dot that the sender stuffed it with */
 };
 
 /* Take content from the front of `in`: sets *out_used to the octets consumed and *out_span to the next run of content
@@ -88,6 +89,7 @@ void mw_dots_finish_bdat(struct mw_dots *dots, const struct mw_dots_policy *poli
  * cut anywhere. Borrows the octets (see queue.h), but copies when many small pieces follow each other, so that a hostile
  * message does not cost the queue a multiple of its octets. Zero-initialised is a valid beginning. */
 struct mw_stuffer {
+    const char *end;   /* private: where the last octets given to the queue ended */
     uint8_t state;     /* 0 = at a line start, 1 = inside a line, 2 = behind CR */
     uint8_t small_run; /* private: small pieces in a row so far */
 };

@@ -189,9 +189,10 @@ static bool word_line(struct reader *reader, struct mw_slice line)
     static const struct {
         const char *word;
         enum dialog_kind kind;
-    } words[] = {{"set", DIALOG_SET},       {"filter", DIALOG_FILTER},    {"plan", DIALOG_PLAN},
-                 {"only", DIALOG_ONLY},     {"time", DIALOG_TIME},        {"log", DIALOG_LOG},
-                 {"no-log", DIALOG_NO_LOG}, {"shutdown", DIALOG_SHUTDOWN}};
+    } words[] = {
+        {"set", DIALOG_SET},       {"filter", DIALOG_FILTER},     {"plan", DIALOG_PLAN},
+        {"only", DIALOG_ONLY},     {"time", DIALOG_TIME},         {"log", DIALOG_LOG},
+        {"no-log", DIALOG_NO_LOG}, {"shutdown", DIALOG_SHUTDOWN}, {"decide", DIALOG_DECIDE}};
     struct mw_slice word = line, rest = MW_EMPTY;
     mw_slice_split(line, ' ', &word, &rest);
     if (mw_slice_eq(word, MW_LIT("use")))

@@ -26,6 +26,7 @@ enum dialog_kind {
     DIALOG_READS,    /* and goes on */
     DIALOG_TIME,     /* number: milliseconds */
     DIALOG_SHUTDOWN, /* number: 1 = now */
+    DIALOG_DECIDE,   /* the verdict of a filter that was told to hold */
     DIALOG_LOG,      /* text: words that one log line holds */
     DIALOG_NO_LOG,   /* text: octets that no log line holds */
     /* settings, before the first step of the dialogue */

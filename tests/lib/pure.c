@@ -226,7 +226,8 @@ bool pure_add_rule(struct pure *pure, struct mw_slice text)
     if (!parse_stage(rule, next_word(&text)))
         return false;
     struct mw_slice word = next_word(&text);
-    if (mw_slice_eq(word, MW_LIT("wait"))) {
+    rule->is_held = mw_slice_eq(word, MW_LIT("hold"));
+    if (rule->is_held || mw_slice_eq(word, MW_LIT("wait"))) {
         rule->waits = true;
         word = next_word(&text);
     }

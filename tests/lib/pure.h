@@ -7,13 +7,14 @@
 
 #include "session/session.h"
 
-enum { PURE_RULES_MAX = 16 };
+enum { PURE_RULES_MAX = 16, PURE_WORDS_MAX = 8 };
 
 /* What the pretended filter says at a stage. */
 struct pure_rule {
     enum mw_stage stage;
     int32_t index;     /* nth call of that stage (from 0); -1 = every one */
     bool waits;        /* MW_AGAIN first; pure_decide() gives the verdict */
+    bool is_held;      /* "hold" instead of "wait": a dialog says when that is */
     enum mw_verdict verdict;
     uint16_t code;
     char dsn[12], text[120];
@@ -39,12 +40,16 @@ struct pure {
     bool client_blocked, upstream_blocked; /* the peer takes nothing: its queue stays */
     bool jobs_held;                        /* the disk is slow: no spool job runs */
     uint32_t connects, closes;
+    struct mw_slice words[2][PURE_WORDS_MAX]; /* pure_set: relay-verbs, relay-extensions */
+    char spool_dir[200];
 };
 
 /* Default settings; change them before pure_start. */
 void pure_init(struct pure *pure);
-/* "STAGE[:N] [wait] VERDICT [CODE DSN "TEXT"] [edit...]": see tests/system/dialogs/README.md. False: not understood. */
+/* "STAGE[:N] [wait|hold] VERDICT [CODE DSN "TEXT"] [edit...]": see tests/system/dialogs/README.md. False: not understood. */
 bool pure_add_rule(struct pure *pure, struct mw_slice text);
+/* "DIRECTIVE VALUE", as in a listen or upstream block; the text must live as long as `pure`. False: not known here. In pure_set.c. */
+bool pure_set(struct pure *pure, struct mw_slice text);
 void pure_start(struct pure *pure);
 void pure_fini(struct pure *pure);
 

@@ -5,8 +5,9 @@
  *   octet by octet   everything that a peer sends arrives one octet at a time
  *   slow peers       nobody takes a reply or a command before its paragraph has gone out
  *   hasty filters    a filter that waits decides at once (else as late as it can)
- *   spool on disk    nothing of a spooled message is kept in memory
- *   other plan       dialogs with "plan any" once more under the spool plan
+ *   spool on disk    nothing of a spooled message is kept in memory; and again with a disk that is
+ * not ready before the paragraph has gone out other plan       dialogs with "plan any" once more
+ * under the spool plan
  *
  * Before a peer may do the next thing, all that was said so far must have been expected: the
  * session is deterministic here, so a reply that comes too early is seen. Arguments: words; only
@@ -24,14 +25,13 @@
 #include <unistd.h>
 
 enum {
-    WORDS_MAX = 8,
     READ_MAX = 65536,     /* octets of one read, as the driver's */
     MANY_OCTETS = 100000, /* more than that are cut into larger pieces, for speed */
 };
 
 struct way {
     const char *name;
-    bool is_cut, is_slow, is_hasty, is_on_disk, is_other_plan;
+    bool is_cut, is_slow, is_hasty, is_on_disk, is_disk_slow, is_other_plan;
 };
 static const struct way ways[] = {
     {.name = "plain"},
@@ -39,6 +39,7 @@ static const struct way ways[] = {
     {.name = "slow peers", .is_slow = true},
     {.name = "hasty filters", .is_hasty = true},
     {.name = "spool on disk", .is_on_disk = true},
+    {.name = "spool on a slow disk", .is_on_disk = true, .is_disk_slow = true},
     {.name = "other plan", .is_other_plan = true},
 };
 
@@ -58,7 +59,6 @@ struct play {
     bool stalls[2];      /* reads nothing */
     bool is_client_deaf; /* it has reset the connection: what is said to it no longer matters */
     bool is_end_logged;
-    struct mw_slice words[2][WORDS_MAX]; /* relay-verbs, relay-extensions */
 };
 
 /* ---- telling what went wrong ---- */
@@ -90,134 +90,6 @@ static bool fail(struct play *play, const struct dialog_step *step, const char *
 
 /* ---- settings ---- */
 
-static bool to_number(struct mw_slice text, uint64_t *out_number)
-{
-    static const struct {
-        const char *unit;
-        uint64_t factor;
-    } units[] = {{"", 1},      {"ms", 1},       {"s", 1000},   {"m", 60000},
-                 {"kB", 1000}, {"MB", 1000000}, {"KiB", 1024}, {"MiB", 1048576}};
-    size_t digits = 0;
-    while (digits < text.len && mw_is_digit(text.ptr[digits]))
-        digits++;
-    if (mw_slice_to_u64(mw_slice_take(text, digits), UINT32_MAX, out_number) != MW_OK)
-        return false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (mw_slice_eq(mw_slice_skip(text, digits), mw_slice_cstr(units[i].unit))) {
-            *out_number *= units[i].factor;
-            return true;
-        }
-    return false;
-}
-
-static size_t to_words(struct mw_slice text, struct mw_slice words[WORDS_MAX])
-{
-    size_t count = 0;
-    struct mw_slice word, rest;
-    while (text.len > 0 && count < WORDS_MAX) {
-        word = text;
-        rest = MW_EMPTY;
-        mw_slice_split(text, ' ', &word, &rest);
-        words[count++] = word;
-        text = rest;
-    }
-    return count;
-}
-
-/* The directives of mailweir.conf that mean something to a session, and where they go. */
-static bool set_number(struct play *play, struct mw_slice name, uint64_t number)
-{
-    struct mw_listen_settings *listen = &play->pure.listen;
-    struct mw_upstream_settings *upstream = &play->pure.upstream;
-    const struct {
-        const char *name;
-        uint64_t *to;
-        uint32_t *to_u32;
-        size_t *to_size;
-    } settings[] = {
-        {.name = "max-message-size", .to = &listen->max_message_size},
-        {.name = "max-errors", .to_u32 = &listen->max_errors},
-        {.name = "max-header-size", .to_size = &listen->header_limits.size_max},
-        {.name = "max-header-fields", .to_size = &listen->header_limits.fields_max},
-        {.name = "max-hops", .to_size = &listen->header_limits.hops_max},
-        {.name = "command-timeout", .to = &listen->command_timeout_ms},
-        {.name = "data-timeout", .to = &listen->data_timeout_ms},
-        {.name = "header-timeout", .to = &listen->header_timeout_ms},
-        {.name = "min-data-rate", .to = &listen->min_data_rate},
-        {.name = "spool-memory", .to_size = &listen->spool_memory},
-        {.name = "connect-timeout", .to = &upstream->connect_timeout_ms},
-        {.name = "reply-timeout", .to = &upstream->reply_timeout_ms},
-        {.name = "final-reply-timeout", .to = &upstream->final_reply_timeout_ms},
-        {.name = "keepalive", .to = &upstream->keepalive_ms},
-    };
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
-        if (!mw_slice_eq(name, mw_slice_cstr(settings[i].name)))
-            continue;
-        if (settings[i].to != NULL)
-            *settings[i].to = number;
-        if (settings[i].to_u32 != NULL)
-            *settings[i].to_u32 = (uint32_t)number;
-        if (settings[i].to_size != NULL)
-            *settings[i].to_size = (size_t)number;
-        return true;
-    }
-    return false;
-}
-
-static int position(struct mw_slice word, const char *const *words)
-{
-    for (int i = 0; words[i] != NULL; i++)
-        if (mw_slice_eq(word, mw_slice_cstr(words[i])))
-            return i;
-    return -1;
-}
-
-static bool set_word(struct play *play, struct mw_slice name, struct mw_slice value)
-{
-    static const char *const auth[] = {"off", "tls-only", "always", NULL},
-                             *const early[] = {"pass", "note", "reject", NULL},
-                             *const bare[] = {"pass", "normalize", "reject", NULL},
-                             *const on_off[] = {"off", "on", NULL},
-                             *const identity[] = {"none", "proxy-v1", "proxy-v2", "xclient", NULL};
-    struct mw_listen_settings *listen = &play->pure.listen;
-    int at = -1;
-    if (mw_slice_eq(name, MW_LIT("relay-verbs"))) {
-        listen->relay_verbs = play->words[0];
-        listen->relay_verb_count = to_words(value, play->words[0]);
-        return true;
-    } else if (mw_slice_eq(name, MW_LIT("relay-extensions"))) {
-        listen->relay_extensions = play->words[1];
-        listen->relay_extension_count = to_words(value, play->words[1]);
-        return true;
-    } else if (mw_slice_eq(name, MW_LIT("auth"))) {
-        listen->auth = (enum mw_auth_policy)(at = position(value, auth));
-    } else if (mw_slice_eq(name, MW_LIT("early-talker"))) {
-        listen->early_talker = (enum mw_early_talker)(at = position(value, early));
-    } else if (mw_slice_eq(name, MW_LIT("bare-newline"))) {
-        listen->line_ends.bare_lf = (enum mw_bare)(at = position(value, bare));
-    } else if (mw_slice_eq(name, MW_LIT("bare-cr"))) {
-        listen->line_ends.bare_cr = (enum mw_bare)(at = position(value, bare));
-    } else if (mw_slice_eq(name, MW_LIT("nul"))) {
-        listen->line_ends.nul = (enum mw_bare)(at = position(value, bare));
-    } else if (mw_slice_eq(name, MW_LIT("identity"))) {
-        play->pure.upstream.identity = (enum mw_identity)(at = position(value, identity));
-    } else if (mw_slice_eq(name, MW_LIT("require-identity"))) {
-        play->pure.upstream.require_identity = (at = position(value, on_off)) == 1;
-    }
-    return at >= 0;
-}
-
-static bool apply_setting(struct play *play, const struct dialog_step *step)
-{
-    struct mw_slice name, value;
-    uint64_t number;
-    if (mw_slice_split(mw_buf_view(&step->octets), ' ', &name, &value) &&
-        (set_word(play, name, value) ||
-         (to_number(value, &number) && set_number(play, name, number))))
-        return true;
-    return fail(play, step, "unknown setting", mw_buf_view(&step->octets));
-}
-
 /* What conf.d ships, where pure.c differs; then what the dialog says. */
 static bool prepare(struct play *play, bool *out_is_any_plan)
 {
@@ -227,8 +99,8 @@ static bool prepare(struct play *play, bool *out_is_any_plan)
     *out_is_any_plan = false;
     for (size_t i = 0; i < play->dialog->count; i++) {
         const struct dialog_step *step = &play->dialog->steps[i];
-        if (step->kind == DIALOG_SET && !apply_setting(play, step))
-            return false;
+        if (step->kind == DIALOG_SET && !pure_set(&play->pure, mw_buf_view(&step->octets)))
+            return fail(play, step, "unknown setting", mw_buf_view(&step->octets));
         if (step->kind == DIALOG_FILTER && !pure_add_rule(&play->pure, mw_buf_view(&step->octets)))
             return fail(play, step, "unknown filter line", mw_buf_view(&step->octets));
         if (step->kind == DIALOG_PLAN) {
@@ -284,19 +156,25 @@ static bool feed_one(struct play *play, enum dialog_side side)
     return true;
 }
 
+static void set_pace(struct play *play, bool is_sending)
+{
+    play->pure.client_blocked = play->stalls[DIALOG_CLIENT] || (is_sending && play->way->is_slow);
+    play->pure.upstream_blocked = play->stalls[DIALOG_UPSTREAM] ||
+                                  (is_sending && play->way->is_slow);
+    play->pure.jobs_held = is_sending && play->way->is_disk_slow;
+}
+
 static void feed(struct play *play)
 {
     for (bool has_moved = true; has_moved;) {
-        play->pure.client_blocked = play->way->is_slow || play->stalls[DIALOG_CLIENT];
-        play->pure.upstream_blocked = play->way->is_slow || play->stalls[DIALOG_UPSTREAM];
         has_moved = false;
+        set_pace(play, true);
         while (feed_one(play, DIALOG_CLIENT) || feed_one(play, DIALOG_UPSTREAM))
             has_moved = true;
-        play->pure.client_blocked = play->stalls[DIALOG_CLIENT];
-        play->pure.upstream_blocked = play->stalls[DIALOG_UPSTREAM];
-        if (play->way->is_slow)
+        set_pace(play, false);
+        if (play->way->is_slow || play->way->is_disk_slow)
             pure_progress(&play->pure);
-        if (play->way->is_hasty && play->pure.waiting != NULL) {
+        if (play->way->is_hasty && play->pure.waiting != NULL && !play->pure.waiting->is_held) {
             pure_decide(&play->pure);
             has_moved = true;
         }
@@ -306,7 +184,7 @@ static void feed(struct play *play)
 /* The last resort of somebody who waits: the filter's verdict. */
 static bool decide(struct play *play)
 {
-    if (play->pure.waiting == NULL)
+    if (play->pure.waiting == NULL || play->pure.waiting->is_held)
         return false;
     pure_decide(&play->pure);
     feed(play);
@@ -493,8 +371,7 @@ static bool accept_step(struct play *play, const struct dialog_step *step)
 static bool stall_step(struct play *play, const struct dialog_step *step)
 {
     play->stalls[step->side] = step->kind == DIALOG_STALLS;
-    play->pure.client_blocked = play->stalls[DIALOG_CLIENT];
-    play->pure.upstream_blocked = play->stalls[DIALOG_UPSTREAM];
+    set_pace(play, false);
     if (step->kind == DIALOG_READS)
         pure_progress(&play->pure);
     feed(play);
@@ -539,6 +416,13 @@ static bool play_step(struct play *play, size_t *at)
         if (!is_quiet(play, step))
             return false;
         pure_shutdown(&play->pure, step->number == 1);
+        feed(play);
+        return true;
+    case DIALOG_DECIDE:
+        if (play->pure.waiting == NULL)
+            return fail(play, step, "no filter waits", MW_EMPTY);
+        pure_decide(&play->pure);
+        feed(play);
         return true;
     case DIALOG_LOG:
         return check_log(play, step);

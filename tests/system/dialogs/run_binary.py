@@ -112,7 +112,7 @@ def read_dialog(path):
             in_paragraph = True
         else:
             word, _, rest = line.partition(" ")
-            if word not in ("set", "filter", "plan", "only", "time", "log", "no-log", "shutdown"):
+            if word not in ("set", "filter", "plan", "only", "time", "log", "no-log", "shutdown", "decide"):
                 raise Failure("%s: unknown line" % where)
             steps.append(Step(word, where, text=rest))
             in_paragraph = True
@@ -263,7 +263,7 @@ class Play:
     def refuse_unplayable(self):
         for step in self.steps:
             if step.kind == "only" and step.text.split()[0] == "pure":
-                raise Skipped(step.text)
+                raise Skipped(step.text.partition(" ")[2])
         total = sum(seconds(s.text) for s in self.steps if s.kind == "time")
         if max([seconds(s.text) for s in self.steps if s.kind == "time"] + [0]) > TIME_MAX:
             raise Skipped("it takes %.0f s" % total)

@@ -11,6 +11,7 @@ Environment:
 """
 import atexit
 import ctypes
+import functools
 import os
 import re
 import shlex
@@ -283,6 +284,12 @@ class Mailweir(Process):
         return wait_for(lambda: self.records("reloaded", start) or self.records("reload-failed", start), timeout,
                         lambda: "answer to SIGHUP in:\n" + self.log()[start:])[0]
 
+    def check_memory(self, test, before_kib, limit_kib, what):
+        """Not more than `limit_kib` above what it had. A sanitizer keeps what was freed, so nothing can be said there."""
+        grown = self.resident_kib() - before_kib
+        if not is_sanitized():
+            test.assertLess(grown, limit_kib, "KiB of memory for " + what)
+
     def check_healthy(self, test):
         """The process lives and no sanitizer or assertion spoke."""
         test.assertTrue(self.alive(), "mailweir ended with %s:\n%s" % (self.popen.poll(), self.log()[-4000:]))
@@ -294,6 +301,14 @@ class Mailweir(Process):
         status = self.stop(20.0)
         test.assertNotRegex(self.log(), r"AddressSanitizer|runtime error:|Assertion .* failed|LeakSanitizer")
         test.assertEqual(status, 0, "exit status after SIGTERM:\n" + self.log()[-2000:])
+
+
+@functools.lru_cache
+def is_sanitized():
+    """Is the binary under test built with a sanitizer?"""
+    with open(MAILWEIR, "rb") as file:
+        octets = file.read()
+    return b"__asan_init" in octets or b"__tsan_init" in octets
 
 
 def block(head, lines):
