@@ -718,11 +718,7 @@ bool mw_session_wants_client(const struct mw_session *session)
 
 bool mw_session_wants_upstream(const struct mw_session *session)
 {
-    /* while a filter judges a spooled message nothing is owed: only its end is of interest (the envelope is replayed then) */
-    bool is_watched = session->state == MW_STATE_COMMIT && session->tx->plan == MW_PLAN_SPOOL &&
-                      session->upstream_in.len == 0;
-    return !session->is_over && (session->after_stage == NULL || is_watched) &&
-           session->up.state > MW_UP_CONNECTING && mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
+    return !session->is_over && mw_upstream_may_speak(session) && session->up.state > MW_UP_CONNECTING && mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
 }
 
 bool mw_session_wants_progress(const struct mw_session *session)

@@ -286,6 +286,8 @@ bool mw_commit_wants_progress(const struct mw_session *session);
 /* ---- upstream.c ---- */
 void mw_upstream_open(struct mw_session *session);
 void mw_upstream_drop(struct mw_session *session);
+/* Its octets may be read and taken for replies now; else they wait (a filter thinks about what it said or will be told). */
+bool mw_upstream_may_speak(const struct mw_session *session);
 void mw_upstream_take(struct mw_session *session, struct mw_slice octets);
 void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const char *why);
 void mw_upstream_keepalive(struct mw_session *session);

@@ -375,6 +375,13 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
     }
 }
 
+bool mw_upstream_may_speak(const struct mw_session *session)
+{
+    /* while a filter judges a spooled message nothing is owed: a 421 or the end means that the envelope will be replayed */
+    return session->after_stage == NULL ||
+           (session->state == MW_STATE_COMMIT && session->tx->plan == MW_PLAN_SPOOL);
+}
+
 void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
 {
     struct mw_buf *in = &session->upstream_in;
@@ -384,7 +391,7 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
     struct mw_slice view = is_kept ? mw_buf_view(in) : octets;
     struct mw_slice all = view;
     uint32_t connection = session->up.connection;
-    while (view.len > 0 && !session->is_over && session->after_stage == NULL && session->up.connection == connection) {
+    while (view.len > 0 && !session->is_over && mw_upstream_may_speak(session) && session->up.connection == connection) {
         struct mw_reply reply;
         size_t used = 0;
         enum mw_err err = mw_reply_parse(view, &reply, &used);
