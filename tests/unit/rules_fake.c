@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/lex.h"
+#include "testblock.h"
 
 /* ---- memory ---- */
 
@@ -361,6 +362,14 @@ const struct mw_host fake_host = {
 
 /* ---- for tests ---- */
 
+static void report_failed_test(void *user, const struct mw_test_result *result)
+{
+    struct rules *rules = user;
+    struct place place = {.file = result->file, .line = result->line};
+    if (!result->passed)
+        rules_error(rules, &place, NULL, "test \"%s\" fails: %s", result->name, result->detail);
+}
+
 struct rules *fake_load(struct mw_instance *instance, const char *text)
 {
     memset(instance, 0, sizeof *instance);
@@ -368,7 +377,10 @@ struct rules *fake_load(struct mw_instance *instance, const char *text)
     rules_parse_text(rules, "dir/t.rules", slice(text));
     if (rules_finish(rules)) {
         instance->wanted = rules->wants;
-        return rules;
+        /* what the host does at check and reload: a failing test keeps the rules out */
+        rules_test_run(rules, report_failed_test, rules);
+        if (rules->errors == 0)
+            return rules;
     }
     rules_free(rules);
     return NULL;
