@@ -13,8 +13,8 @@
 #include "base/slice.h"
 
 enum {
-    MW_SPOOL_CHUNK = 131072,          /* octets of a full chunk, and of one write or read job */
-    MW_SPOOL_BACKLOG_MARK = 4 * MW_SPOOL_CHUNK,
+    MW_SPOOL_CHUNK = 262144,          /* octets of a full chunk, and of one write or read job */
+    MW_SPOOL_BACKLOG_MARK = 2 * MW_SPOOL_CHUNK,
     MW_SPOOL_FILES_IDLE = 32,         /* files that a worker keeps for use again */
     MW_SPOOL_FILE_KEEP = 16777216,    /* a file that grew larger is closed instead */
 };

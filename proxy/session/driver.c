@@ -425,7 +425,7 @@ void mw_client_after(struct mw_client *client)
         }
         if (client->wants_connect)
             continue;
-        if (!mw_session_wants_progress(client->session))
+        if (!mw_session_wants_progress(client->session) && !mw_services_spool_jobs(client))
             break;
         if (rounds >= MW_PROGRESS_MAX) { /* others want to live, too */
             wait_for_turn(client);
@@ -438,7 +438,6 @@ void mw_client_after(struct mw_client *client)
         session_over(client);
         return;
     }
-    mw_services_spool_jobs(client);
     set_reading(&client->conn, mw_session_wants_client(client->session));
     if (client->upstream != NULL && client->upstream->is_connected)
         set_reading(&client->upstream->conn, mw_session_wants_upstream(client->session));

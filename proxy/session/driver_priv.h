@@ -105,7 +105,7 @@ void mw_front_timeout(struct mw_client *client);
 void mw_services_fill(struct mw_client *client);
 struct mw_spool *mw_services_spool_open(struct mw_client *client);
 void mw_services_spool_close(struct mw_client *client, struct mw_spool *spool);
-/* Start the spool's next file job, if there is one. */
-void mw_services_spool_jobs(struct mw_client *client);
+/* Start the spool's next file job, if there is one. True: it is done already, the session can go on. */
+bool mw_services_spool_jobs(struct mw_client *client);
 
 #endif
