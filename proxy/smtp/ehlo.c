@@ -71,9 +71,12 @@ struct offer {
 
 static const struct extension *find_extension(struct mw_slice keyword)
 {
-    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++)
-        if (mw_slice_ieq(keyword, extensions[i].keyword))
+    for (size_t i = 0; i < sizeof extensions / sizeof extensions[0]; i++) {
+        const struct mw_slice *known = &extensions[i].keyword;
+        if (known->len == keyword.len && mw_upper(keyword.ptr[0]) == known->ptr[0] &&
+            mw_slice_ieq(keyword, *known))
             return &extensions[i];
+    }
     return NULL;
 }
 
@@ -81,7 +84,8 @@ static struct offer offer_of(struct mw_slice line)
 {
     struct offer offer = {.line = mw_slice_trim(line)};
     size_t len = 0;
-    while (len < offer.line.len && strchr(" \t=", offer.line.ptr[len]) == NULL)
+    while (len < offer.line.len && offer.line.ptr[len] != ' ' && offer.line.ptr[len] != '\t' &&
+           offer.line.ptr[len] != '=' && offer.line.ptr[len] != '\0')
         len++;
     offer.keyword = mw_slice_take(offer.line, len);
     offer.params = mw_slice_trim(mw_slice_skip(offer.line, len));

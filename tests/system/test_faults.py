@@ -293,8 +293,23 @@ class Early(Base):
                 self.assertFalse(len(codes) > 2 and codes[2] == 250, codes)
                 self.doCleanups()
 
+    def test_250_behind_354(self):
+        """An acknowledgement in one packet with the 354: nothing was sent yet that it could answer (law 1)."""
+        up, weir = self.world({"DATA": b"354 go ahead\r\n250 2.0.0 Ok: queued as EARLY\r\n",
+                               "DOT": b"554 5.0.0 refused in truth\r\n"})
+        client = self.client(weir)
+        client.ehlo()
+        client.envelope("a@example.net", ALICE)
+        reply = client.cmd("DATA")
+        if reply.code == 354:
+            client.send(PLAIN + b".\r\n")
+            reply = client.reply()
+        self.assertIn(reply.code // 100, (4, 5), reply)
+
     def test_250_before_the_message_is_complete(self):
         """An acknowledgement that comes while the content flows is none."""
+        if self.SETTINGS:
+            self.skipTest("a spooled message goes out in one piece: the dot may have crossed with the reply")
         up, weir = self.world({"BODY": b"250 2.0.0 Ok: queued as EARLY\r\n", "DOT": b"554 5.0.0 refused in truth\r\n"})
         client = self.client(weir)
         client.ehlo()
@@ -323,8 +338,7 @@ class Early(Base):
         up, weir = self.world()
         client = self.client(weir)
         client.ehlo()
-        up.sessions[0].socket.sendall(b"421 4.4.2 up.example.test Error: timeout exceeded\r\n")
-        up.sessions[0].socket.shutdown(1)
+        up.sessions[0].leave(b"421 4.4.2 up.example.test Error: timeout exceeded\r\n")
         self.assertEqual(client.reply().raw, b"421 4.4.2 up.example.test Error: timeout exceeded\r\n")
         self.assertTrue(client.at_end())
         self.works_again(up, weir)
@@ -337,8 +351,7 @@ class Early(Base):
         client.cmd("DATA", 354)
         client.send(b"Subject: x\r\n\r\nhalf\r\n")
         time.sleep(0.1)
-        up.sessions[0].socket.sendall(b"421 4.3.2 up.example.test going down\r\n")
-        up.sessions[0].socket.shutdown(1)
+        up.sessions[0].leave(b"421 4.3.2 up.example.test going down\r\n")
         time.sleep(0.1)
         try:
             client.send(b"rest\r\n.\r\n")
@@ -354,7 +367,7 @@ class Early(Base):
         up, weir = self.world()
         client = self.client(weir)
         client.ehlo()
-        up.sessions[0].socket.shutdown(2)
+        up.sessions[0].leave()
         time.sleep(0.1)
         reply = client.cmd("MAIL FROM:<a@example.net>")
         self.assertIn(reply.code, (250, 421, 451))
@@ -581,7 +594,7 @@ class Content(Base):
         client.cmd("DATA", 354)
         client.send(b"Subject: x\r\n\r\nfirst\r\n")
         time.sleep(0.1)
-        up.sessions[0].socket.shutdown(2)
+        up.sessions[0].leave()
         time.sleep(0.1)
         client.send(b"second\r\n.\r\n")
         reply = client.reply()
