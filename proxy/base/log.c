@@ -63,10 +63,10 @@ struct mw_log {
 };
 
 static const struct {
-    const char *word;
+    struct mw_slice word;
     enum mw_log_level level;
 } events[] = {
-#define MW_EVENT(name, text, event_level, help) {text, MW_LOG_##event_level},
+#define MW_EVENT(name, text, event_level, help) {{text, sizeof text - 1}, MW_LOG_##event_level},
 #include "base/events.def"
 #undef MW_EVENT
 };
@@ -332,8 +332,7 @@ void mw_log_event(struct mw_log *log, enum mw_event_id event, struct mw_slice id
 {
     mw_assert(event < MW_EV_COUNT);
     if (mw_log_wants(log, events[event].level))
-        mw_log_named(log, events[event].level, mw_slice_cstr(events[event].word), id, fields,
-                     count);
+        mw_log_named(log, events[event].level, events[event].word, id, fields, count);
 }
 
 uint64_t mw_log_dropped(const struct mw_log *log)
@@ -458,8 +457,8 @@ static void tell_dropped(struct mw_log *log)
 {
     uint64_t dropped = log->dropped, unsaid = log->dropped_unsaid;
     const struct mw_log_field count = mw_uint("lines", unsaid);
-    if (!add_line(log, events[MW_EV_DROPPED].level, mw_slice_cstr(events[MW_EV_DROPPED].word),
-                  MW_EMPTY, &count, 1))
+    if (!add_line(log, events[MW_EV_DROPPED].level, events[MW_EV_DROPPED].word, MW_EMPTY, &count,
+                  1))
         return;
     log->dropped_unsaid = 0;
     flush_lines(log);

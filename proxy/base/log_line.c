@@ -22,7 +22,7 @@ struct cursor {
 
 /* ---- octets ---- */
 
-static void put(struct cursor *cursor, struct mw_slice octets)
+static inline void put(struct cursor *cursor, struct mw_slice octets)
 {
     if ((size_t)(cursor->end - cursor->at) < octets.len) {
         cursor->is_full = true;
@@ -33,14 +33,21 @@ static void put(struct cursor *cursor, struct mw_slice octets)
     cursor->at += octets.len;
 }
 
-static void put_char(struct cursor *cursor, char c)
+static inline void put_char(struct cursor *cursor, char c)
 {
-    put(cursor, MW_SLICE(&c, 1));
+    if (cursor->at == cursor->end)
+        cursor->is_full = true;
+    else
+        *cursor->at++ = c;
 }
 
 /* `width` digits at least, with zeros in front. */
 static void put_number(struct cursor *cursor, uint64_t number, int width)
 {
+    if (number < 10 && width == 1) { /* most of them */
+        put_char(cursor, (char)('0' + number));
+        return;
+    }
     char digits[20];
     size_t first = sizeof digits;
     for (; number > 0 || width > 0; number /= 10, width--)
@@ -58,28 +65,91 @@ static void put_hex(struct cursor *cursor, struct mw_slice lead, unsigned char o
 
 /* ---- text from anywhere ---- */
 
-static bool is_plain_char(char c)
+enum {
+    PLAIN = 1,   /* in a value without quotes */
+    IN_WORD = 2, /* in a key, an event, an id */
+    WORD = IN_WORD | PLAIN,
+};
+
+/* clang-format off */
+static const unsigned char classes[256] = {
+    ['!'] = PLAIN, ['#' ... ','] = PLAIN, ['-' ... '.'] = WORD, ['/'] = PLAIN,
+    ['0' ... '9'] = WORD, [':' ... '<'] = PLAIN, ['>' ... '@'] = PLAIN,
+    ['A' ... 'Z'] = WORD, ['['] = PLAIN, [']' ... '^'] = PLAIN, ['_'] = WORD, ['`'] = PLAIN,
+    ['a' ... 'z'] = WORD, ['{' ... '~'] = PLAIN,
+};
+/* clang-format on */
+
+static inline bool is_of(char c, unsigned char class)
 {
-    return c > ' ' && c < 127 && c != '"' && c != '=' && c != '\\';
+    return (classes[(unsigned char)c] & class) != 0;
+}
+
+#define EACH_OCTET(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* What `classes` says, of eight octets at once: bit 7 of each octet of `good` says that it is none
+ * of those that have to be quoted. No carry leaves an octet, because `low` has bit 7 clear. */
+static inline bool is_plain_word(const char *octets)
+{
+    uint64_t word;
+    memcpy(&word, octets, sizeof word);
+    uint64_t low = word & EACH_OCTET(0x7f);
+    uint64_t good = ~word & (low + EACH_OCTET(0x7f - ' ')) &
+                    ((low ^ EACH_OCTET(0x7f)) + EACH_OCTET(0x7f)) &
+                    ((low ^ EACH_OCTET('"')) + EACH_OCTET(0x7f)) &
+                    ((low ^ EACH_OCTET('=')) + EACH_OCTET(0x7f)) &
+                    ((low ^ EACH_OCTET('\\')) + EACH_OCTET(0x7f));
+    return (good & EACH_OCTET(0x80)) == EACH_OCTET(0x80);
 }
 
 static bool is_plain(struct mw_slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (!is_plain_char(text.ptr[i]))
+    size_t at = 0;
+    for (; text.len - at >= 8; at += 8)
+        if (!is_plain_word(text.ptr + at))
+            return false;
+    if (at > 0) /* the rest, with some octets a second time */
+        return is_plain_word(text.ptr + text.len - 8);
+    for (; at < text.len; at++)
+        if (!is_of(text.ptr[at], PLAIN))
             return false;
     return true;
 }
 
 /* Keys, events and ids: ours, or a filter's. Nothing in them may look like another field. */
+static inline char word_char(char c)
+{
+    return is_of(c, IN_WORD) ? c : '_';
+}
+
 static void put_word(struct cursor *cursor, struct mw_slice word)
 {
     word = mw_slice_take(word, MW_LOG_WORD_MAX);
-    for (size_t i = 0; i < word.len; i++) {
-        char c = word.ptr[i];
-        bool is_good = mw_is_alnum(c) || c == '_' || c == '-' || c == '.';
-        put_char(cursor, is_good ? c : '_');
+    if ((size_t)(cursor->end - cursor->at) < word.len) {
+        cursor->is_full = true;
+        return;
     }
+    for (size_t i = 0; i < word.len; i++)
+        cursor->at[i] = word_char(word.ptr[i]);
+    cursor->at += word.len;
+}
+
+/* " key=" of logfmt: measured and copied at once, because there are many. */
+static void put_key(struct cursor *cursor, const char *key)
+{
+    if (cursor->end - cursor->at < MW_LOG_WORD_MAX + 2) { /* the line's last octets */
+        put_char(cursor, ' ');
+        put_word(cursor, mw_slice_cstr(key));
+        put_char(cursor, '=');
+        return;
+    }
+    char *at = cursor->at;
+    *at++ = ' ';
+    const char *end = at + MW_LOG_WORD_MAX;
+    for (; at < end && *key != '\0'; key++)
+        *at++ = word_char(*key);
+    *at++ = '=';
+    cursor->at = at;
 }
 
 /* A control character (C1 ones too: terminals obey them) or DEL, as its octets. */
@@ -135,8 +205,8 @@ static struct mw_slice shortened(struct mw_slice text)
 }
 
 /* before + text + after; only `text` may hold anything. */
-static void put_value(struct cursor *cursor, const char *before, struct mw_slice text,
-                      const char *after)
+static void put_value(struct cursor *cursor, struct mw_slice before, struct mw_slice text,
+                      struct mw_slice after)
 {
     bool is_long = text.len > MW_LOG_VALUE_MAX;
     if (is_long)
@@ -144,13 +214,14 @@ static void put_value(struct cursor *cursor, const char *before, struct mw_slice
     bool is_quoted = cursor->format == MW_LOG_JSON || !is_plain(text);
     if (is_quoted)
         put_char(cursor, '"');
-    put(cursor, mw_slice_cstr(before));
+    put(cursor, before);
     if (is_quoted)
         put_inside_quotes(cursor, text);
     else
         put(cursor, text);
-    put(cursor, is_long ? MW_LIT("...") : MW_EMPTY);
-    put(cursor, mw_slice_cstr(after));
+    if (is_long)
+        put(cursor, MW_LIT("..."));
+    put(cursor, after);
     if (is_quoted)
         put_char(cursor, '"');
 }
@@ -159,26 +230,28 @@ static void put_value(struct cursor *cursor, const char *before, struct mw_slice
 
 static void put_text_value(struct cursor *cursor, struct mw_slice text)
 {
-    if (text.len == 0)
-        put(cursor, cursor->format == MW_LOG_JSON ? MW_LIT("null") : MW_LIT("-"));
-    else if (cursor->format == MW_LOG_LOGFMT && mw_slice_eq(text, MW_LIT("-")))
+    if (text.len == 0 && cursor->format == MW_LOG_LOGFMT)
+        put_char(cursor, '-');
+    else if (text.len == 0)
+        put(cursor, MW_LIT("null"));
+    else if (cursor->format == MW_LOG_LOGFMT && text.len == 1 && text.ptr[0] == '-')
         put(cursor, MW_LIT("\"-\"")); /* somebody's word, not our "unknown" */
     else
-        put_value(cursor, "", text, "");
+        put_value(cursor, MW_EMPTY, text, MW_EMPTY);
 }
 
 /* name[address]:port. The address was printed by us; what could not have been is not shown. */
 static void put_client(struct cursor *cursor, const struct mw_log_field *field)
 {
     char after[96];
-    struct cursor tail = {.at = after, .end = after + sizeof after - 1};
+    struct cursor tail = {.at = after, .end = after + sizeof after};
     put_char(&tail, '[');
     bool is_address = field->more.len > 0 && field->more.len < 64 && is_plain(field->more);
     put(&tail, is_address ? field->more : MW_LIT("-"));
     put(&tail, MW_LIT("]:"));
     put_number(&tail, field->number, 1);
-    *tail.at = '\0';
-    put_value(cursor, "", field->text.len > 0 ? field->text : MW_LIT("-"), after);
+    put_value(cursor, MW_EMPTY, field->text.len > 0 ? field->text : MW_LIT("-"),
+              MW_SLICE(after, (size_t)(tail.at - after)));
 }
 
 static void put_ratio(struct cursor *cursor, const struct mw_log_field *field)
@@ -199,7 +272,7 @@ static void put_field_value(struct cursor *cursor, const struct mw_log_field *fi
         put_text_value(cursor, field->text);
         break;
     case MW_FIELD_PATH:
-        put_value(cursor, "<", field->text, ">");
+        put_value(cursor, MW_LIT("<"), field->text, MW_LIT(">"));
         break;
     case MW_FIELD_UINT:
         put_number(cursor, field->number, 1);
@@ -261,20 +334,20 @@ static bool is_reserved(struct mw_slice key)
            mw_slice_eq(key, MW_LIT("id")) || mw_slice_eq(key, MW_LIT("event"));
 }
 
+static void put_json_key(struct cursor *cursor, struct mw_slice key)
+{
+    put(cursor, MW_LIT(",\""));
+    put_word(cursor, key);
+    put(cursor, is_reserved(key) ? MW_LIT("_\":") : MW_LIT("\":"));
+}
+
 static void put_field(struct cursor *cursor, const struct mw_log_field *field)
 {
-    struct mw_slice key = mw_slice_cstr(field->key);
-    if (key.len == 0)
-        key = MW_LIT("_");
-    if (cursor->format == MW_LOG_JSON) {
-        put(cursor, MW_LIT(",\""));
-        put_word(cursor, key);
-        put(cursor, is_reserved(key) ? MW_LIT("_\":") : MW_LIT("\":"));
-    } else {
-        put_char(cursor, ' ');
-        put_word(cursor, key);
-        put_char(cursor, '=');
-    }
+    const char *key = field->key == NULL || field->key[0] == '\0' ? "_" : field->key;
+    if (cursor->format == MW_LOG_JSON)
+        put_json_key(cursor, mw_slice_cstr(key));
+    else
+        put_key(cursor, key);
     put_field_value(cursor, field);
 }
 

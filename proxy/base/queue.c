@@ -1,19 +1,38 @@
-/* queue.c - an array of pieces used as a ring without wrap-around: it is compacted when it runs empty or full. */
+/* queue.c - an array of pieces used as a ring without wrap-around: it is compacted when it runs
+ * empty or full. The array is in the queue itself as long as two pieces are enough. What is
+ * consumed is cut off the piece. Lengths of pieces are 32 bits wide: longer octets become several
+ * pieces. */
 #include "base/queue.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL_SIZE = 1024, SMALL = 512 };
+enum {
+    TAIL_SIZE = 1024,
+    SMALL = 512,
+    PIECE_MAX = 1 << 30,
+    HEAP_FIRST = 4,
+};
+#define BORROWED UINT32_MAX /* in `used` */
+
+static struct mw_queue_piece *front_of(struct mw_queue *queue)
+{
+    return (queue->pieces == NULL ? queue->few : queue->pieces) + queue->first;
+}
+
+static void free_octets(const struct mw_queue_piece *piece)
+{
+    if (piece->used != BORROWED)
+        free(piece->ptr - piece->used);
+}
 
 void mw_queue_clear(struct mw_queue *queue)
 {
+    struct mw_queue_piece *piece = front_of(queue);
     for (uint32_t i = 0; i < queue->count; i++)
-        free(queue->pieces[queue->first + i].owned);
-    queue->first = queue->count = 0;
-    queue->len = queue->front_used = 0;
-    queue->tail = NULL;
-    queue->tail_room = 0;
+        free_octets(&piece[i]);
+    queue->first = queue->count = queue->tail_room = 0;
+    queue->len = 0;
 }
 
 void mw_queue_fini(struct mw_queue *queue)
@@ -23,78 +42,97 @@ void mw_queue_fini(struct mw_queue *queue)
     *queue = (struct mw_queue){0};
 }
 
-static struct mw_queue_piece *push(struct mw_queue *queue)
+/* The array is full at its end: move the pieces to its front, or to a bigger one. */
+static void make_room(struct mw_queue *queue)
 {
-    if (queue->first + queue->count == queue->cap) {
-        if (queue->first > 0 && queue->first >= queue->count) {
-            memmove(queue->pieces, queue->pieces + queue->first,
-                    queue->count * sizeof *queue->pieces);
-            queue->first = 0;
-        } else {
-            queue->cap = queue->cap ? queue->cap * 2 : 4;
-            queue->pieces = mw_xrealloc(queue->pieces, queue->cap * sizeof *queue->pieces);
-        }
+    struct mw_queue_piece *front = front_of(queue);
+    if (queue->first > 0 && queue->first >= queue->count) {
+        memmove(front - queue->first, front, queue->count * sizeof *front);
+        queue->first = 0;
+        return;
     }
-    queue->tail = NULL;
+    bool is_heap = queue->pieces != NULL;
+    queue->cap = is_heap ? queue->cap * 2 : HEAP_FIRST;
+    queue->pieces = mw_xrealloc(queue->pieces, queue->cap * sizeof *queue->pieces);
+    if (!is_heap)
+        memcpy(queue->pieces, queue->few, sizeof queue->few);
+}
+
+static void push(struct mw_queue *queue, struct mw_queue_piece piece)
+{
+    uint32_t cap = queue->pieces == NULL ? sizeof queue->few / sizeof *queue->few : queue->cap;
+    if (queue->first + queue->count == cap)
+        make_room(queue);
+    front_of(queue)[queue->count++] = piece;
     queue->tail_room = 0;
-    struct mw_queue_piece *piece = &queue->pieces[queue->first + queue->count++];
-    *piece = (struct mw_queue_piece){0};
-    return piece;
+    queue->len += piece.len;
 }
 
 void mw_queue_borrow(struct mw_queue *queue, struct mw_slice octets)
 {
-    if (octets.len == 0)
-        return;
-    if (queue->count > 0 && queue->tail == NULL) {
+    if (queue->count > 0 && octets.len <= PIECE_MAX) {
         /* a continuation of the piece before it: grow that one */
-        struct mw_queue_piece *last = &queue->pieces[queue->first + queue->count - 1];
-        if (last->owned == NULL && last->ptr + last->len == octets.ptr) {
-            last->len += octets.len;
+        struct mw_queue_piece *last = &front_of(queue)[queue->count - 1];
+        if (last->used == BORROWED && last->ptr + last->len == octets.ptr &&
+            last->len <= PIECE_MAX - octets.len) {
+            last->len += (uint32_t)octets.len;
             queue->len += octets.len;
             return;
         }
     }
-    struct mw_queue_piece *piece = push(queue);
-    piece->ptr = octets.ptr;
-    piece->len = octets.len;
-    queue->len += octets.len;
+    while (octets.len > 0) {
+        struct mw_slice part = mw_slice_take(octets, PIECE_MAX);
+        push(queue, (struct mw_queue_piece){.ptr = (char *)(uintptr_t)part.ptr,
+                                            .len = (uint32_t)part.len,
+                                            .used = BORROWED});
+        octets = mw_slice_skip(octets, part.len);
+    }
+}
+
+/* A copy in a heap block of its own, with room behind it if it is a small one. */
+static void push_copy(struct mw_queue *queue, struct mw_slice octets)
+{
+    size_t size = octets.len <= SMALL ? TAIL_SIZE : octets.len;
+    char *copy = mw_xalloc(size);
+    memcpy(copy, octets.ptr, octets.len);
+    push(queue, (struct mw_queue_piece){.ptr = copy, .len = (uint32_t)octets.len});
+    queue->tail_room = (uint32_t)(size - octets.len);
 }
 
 void mw_queue_add(struct mw_queue *queue, struct mw_slice octets)
 {
-    if (octets.len == 0)
-        return;
-    if (queue->tail != NULL && octets.len <= queue->tail_room) {
-        memcpy(queue->tail, octets.ptr, octets.len);
-        queue->tail += octets.len;
+    if (octets.len > 0 && octets.len <= queue->tail_room) {
+        struct mw_queue_piece *last = &front_of(queue)[queue->count - 1];
+        memcpy(last->ptr + last->len, octets.ptr, octets.len);
+        last->len += (uint32_t)octets.len;
         queue->tail_room -= (uint32_t)octets.len;
-        queue->pieces[queue->first + queue->count - 1].len += octets.len;
         queue->len += octets.len;
         return;
     }
-    struct mw_queue_piece *piece = push(queue);
-    size_t size = octets.len <= SMALL ? TAIL_SIZE : octets.len;
-    piece->owned = mw_xalloc(size);
-    memcpy(piece->owned, octets.ptr, octets.len);
-    piece->ptr = piece->owned;
-    piece->len = octets.len;
-    queue->len += octets.len;
-    queue->tail = piece->owned + octets.len;
-    queue->tail_room = (uint32_t)(size - octets.len);
+    while (octets.len > 0) {
+        struct mw_slice part = mw_slice_take(octets, PIECE_MAX);
+        push_copy(queue, part);
+        octets = mw_slice_skip(octets, part.len);
+    }
 }
 
 size_t mw_queue_iov(const struct mw_queue *queue, struct iovec *out_iov, size_t max)
 {
+    const struct mw_queue_piece *piece = queue->pieces == NULL ? queue->few : queue->pieces;
+    piece += queue->first;
     size_t used = 0;
-    for (uint32_t i = 0; i < queue->count && used < max; i++) {
-        const struct mw_queue_piece *piece = &queue->pieces[queue->first + i];
-        size_t skip = i == 0 ? queue->front_used : 0;
-        out_iov[used].iov_base = (void *)(uintptr_t)(piece->ptr + skip);
-        out_iov[used].iov_len = piece->len - skip;
-        used++;
-    }
+    for (; used < queue->count && used < max; used++)
+        out_iov[used] = (struct iovec){.iov_base = piece[used].ptr, .iov_len = piece[used].len};
     return used;
+}
+
+/* The beginning of a piece has left. */
+static void cut(struct mw_queue_piece *piece, uint32_t count)
+{
+    piece->ptr += count;
+    piece->len -= count;
+    if (piece->used != BORROWED)
+        piece->used += count;
 }
 
 void mw_queue_consume(struct mw_queue *queue, size_t count)
@@ -102,15 +140,13 @@ void mw_queue_consume(struct mw_queue *queue, size_t count)
     mw_assert(count <= queue->len);
     queue->len -= count;
     while (count > 0) {
-        struct mw_queue_piece *piece = &queue->pieces[queue->first];
-        size_t left = piece->len - queue->front_used;
-        if (count < left) {
-            queue->front_used += count;
+        struct mw_queue_piece *piece = front_of(queue);
+        if (count < piece->len) {
+            cut(piece, (uint32_t)count);
             return;
         }
-        count -= left;
-        free(piece->owned);
-        queue->front_used = 0;
+        count -= piece->len;
+        free_octets(piece);
         queue->first++;
         queue->count--;
     }
@@ -118,24 +154,24 @@ void mw_queue_consume(struct mw_queue *queue, size_t count)
         mw_queue_clear(queue);
 }
 
+/* Copy what is borrowed. */
+static void own_all(struct mw_queue *queue)
+{
+    struct mw_queue_piece *piece = front_of(queue);
+    for (uint32_t i = 0; i < queue->count; i++) {
+        if (piece[i].used != BORROWED)
+            continue;
+        char *copy = mw_xalloc(piece[i].len);
+        memcpy(copy, piece[i].ptr, piece[i].len);
+        piece[i].ptr = copy;
+        piece[i].used = 0;
+    }
+}
+
 void mw_queue_settle(struct mw_queue *queue)
 {
-    if (queue->count == 0) {
-        /* an idle session keeps nothing */
-        free(queue->pieces);
-        *queue = (struct mw_queue){0};
-        return;
-    }
-    for (uint32_t i = 0; i < queue->count; i++) {
-        struct mw_queue_piece *piece = &queue->pieces[queue->first + i];
-        if (piece->owned != NULL)
-            continue;
-        size_t skip = i == 0 ? queue->front_used : 0;
-        piece->len -= skip;
-        piece->owned = mw_xalloc(piece->len);
-        memcpy(piece->owned, piece->ptr + skip, piece->len);
-        piece->ptr = piece->owned;
-        if (i == 0)
-            queue->front_used = 0;
-    }
+    if (queue->count > 0)
+        own_all(queue);
+    else if (queue->pieces != NULL)
+        mw_queue_fini(queue); /* an idle session keeps nothing */
 }

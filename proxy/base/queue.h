@@ -12,20 +12,21 @@
 
 #include "base/slice.h"
 
+/* Octets that are still to be written. Only owned ones are ever written to. */
 struct mw_queue_piece {
-    const char *ptr;
-    size_t len;
-    char *owned; /* heap memory to free with the piece, or NULL while borrowed */
+    char *ptr;
+    uint32_t len;
+    uint32_t used; /* owned: octets in front of ptr that have left, so where the heap block begins; else all ones */
 };
 
 /* Zero-initialised is a valid empty queue. */
 struct mw_queue {
-    struct mw_queue_piece *pieces; /* allocated while the queue is in use, freed when it runs empty */
-    uint32_t first, count, cap;
-    size_t len;        /* octets in all */
-    size_t front_used; /* of the first piece: octets already consumed */
-    char *tail;        /* the last owned piece while it still has room, to append small pieces to */
-    uint32_t tail_room;
+    struct mw_queue_piece *pieces; /* heap, only while `few` does not do */
+    uint32_t first, count;
+    uint32_t cap;       /* of the heap array */
+    uint32_t tail_room; /* behind the last piece, an owned one: small pieces are appended there */
+    size_t len;         /* octets in all */
+    struct mw_queue_piece few[2]; /* most events write one or two pieces */
 };
 
 void mw_queue_fini(struct mw_queue *queue);

@@ -10,7 +10,7 @@
 
 #include "smtp/path.h"
 
-enum { RCPTS_FIRST = 4 };
+enum { RCPTS_FIRST = 1 }; /* most messages of a hop have one; a stalled session keeps it */
 
 void mw_envelope_init(struct mw_envelope *envelope, struct mw_arena *arena)
 {

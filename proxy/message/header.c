@@ -51,9 +51,11 @@ static bool is_blank(char c)
 }
 
 /* RFC 5322 3.6.8: printable ASCII except ":". */
-static bool is_ftext(char c)
+static const bool ftext[256] = {['!' ... '9'] = true, [';' ... '~'] = true};
+
+static inline bool is_ftext(char c)
 {
-    return c > ' ' && c < 127 && c != ':';
+    return ftext[(unsigned char)c];
 }
 
 void mw_headers_init(struct mw_headers *headers, struct mw_arena *arena)
@@ -120,8 +122,24 @@ static enum line_kind decide_octet(struct mw_headers *headers, char c)
     mw_assert_failed("the line is not decided yet", __FILE__, __LINE__);
 }
 
+/* The name at a stretch, as far as it has come: what decide_octet() would do octet by octet. */
+static void decide_name(struct mw_headers *headers)
+{
+    const char *octets = headers->block.ptr;
+    size_t begin = headers->scan, at = begin, len = headers->block.len;
+    while (at < len && is_ftext(octets[at]))
+        at++;
+    if (at == begin)
+        return;
+    headers->name_len += at - begin;
+    headers->scan = at;
+    headers->line_kind = LINE_NAME;
+}
+
 static void decide(struct mw_headers *headers)
 {
+    if (headers->line_kind <= LINE_NAME)
+        decide_name(headers);
     while (headers->line_kind < LINE_DECIDED && headers->scan < headers->block.len)
         headers->line_kind = (uint8_t)decide_octet(headers, headers->block.ptr[headers->scan++]);
 }
@@ -140,7 +158,7 @@ static enum mw_err begin_field(struct mw_headers *headers, const struct mw_heade
                                bool *out_hops)
 {
     struct mw_slice name = MW_SLICE(headers->block.ptr + headers->line_start, headers->name_len);
-    bool is_hop = mw_slice_ieq(name, MW_LIT("Received"));
+    bool is_hop = name.len == 8 && mw_slice_ieq(name, MW_LIT("Received"));
     bool has_too_many_hops = is_hop && headers->received >= limits->hops_max;
     if (headers->count >= limits->fields_max || has_too_many_hops) {
         headers->line_kind = LINE_BODY; /* so that finish() hands it back */
@@ -209,10 +227,10 @@ static enum mw_err take_piece(struct mw_headers *headers, const struct mw_header
 static struct mw_slice next_piece(const struct mw_headers *headers, size_t size_max,
                                   struct mw_slice in)
 {
-    ptrdiff_t newline = mw_slice_find(in, '\n');
-    struct mw_slice piece = newline < 0 ? in : mw_slice_take(in, (size_t)newline + 1);
+    const char *newline = memchr(in.ptr, '\n', in.len);
+    size_t len = newline == NULL ? in.len : (size_t)(newline - in.ptr) + 1;
     size_t room = size_max - headers->block.len;
-    return piece.len > room ? mw_slice_take(piece, room + 1) : piece;
+    return MW_SLICE(in.ptr, len > room ? room + 1 : len);
 }
 
 enum mw_err mw_headers_take(struct mw_headers *headers, const struct mw_header_limits *limits,
@@ -228,8 +246,10 @@ enum mw_err mw_headers_take(struct mw_headers *headers, const struct mw_header_l
         mw_buf_reserve(&headers->block, in.len < BLOCK_FIRST ? in.len : BLOCK_FIRST);
     enum mw_err err = MW_AGAIN;
     while (err == MW_AGAIN && *out_used < in.len) {
-        struct mw_slice piece = next_piece(headers, limits->size_max, mw_slice_skip(in, *out_used));
-        mw_buf_put(&headers->block, piece);
+        struct mw_slice rest = MW_SLICE(in.ptr + *out_used, in.len - *out_used);
+        struct mw_slice piece = next_piece(headers, limits->size_max, rest);
+        memcpy(mw_buf_reserve(&headers->block, piece.len), piece.ptr, piece.len);
+        headers->block.len += piece.len;
         *out_used += piece.len;
         err = take_piece(headers, limits, out_body, out_hops);
     }

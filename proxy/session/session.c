@@ -1,4 +1,4 @@
-/* session.c - the dialogue: events in, the pump that takes the client's commands one by one, states and timers.
+/* session.c - the dialogue: its events, its states, and the questions that its owner asks.
  *
  *                    connect stage, upstream greeting
  *      OPENING ------------------------------------------> GREETED
@@ -180,232 +180,7 @@ void mw_run_stage_then(struct mw_session *session, const struct mw_call *call, m
     after(session, &outcome);
 }
 
-/* ---- the pump ---- */
-
-/* Postfix's words for each way to be out of order. */
-static void refuse_sequence(struct mw_session *session)
-{
-    enum mw_verb verb = session->command.verb;
-    enum mw_reply_id reply = MW_REPLY_SEQUENCE;
-    if (session->state == MW_STATE_IN_BDAT)
-        reply = MW_REPLY_SEQUENCE_BDAT;
-    else if (verb == MW_VERB_MAIL)
-        reply = MW_REPLY_SEQUENCE_NESTED;
-    else if (verb == MW_VERB_RCPT || verb == MW_VERB_DATA)
-        reply = MW_REPLY_SEQUENCE_MAIL;
-    else if (verb == MW_VERB_AUTH)
-        reply = session->state == MW_STATE_GREETED ? MW_REPLY_SEQUENCE_HELO : MW_REPLY_SEQUENCE_AUTH;
-    mw_command_error(session, reply);
-}
-
-bool mw_is_relay_verb(const struct mw_session *session, struct mw_slice word)
-{
-    const struct mw_listen_settings *settings = session->settings;
-    for (size_t i = 0; i < settings->relay_verb_count; i++)
-        if (mw_slice_ieq(settings->relay_verbs[i], word))
-            return true;
-    return false;
-}
-
-/* QUIT is answered by us if there is nobody else: no connection is opened for it. */
-static bool needs_upstream(const struct mw_session *session, const struct mw_verb_row *row,
-                           const struct mw_command *command)
-{
-    if (command->verb == MW_VERB_UNKNOWN)
-        return mw_is_relay_verb(session, command->word);
-    return (row->flags & MW_FLAG_RELAY) != 0 &&
-           (command->verb != MW_VERB_QUIT || session->up.state != MW_UP_DOWN);
-}
-
-/* May this command be decided now, or has it to wait for earlier ones or for the upstream? */
-static bool must_wait(const struct mw_session *session, const struct mw_verb_row *row,
-                      const struct mw_command *command)
-{
-    const struct mw_upstream *up = &session->up;
-    if ((row->flags & MW_FLAG_SYNC) != 0 && session->ring_count > 0)
-        return true;
-    if (!needs_upstream(session, row, command))
-        return false;
-    if (up->state != MW_UP_READY || session->ring_count >= MW_RING_MAX)
-        return true;
-    if (up->expect_count > 0 && (up->ehlo.exts & MW_EXT_PIPELINING) == 0)
-        return true;
-    /* filters that count the upstream's answers see each one before the next recipient is judged */
-    return command->verb == MW_VERB_RCPT && up->expect_count > 0 &&
-           (session->stages & MW_STAGE_BIT(MW_STAGE_RCPT_REPLY)) != 0;
-}
-
-/* BDAT is always taken from the input with its count, even where it is refused: its payload follows (RFC 3030 2). */
-static bool is_legal(const struct mw_session *session, const struct mw_verb_row *row, enum mw_verb verb)
-{
-    return (row->legal & (1u << session->state)) != 0 || verb == MW_VERB_BDAT;
-}
-
-/* Decided: its text may be gone with the read buffer. */
-static void forget_command(struct mw_session *session)
-{
-    if (session->after_stage == NULL)
-        session->command.line = session->command.word = session->command.arg = MW_EMPTY;
-}
-
-/* Cut a command line from the input and handle it. False: not complete, or it has to wait. */
-static bool take_command(struct mw_session *session)
-{
-    struct mw_line line = mw_line_next(session->input, MW_LINE_MAX);
-    if (line.kind == MW_LINE_NONE)
-        return false;
-    struct mw_command command = {0};
-    if (line.kind == MW_LINE_OK) {
-        mw_command_parse(line.text, &command);
-        const struct mw_verb_row *row = &mw_verb_rows[command.verb];
-        if (session->up.state == MW_UP_DOWN && needs_upstream(session, row, &command) &&
-            is_legal(session, row, command.verb)) {
-            if (session->is_authenticated) { /* the new connection would not be */
-                mw_session_finish(session, MW_REPLY_UPSTREAM_LOST_END, MW_END_UPSTREAM);
-                return false;
-            }
-            mw_upstream_open(session);
-        }
-        if (is_legal(session, row, command.verb) && must_wait(session, row, &command))
-            return false;
-    } else if (session->ring_count >= MW_RING_MAX) {
-        return false;
-    }
-    session->input = mw_slice_skip(session->input, line.used);
-    session->commands++;
-    session->command = command;
-    if (line.kind != MW_LINE_OK) {
-        session->is_skipping_line = line.skip_rest;
-        mw_command_error(session, line.kind == MW_LINE_TOO_LONG ? MW_REPLY_LINE_TOO_LONG : MW_REPLY_LINE_BAD);
-        return true;
-    }
-    const struct mw_verb_row *row = &mw_verb_rows[command.verb];
-    if (!is_legal(session, row, command.verb))
-        refuse_sequence(session);
-    else
-        row->handle(session);
-    forget_command(session);
-    return true;
-}
-
-static bool take_auth_line(struct mw_session *session)
-{
-    struct mw_line line = mw_line_next(session->input, MW_LINE_AUTH_MAX);
-    if (line.kind == MW_LINE_NONE || session->ring_count > 0)
-        return false;
-    session->input = mw_slice_skip(session->input, line.used);
-    session->has_secret = true;
-    if (line.kind == MW_LINE_OK) {
-        mw_auth_line(session, line.text);
-    } else {
-        session->is_skipping_line = line.skip_rest;
-        mw_auth_line(session, MW_LIT("*")); /* cancel upstream: RFC 4954 4 */
-    }
-    return true;
-}
-
-static bool swallow(struct mw_session *session)
-{
-    struct mw_slice in = mw_slice_take(session->input, session->swallow_left);
-    session->input = mw_slice_skip(session->input, in.len);
-    session->swallow_left -= in.len;
-    return session->swallow_left == 0;
-}
-
-static bool take_rest_of_line(struct mw_session *session)
-{
-    bool is_done = false;
-    size_t used = mw_line_skip(session->input, &is_done);
-    session->input = mw_slice_skip(session->input, used);
-    session->is_skipping_line = !is_done;
-    return is_done;
-}
-
-/* One step of the client's side. False: nothing more can be done with what is there. */
-static bool take_input(struct mw_session *session)
-{
-    if (session->swallow_left > 0)
-        return swallow(session);
-    if (session->is_skipping_line)
-        return session->input.len > 0 && take_rest_of_line(session);
-    switch ((enum mw_state)session->state) {
-    case MW_STATE_GREETED:
-    case MW_STATE_READY:
-    case MW_STATE_IN_TX:
-    case MW_STATE_IN_BDAT:
-        return take_command(session);
-    case MW_STATE_IN_AUTH:
-        return take_auth_line(session);
-    case MW_STATE_CONTENT:
-        return mw_content_take(session);
-    case MW_STATE_OPENING:
-    case MW_STATE_COMMIT:
-    case MW_STATE_CLOSING:
-    case MW_STATE_COUNT:
-        return false;
-    }
-    return false;
-}
-
-/* Nothing is owed to the client and nothing of its is in progress. */
-static bool is_idle(const struct mw_session *session)
-{
-    return session->ring_count == 0 && session->after_stage == NULL && session->up.state != MW_UP_CONNECTING &&
-           session->up.state != MW_UP_OPENING;
-}
-
-static void pump(struct mw_session *session)
-{
-    session->is_held_back = false;
-    while (!session->is_over && session->after_stage == NULL) {
-        if (mw_queue_len(&session->to_client) >= MW_CLIENT_QUEUE_MARK) {
-            session->is_held_back = true; /* goes on when the client has taken some: mw_session_wants_progress */
-            break;
-        }
-        if (session->is_draining && session->tx == NULL && is_idle(session) &&
-            session->state != MW_STATE_IN_AUTH) {
-            mw_session_finish(session, MW_REPLY_SHUTTING_DOWN, MW_END_SHUTDOWN);
-            break;
-        }
-        if (!take_input(session))
-            break;
-    }
-    if (session->is_client_gone && !session->is_over && is_idle(session) && session->state != MW_STATE_COMMIT &&
-        session->state != MW_STATE_OPENING && !mw_content_is_blocked(session))
-        mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
-}
-
-/* While a filter thinks we read from nobody: that time is neither the client's nor the upstream's. */
-static void shift_deadlines(struct mw_session *session)
-{
-    uint64_t waited = session->now - session->stage_since;
-    uint64_t *deadlines[] = {&session->upstream_deadline, &session->header_deadline, &session->rate_deadline};
-    for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
-        if (*deadlines[i] != 0)
-            *deadlines[i] += waited;
-    session->client_since = session->now;
-}
-
 /* ---- events ---- */
-
-/* Something is to be written: the peers have data-timeout to take some of it. Looked at when the owner has written. */
-static void arm_write_deadline(struct mw_session *session)
-{
-    size_t waiting = mw_queue_len(&session->to_client) + mw_queue_len(&session->to_upstream);
-    if (waiting == 0) {
-        session->write_deadline = 0;
-    } else if (session->write_deadline == 0 || waiting < session->write_len) {
-        session->write_len = waiting;
-        session->write_deadline = session->now + session->settings->data_timeout_ms;
-    }
-}
-
-static void disarm_upstream(struct mw_session *session)
-{
-    const struct mw_upstream *up = &session->up;
-    if (up->state == MW_UP_DOWN || (up->state == MW_UP_READY && up->expect_count == 0))
-        session->upstream_deadline = 0;
-}
 
 static void event_begin(struct mw_session *session, uint64_t now_ms)
 {
@@ -420,9 +195,9 @@ static void event_begin(struct mw_session *session, uint64_t now_ms)
 /* Pump, and remember how much of the kept input was taken. */
 static void event_end(struct mw_session *session)
 {
-    pump(session);
+    mw_pump(session);
     session->client_used = session->client_in.len - session->input.len;
-    disarm_upstream(session);
+    mw_clock_disarm_upstream(session);
     session->in_event = false;
 #ifdef MW_DEBUG
     mw_session_check(session);
@@ -476,7 +251,7 @@ void mw_session_client_data(struct mw_session *session, struct mw_slice octets, 
     /* the usual case: straight from the read buffer, only what cannot be used yet is copied */
     session->client_in.len = session->client_used = 0;
     session->input = octets;
-    pump(session);
+    mw_pump(session);
     if (session->input.len > 0 && !session->is_over)
         mw_buf_put(&session->client_in, session->input);
     session->input = mw_buf_view(&session->client_in);
@@ -533,10 +308,10 @@ void mw_session_decided(struct mw_session *session, const struct mw_outcome *out
     mw_stage_fn *after = session->after_stage;
     session->after_stage = NULL;
     if (after != NULL) {
-        shift_deadlines(session);
+        mw_clock_shift(session);
         after(session, outcome);
     }
-    forget_command(session);
+    mw_forget_command(session);
     if (session->after_stage == NULL && !session->is_over) {
         if (session->tx != NULL && session->state == MW_STATE_CONTENT)
             mw_content_go_on(session);
@@ -565,97 +340,10 @@ void mw_session_shutdown(struct mw_session *session, bool is_now, uint64_t now_m
     event_end(session);
 }
 
-/* ---- time ---- */
-
-/* When the client has to have said something; 0 while it is not its turn. */
-static uint64_t client_deadline(const struct mw_session *session)
-{
-    if (session->ring_count > 0 || session->after_stage != NULL || session->is_over)
-        return 0;
-    const struct mw_listen_settings *settings = session->settings;
-    switch ((enum mw_state)session->state) {
-    case MW_STATE_GREETED:
-    case MW_STATE_READY:
-    case MW_STATE_IN_TX:
-    case MW_STATE_IN_BDAT:
-    case MW_STATE_IN_AUTH:
-        return session->client_since + settings->command_timeout_ms;
-    case MW_STATE_CONTENT:
-        return mw_content_is_blocked(session) ? 0 : session->client_since + settings->data_timeout_ms;
-    case MW_STATE_OPENING:
-    case MW_STATE_COMMIT:
-    case MW_STATE_CLOSING:
-    case MW_STATE_COUNT:
-        return 0;
-    }
-    return 0;
-}
-
-static uint64_t earlier(uint64_t a, uint64_t b)
-{
-    return b != 0 && b < a ? b : a;
-}
-
-uint64_t mw_session_deadline(const struct mw_session *session)
-{
-    uint64_t deadline = UINT64_MAX;
-    if (session->is_over)
-        return earlier(deadline, session->write_deadline);
-    if (session->after_stage == NULL) { /* a filter's own deadline is the chain's */
-        deadline = earlier(deadline, client_deadline(session));
-        deadline = earlier(deadline, session->upstream_deadline);
-        deadline = earlier(deadline, session->header_deadline);
-        deadline = earlier(deadline, session->rate_deadline);
-    }
-    deadline = earlier(deadline, session->keepalive_at);
-    return earlier(deadline, session->write_deadline);
-}
-
-static bool is_due(const struct mw_session *session, uint64_t deadline)
-{
-    return deadline != 0 && deadline <= session->now;
-}
-
-/* The minimum rate over the last window; a window in which we held the client back does not count against it. */
-static bool is_too_slow(struct mw_session *session)
-{
-    if (!is_due(session, session->rate_deadline) || session->tx == NULL)
-        return false;
-    uint64_t got = session->tx->size - session->rate_octets;
-    session->rate_octets = session->tx->size;
-    session->rate_deadline = session->now + MW_RATE_WINDOW_MS;
-    return session->state == MW_STATE_CONTENT && !mw_content_is_blocked(session) &&
-           got < session->settings->min_data_rate * (MW_RATE_WINDOW_MS / 1000);
-}
-
 void mw_session_timer(struct mw_session *session, uint64_t now_ms)
 {
     event_begin(session, now_ms);
-    if (is_due(session, session->write_deadline) && mw_queue_len(&session->to_client) == 0) {
-        session->write_deadline = 0;
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_TIMEOUT, "it takes nothing more");
-    } else if (is_due(session, session->write_deadline)) {
-        /* the client takes nothing of what we have for it: no reply would reach it */
-        mw_queue_clear(&session->to_client);
-        mw_queue_clear(&session->to_upstream);
-        session->write_deadline = 0;
-        mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_TIMEOUT);
-    } else if (session->after_stage != NULL) {
-        if (is_due(session, session->keepalive_at))
-            mw_upstream_keepalive(session);
-    } else if (is_due(session, session->upstream_deadline)) {
-        session->upstream_deadline = 0;
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_TIMEOUT, "no reply in time");
-    } else if (is_due(session, client_deadline(session)) || is_due(session, session->header_deadline)) {
-        mw_report_reject_own(session, session->state == MW_STATE_CONTENT ? "body" : "command",
-                             MW_REPLY_CLIENT_TIMEOUT);
-        mw_session_finish(session, MW_REPLY_CLIENT_TIMEOUT, MW_END_CLIENT_TIMEOUT);
-    } else if (is_too_slow(session)) {
-        mw_report_reject_own(session, "body", MW_REPLY_TOO_SLOW);
-        mw_session_finish(session, MW_REPLY_TOO_SLOW, MW_END_CLIENT_TIMEOUT);
-    } else if (is_due(session, session->keepalive_at)) {
-        mw_upstream_keepalive(session);
-    }
+    mw_clock_expire(session);
     event_end(session);
 }
 
@@ -683,7 +371,7 @@ void mw_session_settle(struct mw_session *session)
 {
     mw_queue_settle(&session->to_client);
     mw_queue_settle(&session->to_upstream);
-    arm_write_deadline(session);
+    mw_clock_arm_write(session);
     if (session->after_stage == NULL)
         drop_buffer(session, &session->held);
     if (session->tx != NULL && session->after_stage == NULL && session->tx->pending.len == 0)

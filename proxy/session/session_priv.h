@@ -1,7 +1,9 @@
 /* session_priv.h - the session's struct and what its files share. Not for anybody outside session/.
  *
  * Who does what:
- *   session.c      events, the pump that takes commands one by one, states, timers, invariants
+ *   session.c      events, states, stages, what the owner asks, invariants
+ *   pump.c         takes the client's commands one by one
+ *   clock.c        all deadlines
  *   exchange.c     replies to the client in command order; what the upstream still owes us
  *   transaction.c  begin and end of a transaction; the only file that stores pointers into its arena
  *   verb_*.c       one verb each: syntax, stage, forwarding, what its reply means
@@ -228,6 +230,19 @@ void mw_session_finish(struct mw_session *session, enum mw_reply_id reply, enum 
 void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply, enum mw_session_end end);
 /* A command of the client's was wrong: counts, answers, and ends the session at max-errors. */
 void mw_command_error(struct mw_session *session, enum mw_reply_id reply);
+
+/* ---- pump.c ---- */
+/* Take what can be taken of session->input. */
+void mw_pump(struct mw_session *session);
+/* The command at hand is decided: its text may go with the read buffer. */
+void mw_forget_command(struct mw_session *session);
+
+/* ---- clock.c ---- */
+/* A filter's verdict came: what it took is neither the client's nor the upstream's time. */
+void mw_clock_shift(struct mw_session *session);
+void mw_clock_arm_write(struct mw_session *session); /* the owner has written what it could */
+void mw_clock_disarm_upstream(struct mw_session *session);
+void mw_clock_expire(struct mw_session *session); /* act on the deadline that has passed */
 
 /* ---- exchange.c ---- */
 /* Answer the command at hand ourselves; leaves when all earlier commands have their replies. */

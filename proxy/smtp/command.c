@@ -36,7 +36,7 @@ static bool is_graph(char c)
 static enum mw_verb find_verb(struct mw_slice word)
 {
     for (int verb = MW_VERB_UNKNOWN + 1; verb < MW_VERB_COUNT; verb++)
-        if (mw_slice_ieq(word, verb_names[verb]))
+        if (word.len == verb_names[verb].len && mw_slice_ieq(word, verb_names[verb]))
             return (enum mw_verb)verb;
     return MW_VERB_UNKNOWN;
 }
@@ -104,10 +104,30 @@ static enum mw_err parse_params(struct mw_slice text, struct mw_envelope_arg *ar
     return MW_OK;
 }
 
+#define EACH_OCTET(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* is_control() of eight octets at once: bit 7 of each octet of `good` says that it is none. No
+ * carry leaves an octet, because `low` has bit 7 clear. */
+static inline bool has_control_word(const char *octets)
+{
+    uint64_t word;
+    memcpy(&word, octets, sizeof word);
+    uint64_t low = word & EACH_OCTET(0x7f);
+    uint64_t good = word | ((low + EACH_OCTET(0x80 - ' ')) &
+                            ((low ^ EACH_OCTET(0x7f)) + EACH_OCTET(0x7f)));
+    return (good & EACH_OCTET(0x80)) != EACH_OCTET(0x80);
+}
+
 static bool has_control(struct mw_slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (is_control(text.ptr[i]))
+    size_t at = 0;
+    for (; text.len - at >= 8; at += 8)
+        if (has_control_word(text.ptr + at))
+            return true;
+    if (at > 0) /* the rest, with some octets a second time */
+        return has_control_word(text.ptr + text.len - 8);
+    for (; at < text.len; at++)
+        if (is_control(text.ptr[at]))
             return true;
     return false;
 }

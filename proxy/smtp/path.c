@@ -1,5 +1,5 @@
-/* path.c - one scanner finds where a path ends; a second look, at the mailbox alone, says whether
- * it follows the grammar.
+/* path.c - one scanner finds where a path ends and where its last "@" is; a second look, at the
+ * mailbox alone, says whether it follows the grammar. Both go by one table of octet classes.
  *
  * The scanner is strict where two servers could disagree about where the path ends: control
  * characters, unbalanced quotes, and a backslash outside quotes in front of something that would
@@ -12,14 +12,51 @@
 
 #include "base/utf8.h"
 
-static bool is_control(char c)
+enum {
+    CONTROL = 1,
+    EASY = 2, /* outside quotes: neither ends a path nor changes how the next octet is read */
+    ATEXT = 4,
+    LDH = 8,
+    QTEXT = 16,
+    DCONTENT = 32,
+    /* sets of these that whole ranges have in common */
+    IN_QUOTES = EASY | QTEXT,
+    VISIBLE = EASY | QTEXT | DCONTENT,
+    SYMBOL = VISIBLE | ATEXT,
+    ALNUM = SYMBOL | LDH,
+};
+
+/* RFC 5321 4.1.2 and 4.1.3; 8-bit octets are in no class but EASY: char_len() judges them. */
+/* clang-format off */
+static const unsigned char classes[256] = {
+    [0x00 ... 0x1f] = CONTROL,
+    [' '] = QTEXT, ['!'] = SYMBOL, ['"'] = DCONTENT,
+    ['#' ... '\''] = SYMBOL, ['(' ... ')'] = VISIBLE, ['*' ... '+'] = SYMBOL, [','] = VISIBLE,
+    ['-'] = ALNUM, ['.'] = VISIBLE, ['/'] = SYMBOL,
+    ['0' ... '9'] = ALNUM, [':' ... ';'] = VISIBLE, ['<'] = QTEXT | DCONTENT, ['='] = SYMBOL,
+    ['>'] = QTEXT | DCONTENT, ['?'] = SYMBOL, ['@'] = QTEXT | DCONTENT,
+    ['A' ... 'Z'] = ALNUM, ['['] = IN_QUOTES, ['\\'] = 0, [']'] = IN_QUOTES,
+    ['^' ... '`'] = SYMBOL, ['a' ... 'z'] = ALNUM, ['{' ... '~'] = SYMBOL,
+    [0x7f] = CONTROL, [0x80 ... 0xff] = EASY,
+};
+/* clang-format on */
+
+static inline bool is_of(char c, unsigned char class)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
+    return (classes[(unsigned char)c] & class) != 0;
 }
 
-static bool is_8bit(char c)
+static inline bool is_8bit(char c)
 {
     return ((unsigned char)c & 0x80) != 0;
+}
+
+/* Octets of the class from `at` on; returns the position behind them. */
+static inline size_t skip_class(struct mw_slice text, size_t at, unsigned char class)
+{
+    while (at < text.len && is_of(text.ptr[at], class))
+        at++;
+    return at;
 }
 
 /* ---- Where the path ends ---- */
@@ -42,7 +79,7 @@ enum step {
 static enum step walk_on(struct walk *walk)
 {
     char c = walk->text.ptr[walk->at];
-    if (is_control(c))
+    if (is_of(c, CONTROL))
         return STEP_BAD;
     walk->at++;
     if (c == '"') {
@@ -57,17 +94,24 @@ static enum step walk_on(struct walk *walk)
     /* Outside quotes the backslash escapes for some servers and is an ordinary octet for others;
      * DOMAIN\user comes from real clients, but in front of these both readings end the path in
      * different places. */
-    if (is_control(next) || (!walk->in_quotes && memchr("<>\"\\ @", next, 6) != NULL))
+    if (is_of(next, CONTROL) || (!walk->in_quotes && memchr("<>\"\\ @", next, 6) != NULL))
         return STEP_BAD;
     walk->at++;
     return STEP_HIDDEN;
 }
 
-/* Octets up to and including the closing bracket, or, without brackets, up to the first blank. */
-static enum mw_err find_end(struct mw_slice in, bool has_brackets, size_t *out_end)
+/* Octets up to and including the closing bracket, or, without brackets, up to the first blank.
+ * *out_at: the last "@" outside quotes before that, -1 if there is none. */
+static enum mw_err find_end(struct mw_slice in, bool has_brackets, size_t *out_end,
+                            ptrdiff_t *out_at)
 {
     struct walk walk = {.text = in, .at = has_brackets ? 1 : 0};
+    ptrdiff_t last_at = -1;
     while (walk.at < in.len) {
+        if (!walk.in_quotes)
+            walk.at = skip_class(in, walk.at, EASY);
+        if (walk.at == in.len)
+            break;
         if (walk.at > MW_PATH_MAX)
             return MW_ERR_SYNTAX;
         size_t before = walk.at;
@@ -78,8 +122,11 @@ static enum mw_err find_end(struct mw_slice in, bool has_brackets, size_t *out_e
             return MW_ERR_SYNTAX;
         if (step == STEP_HIDDEN)
             continue;
+        if (in.ptr[before] == '@')
+            last_at = (ptrdiff_t)before;
         if (in.ptr[before] == '>' && has_brackets) {
             *out_end = walk.at;
+            *out_at = last_at;
             return MW_OK;
         }
         if (in.ptr[before] == '<' || in.ptr[before] == '>')
@@ -88,27 +135,11 @@ static enum mw_err find_end(struct mw_slice in, bool has_brackets, size_t *out_e
     if (has_brackets || walk.in_quotes)
         return MW_ERR_SYNTAX;
     *out_end = walk.at;
+    *out_at = last_at;
     return MW_OK;
 }
 
 /* ---- Source route, local part, domain ---- */
-
-/* The last `want` outside quotes, or -1. The text has been walked over before, so nothing in it is
- * bad. */
-static ptrdiff_t find_plain_last(struct mw_slice text, char want)
-{
-    struct walk walk = {.text = text};
-    ptrdiff_t found = -1;
-    while (walk.at < text.len) {
-        size_t before = walk.at;
-        enum step step = walk_on(&walk);
-        if (step == STEP_BAD)
-            return -1;
-        if (step == STEP_PLAIN && text.ptr[before] == want)
-            found = (ptrdiff_t)before;
-    }
-    return found;
-}
 
 /* "@a,@b:" in front of the mailbox: how long, 0 if there is none. RFC 5321 4.1.1.3 and appendix C:
  * accept, ignore. A colon inside a literal ("@[IPv6:::1]:") does not end it. */
@@ -129,18 +160,19 @@ static size_t route_len(struct mw_slice text)
     return 0;
 }
 
-static void split_mailbox(struct mw_path *path)
+/* `at`: the last "@" of the whole path, or NULL. One in the source route is not the mailbox's. */
+static void split_mailbox(struct mw_path *path, const char *at)
 {
-    ptrdiff_t at = find_plain_last(path->address, '@');
-    path->local = at < 0 ? path->address : mw_slice_take(path->address, (size_t)at);
-    path->domain = at < 0 ? MW_EMPTY : mw_slice_skip(path->address, (size_t)at + 1);
+    bool has_domain = at != NULL && at >= path->address.ptr;
+    size_t local_len = has_domain ? (size_t)(at - path->address.ptr) : path->address.len;
+    path->local = mw_slice_take(path->address, local_len);
+    path->domain = has_domain ? mw_slice_skip(path->address, local_len + 1) : MW_EMPTY;
 }
 
 /* ---- The grammar of RFC 5321 4.1.2, 4.1.3 and RFC 6531 3.3 ---- */
 
-/* How many octets of `text` are one character of the class `is_member`, or a UTF-8 one: 0, 1 or up
- * to 4. */
-static size_t char_len(struct mw_slice text, bool (*is_member)(char))
+/* How many octets of `text` are one character of the class, or a UTF-8 one: 0, 1 or up to 4. */
+static size_t char_len(struct mw_slice text, unsigned char class)
 {
     if (text.len == 0)
         return 0;
@@ -149,51 +181,39 @@ static size_t char_len(struct mw_slice text, bool (*is_member)(char))
         size_t len = mw_utf8_next(text, &is_valid);
         return is_valid ? len : 0;
     }
-    return is_member(text.ptr[0]) ? 1 : 0;
+    return is_of(text.ptr[0], class) ? 1 : 0;
 }
 
-static bool is_atext(char c)
-{
-    return mw_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
-}
-
-static bool is_qtext(char c)
-{
-    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
-}
-
-static bool is_ldh(char c)
-{
-    return mw_is_alnum(c) || c == '-';
-}
-
-static bool is_dcontent(char c)
-{
-    return c >= '!' && c <= '~' && c != '[' && c != ']' && c != '\\';
-}
-
-/* One or more of the class; returns how many octets. */
-static size_t run_len(struct mw_slice text, bool (*is_member)(char))
-{
-    size_t at = 0;
-    for (size_t len; (len = char_len(mw_slice_skip(text, at), is_member)) > 0;)
-        at += len;
-    return at;
-}
-
-/* Parts of the class, joined by single dots: Dot-string, or the domain's labels. */
-static bool is_dotted(struct mw_slice text, bool (*is_member)(char))
+/* One or more of the class, UTF-8 characters among them, from `at` on; returns the position behind
+ * them. */
+static size_t skip_run(struct mw_slice text, size_t at, unsigned char class)
 {
     for (;;) {
-        size_t len = run_len(text, is_member);
+        at = skip_class(text, at, class);
+        if (at == text.len || !is_8bit(text.ptr[at]))
+            return at;
+        size_t len = char_len(mw_slice_skip(text, at), class);
         if (len == 0)
+            return at;
+        at += len;
+    }
+}
+
+/* Parts of the class, joined by single dots: Dot-string of ATEXT, or the domain's labels of LDH,
+ * which have Let-dig at both ends. */
+static bool is_dotted(struct mw_slice text, unsigned char class)
+{
+    for (size_t at = 0;; at++) {
+        size_t begin = at;
+        at = skip_run(text, at, class);
+        if (at == begin)
             return false;
-        text = mw_slice_skip(text, len);
-        if (text.len == 0)
+        if (class == LDH && (text.ptr[begin] == '-' || text.ptr[at - 1] == '-'))
+            return false;
+        if (at == text.len)
             return true;
-        if (text.ptr[0] != '.')
+        if (text.ptr[at] != '.')
             return false;
-        text = mw_slice_skip(text, 1);
     }
 }
 
@@ -203,7 +223,7 @@ static bool is_quoted_string(struct mw_slice text)
         return false;
     text = MW_SLICE(text.ptr + 1, text.len - 2);
     while (text.len > 0) {
-        size_t len = char_len(text, is_qtext);
+        size_t len = char_len(text, QTEXT);
         if (len == 0) {
             if (text.ptr[0] != '\\' || text.len < 2 || is_8bit(text.ptr[1]))
                 return false;
@@ -216,15 +236,7 @@ static bool is_quoted_string(struct mw_slice text)
 
 static bool is_domain_name(struct mw_slice text)
 {
-    if (text.len > 255 || !is_dotted(text, is_ldh))
-        return false;
-    for (size_t i = 0; i < text.len; i++) { /* Let-dig at both ends of each label */
-        bool is_edge = i == 0 || i + 1 == text.len || text.ptr[i - 1] == '.' ||
-                       text.ptr[i + 1] == '.';
-        if (text.ptr[i] == '-' && is_edge)
-            return false;
-    }
-    return true;
+    return text.len <= 255 && is_dotted(text, LDH);
 }
 
 static bool is_ip(int family, struct mw_slice text)
@@ -252,13 +264,7 @@ static bool is_literal(struct mw_slice text)
         return is_ip(AF_INET, text);
     if (tag.len == 0 || content.len == 0 || tag.ptr[tag.len - 1] == '-')
         return false;
-    for (size_t i = 0; i < tag.len; i++)
-        if (!is_ldh(tag.ptr[i]))
-            return false;
-    for (size_t i = 0; i < content.len; i++)
-        if (!is_dcontent(content.ptr[i]))
-            return false;
-    return true;
+    return skip_class(tag, 0, LDH) == tag.len && skip_class(content, 0, DCONTENT) == content.len;
 }
 
 static bool is_domain(struct mw_slice text)
@@ -284,7 +290,7 @@ static bool is_route(struct mw_slice text)
 
 static bool is_mailbox(const struct mw_path *path)
 {
-    if (!is_dotted(path->local, is_atext) && !is_quoted_string(path->local))
+    if (!is_dotted(path->local, ATEXT) && !is_quoted_string(path->local))
         return false;
     if (path->local.len ==
         path->address.len) /* no "@": RFC 5321 4.1.1.3 allows it to postmaster alone */
@@ -297,8 +303,9 @@ static bool is_mailbox(const struct mw_path *path)
 enum mw_err mw_path_parse(struct mw_slice in, struct mw_path *out_path, size_t *out_used)
 {
     size_t end = 0;
+    ptrdiff_t at = -1;
     bool has_brackets = in.len > 0 && in.ptr[0] == '<';
-    enum mw_err err = find_end(in, has_brackets, &end);
+    enum mw_err err = find_end(in, has_brackets, &end, &at);
     if (err != MW_OK)
         return err;
     if (end == 0 || end > MW_PATH_MAX)
@@ -310,17 +317,27 @@ enum mw_err mw_path_parse(struct mw_slice in, struct mw_path *out_path, size_t *
     path.address = mw_slice_skip(inner, route.len);
     if (path.address.len == 0 && !path.is_null)
         return MW_ERR_SYNTAX; /* a route to nobody */
-    split_mailbox(&path);
+    split_mailbox(&path, at < 0 ? NULL : in.ptr + at);
     path.is_wellformed = path.is_null || ((route.len == 0 || is_route(route)) && is_mailbox(&path));
     *out_path = path;
     *out_used = end;
     return MW_OK;
 }
 
-/* Blanks that a careless reader of "<a b@c>" would split at. */
+/* Blanks that a careless reader of "<a b@c>" would split at. The address was parsed before, so
+ * nothing in it is bad. */
 static bool has_plain_blank(struct mw_slice address)
 {
-    return find_plain_last(address, ' ') >= 0;
+    struct walk walk = {.text = address};
+    while (walk.at < address.len) {
+        size_t before = walk.at;
+        enum step step = walk_on(&walk);
+        if (step == STEP_BAD)
+            return false;
+        if (step == STEP_PLAIN && address.ptr[before] == ' ')
+            return true;
+    }
+    return false;
 }
 
 bool mw_path_is_safe(struct mw_slice address, bool null_ok)
