@@ -24,6 +24,17 @@ if(MW_FUZZ)
     target_compile_options(mw_build INTERFACE -fsanitize=fuzzer-no-link)
 endif()
 
+# Link-time optimization (the release preset asks for it) only where compiler and linker can do it. Filter modules are not
+# affected by what it hides in the executable: they are linked with -z defs and call back through a table of pointers.
+if(CMAKE_INTERPROCEDURAL_OPTIMIZATION)
+    include(CheckIPOSupported)
+    check_ipo_supported(RESULT MW_HAS_LTO LANGUAGES C)
+    if(NOT MW_HAS_LTO)
+        message(STATUS "no link-time optimization with this compiler and linker")
+        set(CMAKE_INTERPROCEDURAL_OPTIMIZATION OFF)
+    endif()
+endif()
+
 # mw_module(NAME SOURCES a.c b.c USES base smtp LIBS PkgConfig::UV): a static library mw_<NAME>, one layer.
 function(mw_module name)
     cmake_parse_arguments(ARG "" "" "SOURCES;USES;LIBS" ${ARGN})

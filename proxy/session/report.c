@@ -49,45 +49,56 @@ static struct mw_slice rcpt_of(const struct mw_session *session, const char *sta
     return session->tx->envelope.rcpts[session->rcpt_at_hand].mailbox.address;
 }
 
-static void reject_line(struct mw_session *session, const char *stage, struct mw_slice by, struct mw_slice rule,
-                        uint16_t code, struct mw_slice dsn, struct mw_slice text, struct mw_slice where,
-                        struct mw_slice reason)
+static void refusal_line(struct mw_session *session, enum mw_event_id event, const char *stage,
+                         const struct mw_outcome *outcome)
 {
     char id[40], address[MW_INET_TEXT_MAX];
     bool has_sender = session->tx != NULL && session->tx->envelope.has_sender;
     struct mw_slice to = rcpt_of(session, stage);
-    struct mw_log_field fields[12] = {
+    struct mw_log_field fields[] = {
         mw_cstr("stage", stage),
-        mw_text("by", by),
-        mw_text("rule", rule),
-        mw_uint("code", code),
-        mw_text("dsn", dsn),
+        mw_text("by", outcome->by),
+        mw_text("rule", outcome->rule),
+        mw_uint("code", outcome->code),
+        mw_text("dsn", outcome->dsn),
         client_field(session, address),
         has_sender ? mw_addr("from", sender_of(session)) : mw_text("from", MW_EMPTY),
         to.len > 0 ? mw_addr("to", to) : mw_text("to", MW_EMPTY),
-        mw_text("text", text),
-        mw_text("where", where),
-        mw_text("reason", reason),
+        mw_text("text", outcome->text),
+        mw_text("where", outcome->where),
+        mw_text("reason", outcome->reason), /* last: left out where there is none */
     };
-    mw_log_event(session->log, MW_EV_REJECT, mw_report_id(session, id), fields, reason.len > 0 ? 11 : 10);
+    size_t count = sizeof fields / sizeof *fields;
+    mw_log_event(session->log, event, mw_report_id(session, id), fields, outcome->reason.len > 0 ? count : count - 1);
 }
 
 void mw_report_reject(struct mw_session *session, const char *stage, const struct mw_outcome *outcome)
 {
-    reject_line(session, stage, outcome->by, outcome->rule, outcome->code, outcome->dsn, outcome->text,
-                outcome->where, outcome->reason);
+    if (outcome->verdict != MW_DISCARD) {
+        refusal_line(session, MW_EV_REJECT, stage, outcome);
+        return;
+    }
+    struct mw_outcome told = *outcome;
+    told.code = 250; /* law 1: the one 250 that is not the upstream's is in the log */
+    refusal_line(session, MW_EV_DISCARD, stage, &told);
 }
 
 void mw_report_reject_own(struct mw_session *session, const char *stage, enum mw_reply_id reply)
 {
-    reject_line(session, stage, MW_LIT("mailweir"), MW_EMPTY, mw_reply_own_code(reply), mw_reply_own_dsn(reply),
-                mw_reply_own_text(reply), MW_EMPTY, MW_EMPTY);
+    struct mw_outcome outcome = {.by = MW_LIT("mailweir"),
+                                 .code = mw_reply_own_code(reply),
+                                 .dsn = mw_reply_own_dsn(reply),
+                                 .text = mw_reply_own_text(reply)};
+    refusal_line(session, MW_EV_REJECT, stage, &outcome);
 }
 
 void mw_report_reject_upstream(struct mw_session *session, const char *stage, const struct mw_reply *reply)
 {
-    reject_line(session, stage, MW_LIT("upstream"), MW_EMPTY, reply->code, mw_reply_dsn(reply->code, reply->text),
-                reply->text, MW_EMPTY, MW_EMPTY);
+    struct mw_outcome outcome = {.by = MW_LIT("upstream"),
+                                 .code = reply->code,
+                                 .dsn = mw_reply_dsn(reply->code, reply->text),
+                                 .text = reply->text};
+    refusal_line(session, MW_EV_REJECT, stage, &outcome);
 }
 
 /* Postfix's "2.0.0 Ok: queued as BEE4AA75756" and what others say in that place. */

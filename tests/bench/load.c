@@ -71,7 +71,8 @@ struct load {
     int poll;
     char *text; /* the whole message with its final dot */
     size_t text_len, header_len;
-    unsigned started, accepted, failed, open, parked, lost; /* started, accepted, failed: messages */
+    unsigned started, accepted, failed, open, parked,
+        lost; /* started, accepted, failed: messages */
     bool has_complained;
     struct latencies message, first; /* MAIL to 250; connect() to the first 250 */
 };
@@ -462,12 +463,15 @@ static unsigned long number(const char *text)
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
-        {"sessions", required_argument, NULL, 'c'}, {"messages", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 's'},     {"per-session", required_argument, NULL, 'm'},
-        {"chunk", required_argument, NULL, 'w'},    {"park", required_argument, NULL, 'k'},
-        {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"host", required_argument, NULL, 'h'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"sessions", required_argument, NULL, 'c'},
+                                            {"messages", required_argument, NULL, 'n'},
+                                            {"size", required_argument, NULL, 's'},
+                                            {"per-session", required_argument, NULL, 'm'},
+                                            {"chunk", required_argument, NULL, 'w'},
+                                            {"park", required_argument, NULL, 'k'},
+                                            {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (option == 'h' && inet_pton(AF_INET, optarg, &load->to.sin_addr) == 1)
             continue;
@@ -496,9 +500,12 @@ static void read_options(struct load *load, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    struct load load = {
-        .to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
-        .concurrency = 1, .total = 1, .per_session = 1, .size = 4096, .chunk = 65536};
+    struct load load = {.to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+                        .concurrency = 1,
+                        .total = 1,
+                        .per_session = 1,
+                        .size = 4096,
+                        .chunk = 65536};
     read_options(&load, argc, argv);
     load.message = (struct latencies){allocate(load.total * sizeof(uint32_t)), 0, load.total};
     load.first = (struct latencies){allocate(load.total * sizeof(uint32_t)), 0, load.total};

@@ -20,7 +20,7 @@
 
 enum {
     READ_SIZE = 262144,
-    KEEP = 4,       /* octets of the message that may begin CRLF.CRLF */
+    KEEP = 4, /* octets of the message that may begin CRLF.CRLF */
     COMMAND_MAX = 1024,
     OUT_MAX = 4096, /* replies to one read; a client that pipelines more is cut off */
     EVENTS = 256
@@ -197,13 +197,13 @@ static void on_connection(struct sink *sink)
 static void listen_on(struct sink *sink, uint16_t port)
 {
     const int on = 1;
-    struct sockaddr_in own = {.sin_family = AF_INET,
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                              .sin_port = htons(port)};
+    struct sockaddr_in own = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
     socklen_t len = sizeof own;
     sink->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     (void)setsockopt(sink->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(sink->listener, (struct sockaddr *)&own, len) != 0 || listen(sink->listener, 4096) != 0 ||
+    if (bind(sink->listener, (struct sockaddr *)&own, len) != 0 ||
+        listen(sink->listener, 4096) != 0 ||
         getsockname(sink->listener, (struct sockaddr *)&own, &len) != 0)
         die("listen");
     printf("port %u\n", (unsigned)ntohs(own.sin_port));

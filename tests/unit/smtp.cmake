@@ -7,3 +7,5 @@ mw_test(smtp.dots SOURCES test_dots.c USES smtp)
 # The same tests against the scanner without SIMD.
 mw_test(smtp.dots_portable SOURCES test_dots.c ${PROJECT_SOURCE_DIR}/proxy/smtp/dots.c USES base)
 target_compile_definitions(test_smtp_dots_portable PRIVATE MW_DOTS_PORTABLE)
+mw_test(smtp.dots_sse2 SOURCES test_dots.c ${PROJECT_SOURCE_DIR}/proxy/smtp/dots.c USES base)
+target_compile_definitions(test_smtp_dots_sse2 PRIVATE MW_DOTS_SSE2)

@@ -1,4 +1,5 @@
-/* endwant.c - a filter that wants end_of_message and does nothing: it puts the proxy on the spool plan. */
+/* endwant.c - a filter that wants end_of_message and does nothing: it puts the proxy on the spool
+ * plan. */
 #include <mailweir/filter.h>
 
 static enum mw_verdict on_end_of_message(struct mw_ctx *ctx)

@@ -113,7 +113,7 @@ def _die_with_parent():
 class Process:
     """A child with its output in files. Start from the main thread: a child dies with the thread that started it."""
 
-    def __init__(self, argv, name, directory, env=None, cwd=None):
+    def __init__(self, argv, name, directory, env=None, cwd=None, guarded=False):
         self.name = name
         self.argv = [str(a) for a in argv]
         self.out_path = os.path.join(directory, name + ".out")
@@ -122,7 +122,19 @@ class Process:
             self.popen = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd,
                                           env=env, start_new_session=True, preexec_fn=_die_with_parent)
         self.pid = self.popen.pid
+        self.guard = self._start_guard() if guarded else None
         _processes.append(self)
+
+    def _start_guard(self):
+        """For a process that changes its user id, which undoes PR_SET_PDEATHSIG: a shell that waits for a line from us and, when it
+        gets the end of file instead because we are dead, ends the process."""
+        return subprocess.Popen(["/bin/sh", "-c", "read line || kill -TERM $0", str(self.pid)], stdin=subprocess.PIPE,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+    def _dismiss_guard(self):
+        if self.guard:
+            self.guard.communicate(b"done\n")
+            self.guard = None
 
     def log(self):
         with open(self.log_path, "r", encoding="utf-8", errors="backslashreplace") as file:
@@ -146,6 +158,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             status = self.popen.returncode
+        self._dismiss_guard()
         if self in _processes:
             _processes.remove(self)
         return status
@@ -360,5 +373,6 @@ def describe(result):
 
 
 def main():
-    """Entry point of every suite."""
+    """Entry point of every suite. SIGTERM ends it as Ctrl-C does: with cleaning up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     unittest.main(verbosity=2)

@@ -155,7 +155,7 @@ class Postfix:
                                                    message_limit=MESSAGE_LIMIT))
         self._write("conf/master.cf", MASTER_CF.format(services=self._services(services or SERVICES)))
         self.process = harness.Process([os.path.join(DAEMONS, "master"), "-c", self.directory + "/conf", "-d"],
-                                       name, self.directory + "/log")
+                                       name, self.directory + "/log", guarded=True)
         for port in self.ports.values():
             wait_for(lambda p=port: harness.accepts(p) or not self.process.alive(), 20.0,
                      lambda: "Postfix on port %d:\n%s%s" % (port, self.process.log(), self.log()))
