@@ -239,6 +239,7 @@ static void send_mail(struct mw_session *session)
     forget_upstream_envelope(envelope);
     mw_envelope_print(&line, MW_LIT("MAIL FROM:"), envelope->sender.address, envelope->sender.params);
     envelope->sent_sender = envelope->sender.address;
+    mw_upstream_send_ident(session);
     mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_MAIL, 0);
     mw_buf_fini(&line);
 }

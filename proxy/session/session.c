@@ -187,6 +187,7 @@ static void event_begin(struct mw_session *session, uint64_t now_ms)
     mw_assert(!session->in_event);
     session->in_event = true;
     session->now = now_ms;
+    session->up.answerable = session->up.expect_count;
     if (mw_content_is_blocked(session)) /* the time that we hold the client back is not its own */
         session->client_since = now_ms;
     session->input = mw_slice_skip(mw_buf_view(&session->client_in), session->client_used);

@@ -51,6 +51,7 @@ enum mw_expect_kind {
     MW_EXPECT_DATA,         /* late DATA: 354 */
     MW_EXPECT_FINAL,        /* the message's reply */
     MW_EXPECT_NOOP,         /* keep-alive */
+    MW_EXPECT_XFORWARD,     /* IDENT before MAIL; whatever it says */
 };
 struct mw_expect {
     uint8_t kind;
@@ -71,6 +72,7 @@ struct mw_upstream {
     bool has_tx;            /* MAIL was accepted there and not yet ended */
     bool has_replied_helo;
     bool is_in_content;     /* DATA was accepted: every octet is content until the end */
+    uint32_t answerable;    /* of the expected replies: their commands were on the wire when this event began */
     uint32_t connection;    /* counts connections that were dropped: replies of an old one are never taken for a new one's */
     struct mw_ehlo ehlo;    /* what it announced to the client's EHLO (or to our own, while opening) */
     struct mw_expect *expects;
@@ -137,6 +139,7 @@ struct mw_session {
     uint8_t state; /* enum mw_state; written by mw_enter_state only */
     uint8_t end;   /* enum mw_session_end */
     bool is_over, is_draining;
+    bool is_helo_refused; /* by a filter, and none was accepted: no MAIL */
     bool has_helo, is_esmtp, is_authenticated, has_secret, has_greeted;
     bool is_skipping_line, is_client_gone, wants_spool, in_event;
     bool is_held_back; /* the client does not take its replies: no further command is read from `input` */
@@ -310,6 +313,8 @@ void mw_upstream_keepalive(struct mw_session *session);
 void mw_upstream_connected(struct mw_session *session);
 /* Send a command of our own (without a client's exchange). */
 void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind, uint32_t index);
+/* XFORWARD IDENT with the message's id, where the upstream takes it and commands may be pipelined: the id is then in its log, too. */
+void mw_upstream_send_ident(struct mw_session *session);
 /* End the upstream's transaction, if it has one, with an RSET whose reply nobody sees. */
 void mw_upstream_reset(struct mw_session *session);
 

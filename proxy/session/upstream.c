@@ -39,6 +39,20 @@ void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_
     arm(session, kind, MW_VERB_UNKNOWN);
 }
 
+void mw_upstream_send_ident(struct mw_session *session)
+{
+    const uint32_t needed = MW_EXT_XFORWARD_IDENT | MW_EXT_PIPELINING;
+    char id[40];
+    if ((session->up.ehlo.exts & needed) != needed)
+        return;
+    struct mw_buf line = {0};
+    mw_buf_put(&line, MW_LIT("XFORWARD IDENT="));
+    mw_xtext_encode(mw_report_id(session, id), &line);
+    mw_buf_put(&line, MW_LIT("\r\n"));
+    mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XFORWARD, 0);
+    mw_buf_fini(&line);
+}
+
 void mw_upstream_reset(struct mw_session *session)
 {
     struct mw_upstream *up = &session->up;
@@ -332,10 +346,12 @@ static void on_unsolicited(struct mw_session *session, const struct mw_reply *re
 
 static void on_reply(struct mw_session *session, const struct mw_reply *reply)
 {
-    if (session->up.expect_count == 0) {
+    /* a reply that came before its command was on the wire is no answer to it, however well it would fit: law 1 */
+    if (session->up.answerable == 0 || session->up.expect_count == 0) {
         on_unsolicited(session, reply);
         return;
     }
+    session->up.answerable--;
     struct mw_expect expect = mw_expect_pop(session);
     switch ((enum mw_expect_kind)expect.kind) {
     case MW_EXPECT_GREETING:
@@ -353,6 +369,8 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
     case MW_EXPECT_SLOT:
         on_slot(session, expect, reply);
         break;
+    case MW_EXPECT_XFORWARD:
+        break; /* for the upstream's log only: a refusal changes nothing */
     case MW_EXPECT_NOOP:
     case MW_EXPECT_RSET:
         /* not in its right mind: the next command gets a new connection, those on their way a 4xx */

@@ -18,6 +18,7 @@ static void helo_decided(struct mw_session *session, const struct mw_outcome *ou
 {
     if (outcome->verdict != MW_CONTINUE && outcome->verdict != MW_DISCARD) {
         mw_refuse(session, "helo", outcome);
+        session->is_helo_refused = !session->has_helo;
         show_helo(session, &session->helo_line);
         return;
     }
@@ -49,6 +50,7 @@ bool mw_reply_helo(struct mw_session *session, const struct mw_reply *reply, enu
     session->up.has_tx = false; /* RFC 5321 4.1.4: as RSET */
     mw_transaction_end(session, true);
     session->has_helo = true;
+    session->is_helo_refused = false;
     struct mw_buf accepted = session->helo_sent;
     session->helo_sent = session->helo_line;
     session->helo_line = accepted;

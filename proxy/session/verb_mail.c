@@ -17,6 +17,7 @@ static void mail_decided(struct mw_session *session, const struct mw_outcome *ou
     if (sender->address.ptr != sender->original.ptr)
         mw_envelope_print(&line, MW_LIT("MAIL FROM:"), sender->address, sender->params);
     tx->envelope.sent_sender = sender->address;
+    mw_upstream_send_ident(session);
     mw_forward(session, mw_buf_view(&line), 0);
     mw_buf_fini(&line);
     mw_enter_state(session, MW_STATE_IN_TX, "MAIL");
@@ -34,6 +35,10 @@ static bool has_repeated_param(const struct mw_envelope_arg *arg)
 void mw_verb_mail(struct mw_session *session)
 {
     struct mw_envelope_arg arg;
+    if (session->is_helo_refused) { /* a client that goes on regardless would evade the rule */
+        mw_command_error(session, MW_REPLY_SEQUENCE_HELO);
+        return;
+    }
     if (mw_envelope_arg_parse(session->command.arg, MW_LIT("FROM"), &arg) != MW_OK || has_repeated_param(&arg)) {
         mw_command_error(session, MW_REPLY_SYNTAX_MAIL);
         return;
@@ -41,8 +46,8 @@ void mw_verb_mail(struct mw_session *session)
     const struct mw_param *size = mw_envelope_arg_param(&arg, MW_LIT("SIZE"));
     uint64_t declared = 0, limit = session->settings->max_message_size;
     if (size != NULL && limit != 0 && (mw_slice_to_u64(size->value, UINT64_MAX, &declared) == MW_ERR_LIMIT || declared > limit)) {
-        mw_report_reject_own(session, "mail", MW_REPLY_TOO_BIG); /* RFC 1870 6.1 */
-        mw_answer_own(session, MW_REPLY_TOO_BIG);
+        mw_report_reject_own(session, "mail", MW_REPLY_SIZE_DECLARED); /* RFC 1870 6.1 */
+        mw_answer_own(session, MW_REPLY_SIZE_DECLARED);
         return;
     }
     mw_transaction_begin(session);
