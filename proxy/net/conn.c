@@ -12,14 +12,8 @@
  * that it becomes readable: what the peer said last is still delivered, then the end with the
  * write's reason. Nothing calls back from inside the owner's call.
  *
- * Kernel buffers (MW_NET_SEND_BUFFER, MW_NET_RECEIVE_BUFFER), measured with a byte relay made of
- * this module, 5 MB messages over loopback, two cores shared with other work (so +-20 %):
- *   10 streams, unbounded        1.5-1.7 GB/s, 2.3-2.6 ms of CPU a message
- *   10 streams, 512/512 KiB      1.6 GB/s, 2.9 ms
- *   10 streams, 128/256 KiB      1.3 GB/s, 3.5 ms: reads outgrow the send buffer and are copied
- *   1 stream, unbounded          1.4-1.7 GB/s
- *   1 stream, 512/512 KiB        1.1-1.7 GB/s
- * The bound is not free, but it is what keeps a thousand stalled peers from taking gigabytes. */
+ * Kernel buffers (MW_NET_SEND_BUFFER, MW_NET_RECEIVE_WINDOW): the bound is what keeps a thousand stalled peers from taking
+ * gigabytes; docs/performance.md has what it costs. */
 #include "net/conn.h"
 
 #include <errno.h>
@@ -49,14 +43,15 @@ void mw_net_fini(struct mw_net *net)
 
 void mw_net_tune(int fd)
 {
-    const int on = 1, send_size = MW_NET_SEND_BUFFER / 2, receive_size = MW_NET_RECEIVE_BUFFER / 2;
+    const int on = 1, send_size = MW_NET_SEND_BUFFER / 2, window = MW_NET_RECEIVE_WINDOW;
     /* fails on anything but TCP, and that is the test. Options that are refused only make it
      * slower. */
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
         return;
-    /* the kernel doubles these for its own bookkeeping */
+    /* the kernel doubles it for its own bookkeeping */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_size, sizeof send_size);
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_size, sizeof receive_size);
+    /* not SO_RCVBUF: that switches the kernel's own sizing off, which starts small and grows only while we read */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof window);
 }
 
 /* ---- what is watched ---- */

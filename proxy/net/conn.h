@@ -25,9 +25,9 @@ void mw_net_init(struct mw_net *net, uv_loop_t *loop);
 void mw_net_fini(struct mw_net *net);
 
 /* Octets of kernel memory that a TCP connection may hold in each direction. Without a bound a stalled peer lets them grow to the
- * system's maximum (megabytes each): gigabytes at 1,000 sessions. The window is half of the receive bound: 2.5 MB/s over a path
- * of 100 ms. The send bound takes a full read in one write. (Less where the system's net.core.rmem_max or wmem_max say so.) */
-enum { MW_NET_SEND_BUFFER = 524288, MW_NET_RECEIVE_BUFFER = 524288 };
+ * system's maximum (megabytes each): gigabytes at 1,000 sessions. The receive bound is the window that we advertise at most: 10 MB/s
+ * over a path of 100 ms. The send bound takes a full read in one write. (Less where the system's limits say so.) */
+enum { MW_NET_SEND_BUFFER = 524288, MW_NET_RECEIVE_WINDOW = 1048576 };
 /* Set both bounds and TCP_NODELAY on a TCP socket; other sockets are left alone. On a listening socket all that it accepts
  * inherits them. The listener and mw_conn_connect call it; other owners of sockets may. */
 void mw_net_tune(int fd);

@@ -126,7 +126,7 @@ TEST(listener_accepts_a_burst_and_hands_over_tuned_sockets)
         getsockopt(host.fds[i], IPPROTO_TCP, TCP_NODELAY, &value, &len);
         CHECK_INT(value, 1); /* inherited: no system call a connection */
         getsockopt(host.fds[i], SOL_SOCKET, SO_RCVBUF, &value, &len);
-        CHECK(value > 65536 && value <= MW_NET_RECEIVE_BUFFER);
+        CHECK(value > 65536 && value <= MW_NET_RECEIVE_WINDOW);
         getsockopt(host.fds[i], SOL_SOCKET, SO_SNDBUF, &value, &len);
         CHECK(value > 65536 && value <= MW_NET_SEND_BUFFER);
         close(clients[i]);
