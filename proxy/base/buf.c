@@ -69,7 +69,7 @@ void mw_buf_consume(struct mw_buf *buf, size_t count)
 
 char *mw_buf_reserve(struct mw_buf *buf, size_t more)
 {
-    if (buf->cap - buf->len < more)
+    if (buf->ptr == NULL || buf->cap - buf->len < more)
         grow(buf, buf->len + more);
     return buf->ptr + buf->len;
 }
