@@ -291,11 +291,25 @@ struct mw_slice mw_field_value(const struct mw_field *field)
     return without_line_end(mw_slice_skip(rest, (size_t)colon + 1));
 }
 
+/* Nothing in it to decode or unfold: printable ASCII, blanks and tabs, no "=?". */
+static bool is_plain(struct mw_slice value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char octet = (unsigned char)value.ptr[i];
+        if ((octet < ' ' && octet != '\t') || octet > '~' || (octet == '?' && i > 0 && value.ptr[i - 1] == '='))
+            return false;
+    }
+    return true;
+}
+
 struct mw_slice mw_field_decoded(struct mw_headers *headers, size_t index)
 {
     mw_assert(index < headers->count);
     struct mw_field *field = &headers->fields[index];
-    if (!field->is_decoded) {
+    if (!field->is_decoded && is_plain(mw_field_value(field))) {
+        field->decoded = mw_arena_dup(headers->arena, mw_slice_trim(mw_field_value(field)));
+        field->is_decoded = true;
+    } else if (!field->is_decoded) {
         struct mw_slice value = mw_field_value(field);
         struct mw_buf text = {0};
         /* three octets for one is the most that any charset needs */

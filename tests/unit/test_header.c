@@ -506,3 +506,23 @@ TEST(decoded_value_is_computed_once_and_again_after_a_change)
     CHECK_SLICE(mw_field_decoded(&r.headers, 0), "plain");
     end_reading(&r);
 }
+
+/* The short way for plain values must not be told from the long one. */
+TEST(plain_values_decode_as_the_decoder_says)
+{
+    static const char *const values[] = {" a", "a", "", "  ", " a\t b  c ", " =?", " x=?utf-8?q?y?=", " a?=b=", "\tq", " caf\xe9",
+                                         " a\x01z", " <x@y.example>", " =\x3f", " a =? b"};
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "S:%s\r\n\r\n", values[i]);
+        struct reading r;
+        read_text(&r, mw_slice_cstr(text), 0);
+        struct mw_buf want = {0};
+        mw_header_decode(mw_slice_cstr(values[i]), 200, &want);
+        struct mw_slice trimmed = mw_slice_trim(mw_buf_view(&want));
+        bool same = mw_slice_eq(mw_field_decoded(&r.headers, 0), trimmed);
+        mw_buf_fini(&want);
+        end_reading(&r);
+        CHECK(same);
+    }
+}
