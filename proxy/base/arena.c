@@ -1,8 +1,8 @@
 /* arena.c - a chain of chunks, newest first; big objects get a chunk of their own. */
 #include "base/arena.h"
 
-#include <stdarg.h>
 #include <stdalign.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -17,7 +17,8 @@ struct mw_buf {
 void mw_buf_fini(struct mw_buf *buf); /* frees; the buffer is empty and usable again */
 /* Append all or nothing. MW_ERR_LIMIT if it would exceed the cap (nothing changed). */
 MW_MUST_USE enum mw_err mw_buf_add(struct mw_buf *buf, struct mw_slice octets);
-/* The same for callers whose buffer has no cap, or whose input is bounded below it by construction (asserted). */
+/* The same for callers whose buffer has no cap, or whose input is bounded below it by construction
+ * (asserted). */
 void mw_buf_put(struct mw_buf *buf, struct mw_slice octets);
 void mw_buf_putc(struct mw_buf *buf, char octet);
 void mw_buf_putf(struct mw_buf *buf, const char *format, ...) MW_PRINTF(2, 3);

@@ -8,8 +8,8 @@
 const char *mw_err_text(enum mw_err err)
 {
     switch (err) {
-#define MW_ERR(name, value, text, retryable)                                                       \
-    case MW_##name:                                                                                \
+#define MW_ERR(name, value, text, retryable) \
+    case MW_##name:                          \
         return text;
 #include "base/err.def"
 #undef MW_ERR

@@ -19,13 +19,15 @@ enum mw_err {
 const char *mw_err_text(enum mw_err err);
 
 /* An invariant of ours; stays on in release builds. Never judges peer or operator input.
- * A failed one ends the worker: no mail is lost, because no client has a 250 that the upstream did not give. */
-#define mw_assert(condition)                                                                       \
+ * A failed one ends the worker: no mail is lost, because no client has a 250 that the upstream did
+ * not give. */
+#define mw_assert(condition) \
     ((condition) ? (void)0 : mw_assert_failed(#condition, __FILE__, __LINE__))
 void mw_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
 
-/* malloc, calloc, realloc, strdup that never return NULL: out of memory ends the worker (everything a peer can grow
- * has its own limit, so this is the machine's failure, not a peer's doing). Free with free(). */
+/* malloc, calloc, realloc, strdup that never return NULL: out of memory ends the worker (everything
+ * a peer can grow has its own limit, so this is the machine's failure, not a peer's doing). Free
+ * with free(). */
 void *mw_xalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *mw_xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *mw_xrealloc(void *memory, size_t size) __attribute__((returns_nonnull));

@@ -1,4 +1,5 @@
-/* lex.h - the lexer and the value parsers that configuration and rule files share; see <mailweir/lang.h> for the tokens.
+/* lex.h - the lexer and the value parsers that configuration and rule files share; see
+ * <mailweir/lang.h> for the tokens.
  *
  * The functions here are the ones behind host->lang; mw_lang_table is that table. */
 #ifndef MW_BASE_LEX_H
@@ -17,7 +18,8 @@ const char *mw_lex_file(const struct mw_lexer *lexer);
 MW_MUST_USE enum mw_err mw_parse_size(struct mw_slice text, uint64_t *out_octets);
 MW_MUST_USE enum mw_err mw_parse_duration(struct mw_slice text, uint64_t *out_ms);
 MW_MUST_USE enum mw_err mw_parse_rate(struct mw_slice text, uint64_t *out_count, uint64_t *out_ms);
-/* Whole file into heap memory (free()), NUL-terminated behind the length. MW_ERR_LIMIT above max; *out_error: text for a person. */
+/* Whole file into heap memory (free()), NUL-terminated behind the length. MW_ERR_LIMIT above max;
+ * *out_error: text for a person. */
 MW_MUST_USE enum mw_err mw_file_read(const char *path, size_t max, char **out_text, size_t *out_len,
                                      const char **out_error);
 

@@ -37,11 +37,11 @@ static inline bool mw_list_contains(const struct mw_link *link)
 {
     return link->next != NULL;
 }
-#define mw_container_of(pointer, type, field)                                                      \
+#define mw_container_of(pointer, type, field) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 /* The current element may be removed inside the loop. */
-#define mw_list_for_each(link, list)                                                               \
-    for (struct mw_link *link = (list)->next, *link##_next = link->next; link != (list);           \
+#define mw_list_for_each(link, list)                                                     \
+    for (struct mw_link *link = (list)->next, *link##_next = link->next; link != (list); \
          link = link##_next, link##_next = link->next)
 
 #endif

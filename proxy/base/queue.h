@@ -1,10 +1,11 @@
 /* queue.h - octets on their way out: what a session wants written, gathered for one writev.
  *
- * The session adds pieces while it handles one event. Pieces may be *borrowed* (pointing into the read buffer or into
- * static text): they live until the event is over. Then whoever does the I/O takes mw_queue_iov(), writes what the
- * socket takes, calls mw_queue_consume(), and finally mw_queue_settle(), which copies what is left over, so that
- * nothing borrowed outlives the event. Bounded by backpressure: the session stops reading the other side while
- * mw_queue_len() is above its mark. Pure. */
+ * The session adds pieces while it handles one event. Pieces may be *borrowed* (pointing into the
+ * read buffer or into static text): they live until the event is over. Then whoever does the I/O
+ * takes mw_queue_iov(), writes what the socket takes, calls mw_queue_consume(), and finally
+ * mw_queue_settle(), which copies what is left over, so that nothing borrowed outlives the event.
+ * Bounded by backpressure: the session stops reading the other side while mw_queue_len() is above
+ * its mark. Pure. */
 #ifndef MW_BASE_QUEUE_H
 #define MW_BASE_QUEUE_H
 
@@ -16,7 +17,8 @@
 struct mw_queue_piece {
     char *ptr;
     uint32_t len;
-    uint32_t used; /* owned: octets in front of ptr that have left, so where the heap block begins; else all ones */
+    uint32_t used; /* owned: octets in front of ptr that have left, so where the heap block begins;
+                      else all ones */
 };
 
 /* Zero-initialised is a valid empty queue. */

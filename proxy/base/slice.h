@@ -1,7 +1,7 @@
 /* slice.h - borrowed octets: how everything that is read travels through the code.
  *
- * A slice never owns, never ends in a NUL that you may count on, and may hold any octet. Pass it by value.
- * Whoever hands one out says until when it lives. */
+ * A slice never owns, never ends in a NUL that you may count on, and may hold any octet. Pass it by
+ * value. Whoever hands one out says until when it lives. */
 #ifndef MW_BASE_SLICE_H
 #define MW_BASE_SLICE_H
 
@@ -11,7 +11,8 @@
 
 #include "base/err.h"
 
-#ifndef MW_SLICE_DEFINED /* the same struct stands in <mailweir/filter.h>, which includes nothing of ours */
+#ifndef MW_SLICE_DEFINED /* the same struct stands in <mailweir/filter.h>, which includes nothing \
+                            of ours */
 #define MW_SLICE_DEFINED
 struct mw_slice {
     const char *ptr;
@@ -44,8 +45,10 @@ struct mw_slice mw_slice_skip(struct mw_slice text, size_t count);
 struct mw_slice mw_slice_take(struct mw_slice text, size_t count);
 /* Without blanks (SP, HTAB) at either end. */
 struct mw_slice mw_slice_trim(struct mw_slice text);
-/* Split at the first `octet`: true with both halves, false if it does not occur (outputs untouched). */
-bool mw_slice_split(struct mw_slice text, char octet, struct mw_slice *out_head, struct mw_slice *out_tail);
+/* Split at the first `octet`: true with both halves, false if it does not occur (outputs
+ * untouched). */
+bool mw_slice_split(struct mw_slice text, char octet, struct mw_slice *out_head,
+                    struct mw_slice *out_tail);
 
 /* Decimal digits only (no sign, no blank), 1 to 20 of them, value within 0..max.
  * MW_ERR_SYNTAX for anything else, MW_ERR_LIMIT above max. */

@@ -1,5 +1,5 @@
-/* sink_priv.h - what the files of the sink share: sink.c (life, sockets, waiting), sink_dialogue.c (commands), sink_data.c
- * (content and storing). */
+/* sink_priv.h - what the files of the sink share: sink.c (life, sockets, waiting), sink_dialogue.c
+ * (commands), sink_data.c (content and storing). */
 #ifndef MW_CLI_SINK_PRIV_H
 #define MW_CLI_SINK_PRIV_H
 
@@ -58,9 +58,9 @@ struct sink_session {
     struct mw_buf in; /* read and not worked off */
     enum sink_mode mode;
     uint64_t active_ms;
-    int refs;           /* handles and pending work that point here */
-    int waits;          /* reasons not to go on: a delay, a message being stored */
-    bool is_delayed;    /* what is queued must not leave yet */
+    int refs;        /* handles and pending work that point here */
+    int waits;       /* reasons not to go on: a delay, a message being stored */
+    bool is_delayed; /* what is queued must not leave yet */
     bool wants_close;
     bool has_helo, is_esmtp, has_xclient;
     uint32_t errors;
@@ -70,17 +70,18 @@ struct sink_session {
     /* the transaction */
     bool has_mail, has_file, is_too_big, has_failed;
     bool is_bdat, is_last_chunk, is_chunk_unwanted;
-    uint8_t unstuff;      /* position within a possible end of data */
+    uint8_t unstuff; /* position within a possible end of data */
     uint64_t chunk_left;
     uint64_t size;
     struct mw_buf sender, rcpts; /* rcpts: NUL-terminated one after the other */
     uint32_t rcpt_count;
     struct mw_maildir_file file;
-    enum mw_err stored;   /* result of the work */
+    enum mw_err stored; /* result of the work */
 };
 
 /* ---- sink.c ---- */
-/* Is this stage to go well? If not, the fault has been played. Starts the stage's delay in any case. */
+/* Is this stage to go well? If not, the fault has been played. Starts the stage's delay in any
+ * case. */
 bool sink_passes(struct sink_session *session, enum mw_sink_stage stage, struct mw_slice subject);
 void sink_say(struct sink_session *session, enum mw_reply_id id);
 void sink_say_text(struct sink_session *session, uint16_t code, const char *dsn, const char *text);

@@ -296,7 +296,8 @@ static bool is_plain(struct mw_slice value)
 {
     for (size_t i = 0; i < value.len; i++) {
         unsigned char octet = (unsigned char)value.ptr[i];
-        if ((octet < ' ' && octet != '\t') || octet > '~' || (octet == '?' && i > 0 && value.ptr[i - 1] == '='))
+        if ((octet < ' ' && octet != '\t') || octet > '~' ||
+            (octet == '?' && i > 0 && value.ptr[i - 1] == '='))
             return false;
     }
     return true;

@@ -12,8 +12,8 @@
  * that it becomes readable: what the peer said last is still delivered, then the end with the
  * write's reason. Nothing calls back from inside the owner's call.
  *
- * Kernel buffers (MW_NET_SEND_BUFFER, MW_NET_RECEIVE_WINDOW): the bound is what keeps a thousand stalled peers from taking
- * gigabytes; docs/performance.md has what it costs. */
+ * Kernel buffers (MW_NET_SEND_BUFFER, MW_NET_RECEIVE_WINDOW): the bound is what keeps a thousand
+ * stalled peers from taking gigabytes; docs/performance.md has what it costs. */
 #include "net/conn.h"
 
 #include <errno.h>
@@ -50,7 +50,8 @@ void mw_net_tune(int fd)
         return;
     /* the kernel doubles it for its own bookkeeping */
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send_size, sizeof send_size);
-    /* not SO_RCVBUF: that switches the kernel's own sizing off, which starts small and grows only while we read */
+    /* not SO_RCVBUF: that switches the kernel's own sizing off, which starts small and grows only
+     * while we read */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &window, sizeof window);
 }
 
@@ -204,7 +205,8 @@ static bool write_out(struct mw_conn *conn)
         size_t offered = 0;
         for (size_t i = 0; i < message.msg_iovlen; i++)
             offered += iov[i].iov_len;
-        /* one piece is the usual case, and a plain send() spares the kernel copying two structs in */
+        /* one piece is the usual case, and a plain send() spares the kernel copying two structs in
+         */
         ssize_t count = message.msg_iovlen == 1
                             ? send(conn->fd, iov[0].iov_base, iov[0].iov_len, MSG_NOSIGNAL)
                             : sendmsg(conn->fd, &message, MSG_NOSIGNAL);

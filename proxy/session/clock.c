@@ -1,25 +1,28 @@
 /* clock.c - every wait of a session has a deadline; this file knows them all.
  *
- *   client     command-timeout for a command, data-timeout for more of a message (counted from when it last did something, and not
- *              while we hold it back), header-timeout for the whole header block, min-data-rate over a minute
- *   upstream   connect-timeout for the whole opening, reply-timeout for a reply, final-reply-timeout for the message's
- *   both       data-timeout for taking some of what waits to be written
- *   keep-alive NOOP while a message is spooled
- * While a filter thinks only the chain's own deadline runs (chain/run.h). */
+ *   client     command-timeout for a command, data-timeout for more of a message (counted from when
+ * it last did something, and not while we hold it back), header-timeout for the whole header block,
+ * min-data-rate over a minute upstream   connect-timeout for the whole opening, reply-timeout for a
+ * reply, final-reply-timeout for the message's both       data-timeout for taking some of what
+ * waits to be written keep-alive NOOP while a message is spooled While a filter thinks only the
+ * chain's own deadline runs (chain/run.h). */
 #include "session/session_priv.h"
 
-/* While a filter thinks we read from nobody: that time is neither the client's nor the upstream's. */
+/* While a filter thinks we read from nobody: that time is neither the client's nor the upstream's.
+ */
 void mw_clock_shift(struct mw_session *session)
 {
     uint64_t waited = session->now - session->stage_since;
-    uint64_t *deadlines[] = {&session->upstream_deadline, &session->header_deadline, &session->rate_deadline};
+    uint64_t *deadlines[] = {&session->upstream_deadline, &session->header_deadline,
+                             &session->rate_deadline};
     for (size_t i = 0; i < sizeof deadlines / sizeof *deadlines; i++)
         if (*deadlines[i] != 0)
             *deadlines[i] += waited;
     session->client_since = session->now;
 }
 
-/* Something is to be written: the peers have data-timeout to take some of it. Looked at when the owner has written. */
+/* Something is to be written: the peers have data-timeout to take some of it. Looked at when the
+ * owner has written. */
 void mw_clock_arm_write(struct mw_session *session)
 {
     size_t waiting = mw_queue_len(&session->to_client) + mw_queue_len(&session->to_upstream);
@@ -52,7 +55,8 @@ static uint64_t client_deadline(const struct mw_session *session)
     case MW_STATE_IN_AUTH:
         return session->client_since + settings->command_timeout_ms;
     case MW_STATE_CONTENT:
-        return mw_content_is_blocked(session) ? 0 : session->client_since + settings->data_timeout_ms;
+        return mw_content_is_blocked(session) ? 0
+                                              : session->client_since + settings->data_timeout_ms;
     case MW_STATE_OPENING:
     case MW_STATE_COMMIT:
     case MW_STATE_CLOSING:
@@ -87,7 +91,8 @@ static bool is_due(const struct mw_session *session, uint64_t deadline)
     return deadline != 0 && deadline <= session->now;
 }
 
-/* The minimum rate over the last window; a window in which we held the client back does not count against it. */
+/* The minimum rate over the last window; a window in which we held the client back does not count
+ * against it. */
 static bool is_too_slow(struct mw_session *session)
 {
     if (!is_due(session, session->rate_deadline) || session->tx == NULL)
@@ -116,7 +121,8 @@ void mw_clock_expire(struct mw_session *session)
     } else if (is_due(session, session->upstream_deadline)) {
         session->upstream_deadline = 0;
         mw_upstream_lost(session, MW_REPLY_UPSTREAM_TIMEOUT, "no reply in time");
-    } else if (is_due(session, client_deadline(session)) || is_due(session, session->header_deadline)) {
+    } else if (is_due(session, client_deadline(session)) ||
+               is_due(session, session->header_deadline)) {
         mw_report_reject_own(session, session->state == MW_STATE_CONTENT ? "body" : "command",
                              MW_REPLY_CLIENT_TIMEOUT);
         mw_session_finish(session, MW_REPLY_CLIENT_TIMEOUT, MW_END_CLIENT_TIMEOUT);

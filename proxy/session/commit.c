@@ -1,13 +1,15 @@
-/* commit.c - the end of a message: verdict, envelope brought up to date, late DATA, content out, the upstream's word back.
+/* commit.c - the end of a message: verdict, envelope brought up to date, late DATA, content out,
+ * the upstream's word back.
  *
- *   stream  DATA command:   OPEN (only if filters changed the envelope) -> DATA -> 354 to the client, content flows (content.c)
- *           end of content: end_of_message stage -> final dot -> FINAL
+ *   stream  DATA command:   OPEN (only if filters changed the envelope) -> DATA -> 354 to the
+ * client, content flows (content.c) end of content: end_of_message stage -> final dot -> FINAL
  *   spool   end of content: end_of_message stage -> OPEN -> DATA -> SEND -> FINAL
  *
- * Law 1: a 250 for a message exists only as the upstream's (or a logged discard). Law 2: what goes out is written here, from header
- * list and spool. Two-step commit: before the final dot the client has to be there still.
- * The step OPEN replays the envelope where it has to: after a recipient or the sender was changed or deleted (RSET first), or on
- * a new connection (the upstream went away while the client uploaded). One command at a time: it is rare, and simple is right. */
+ * Law 1: a 250 for a message exists only as the upstream's (or a logged discard). Law 2: what goes
+ * out is written here, from header list and spool. Two-step commit: before the final dot the client
+ * has to be there still. The step OPEN replays the envelope where it has to: after a recipient or
+ * the sender was changed or deleted (RSET first), or on a new connection (the upstream went away
+ * while the client uploaded). One command at a time: it is rare, and simple is right. */
 #include "session/session_priv.h"
 
 /* ---- how a message ends ---- */
@@ -30,7 +32,8 @@ static const char *verdict_word(uint16_t code)
 }
 
 /* Give the message's exchange its reply and end the transaction. A 421 ends the session with it. */
-static void conclude(struct mw_session *session, struct mw_slice reply, uint16_t code, struct mw_slice text)
+static void conclude(struct mw_session *session, struct mw_slice reply, uint16_t code,
+                     struct mw_slice text)
 {
     mw_report_message(session, verdict_word(code), code, text);
     count_message(session, code);
@@ -51,7 +54,8 @@ static void conclude_own(struct mw_session *session, enum mw_reply_id reply)
     mw_buf_fini(&text);
 }
 
-static void conclude_upstream(struct mw_session *session, const struct mw_reply *reply, const char *stage)
+static void conclude_upstream(struct mw_session *session, const struct mw_reply *reply,
+                              const char *stage)
 {
     struct mw_buf text = {0};
     mw_reply_print(reply, &text);
@@ -65,7 +69,8 @@ void mw_commit_failed(struct mw_session *session, enum mw_reply_id reply)
 {
     mw_report_reject_own(session, "end_of_message", reply);
     if (session->tx->step == MW_STEP_FINAL)
-        session->lost++; /* the upstream may have it: the one window that SMTP leaves open (RFC 1047) */
+        session->lost++; /* the upstream may have it: the one window that SMTP leaves open (RFC
+                            1047) */
     conclude_own(session, reply);
 }
 
@@ -117,7 +122,8 @@ static void eom_decided(struct mw_session *session, const struct mw_outcome *out
     mw_content_verdict(session, outcome, "end_of_message");
     if (session->is_over)
         return;
-    tx->headers.is_edited |= session->subject.has_replaced_body; /* a new body must not look like fields */
+    tx->headers.is_edited |=
+        session->subject.has_replaced_body; /* a new body must not look like fields */
     if (tx->is_refused) {
         struct mw_buf reply = tx->refusal;
         tx->refusal = (struct mw_buf){0};
@@ -237,7 +243,8 @@ static void send_mail(struct mw_session *session)
     struct mw_envelope *envelope = &session->tx->envelope;
     struct mw_buf line = {0};
     forget_upstream_envelope(envelope);
-    mw_envelope_print(&line, MW_LIT("MAIL FROM:"), envelope->sender.address, envelope->sender.params);
+    mw_envelope_print(&line, MW_LIT("MAIL FROM:"), envelope->sender.address,
+                      envelope->sender.params);
     envelope->sent_sender = envelope->sender.address;
     mw_upstream_send_ident(session);
     mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_MAIL, 0);
@@ -297,7 +304,8 @@ static void all_sent(struct mw_session *session)
         send_final_dot(session);
         return;
     }
-    tx->step = MW_STEP_FINAL; /* the count is complete with the last octet: nothing more to withhold */
+    tx->step =
+        MW_STEP_FINAL; /* the count is complete with the last octet: nothing more to withhold */
     mw_expect_push(session, MW_EXPECT_FINAL, MW_VERB_BDAT, 0);
     session->upstream_deadline = session->now + session->settings->upstream->final_reply_timeout_ms;
 }
@@ -311,7 +319,8 @@ static void step_send(struct mw_session *session)
         tx->is_header_written = true;
         mw_headers_write(&tx->headers, is_bdat ? put_raw : put_stuffed, session);
     }
-    while (tx->step == MW_STEP_SEND && mw_queue_len(&session->to_upstream) < MW_UPSTREAM_QUEUE_MARK) {
+    while (tx->step == MW_STEP_SEND &&
+           mw_queue_len(&session->to_upstream) < MW_UPSTREAM_QUEUE_MARK) {
         struct mw_slice piece;
         enum mw_err err = mw_spool_next(tx->spool, &piece);
         if (err == MW_AGAIN) {
@@ -327,7 +336,8 @@ static void step_send(struct mw_session *session)
             all_sent(session);
             return;
         }
-        if (is_bdat && tx->bdat_sent_len + piece.len == mw_spool_size(tx->spool) && !is_client_present(session)) {
+        if (is_bdat && tx->bdat_sent_len + piece.len == mw_spool_size(tx->spool) &&
+            !is_client_present(session)) {
             client_gone(session); /* the last octet of a BDAT is its final dot */
             return;
         }
@@ -336,7 +346,8 @@ static void step_send(struct mw_session *session)
             mw_queue_borrow(&session->to_upstream, piece);
         else
             mw_stuff(&tx->stuffer, &session->to_upstream, (struct mw_span){.octets = piece},
-                     tx->is_bdat || session->subject.has_replaced_body || mw_spool_has_dots(tx->spool));
+                     tx->is_bdat || session->subject.has_replaced_body ||
+                         mw_spool_has_dots(tx->spool));
     }
 }
 
@@ -386,7 +397,8 @@ static void on_data(struct mw_session *session, const struct mw_reply *reply)
         conclude_upstream(session, reply, "data");
         return;
     }
-    mw_report_reject_upstream(session, "data", reply); /* the transaction stays, as on a direct connection */
+    mw_report_reject_upstream(session, "data",
+                              reply); /* the transaction stays, as on a direct connection */
     tx->step = MW_STEP_NONE;
     struct mw_buf text = {0};
     mw_reply_print(reply, &text);
@@ -394,7 +406,8 @@ static void on_data(struct mw_session *session, const struct mw_reply *reply)
     mw_buf_fini(&text);
 }
 
-void mw_commit_reply(struct mw_session *session, struct mw_expect expect, const struct mw_reply *reply)
+void mw_commit_reply(struct mw_session *session, struct mw_expect expect,
+                     const struct mw_reply *reply)
 {
     struct mw_transaction *tx = session->tx;
     if (tx == NULL) /* the message was given up meanwhile (then the connection was dropped, too) */
@@ -426,7 +439,8 @@ bool mw_commit_early_reply(struct mw_session *session, const struct mw_reply *re
     if (!tx->is_stream_open && !is_sending)
         return false;
     if (reply->code < 400) {
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_LOST, "an acceptance before the end of the message");
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_LOST,
+                         "an acceptance before the end of the message");
         return true;
     }
     if (!is_sending) {

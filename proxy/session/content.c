@@ -1,12 +1,15 @@
-/* content.c - message content: octets from the client to header block and body, by the plan of the transaction.
+/* content.c - message content: octets from the client to header block and body, by the plan of the
+ * transaction.
  *
  *   input -> smtp/dots (line ends, stuffing, end of data; or BDAT's count) -> spans
  *         -> message/header until the block is complete -> end_of_headers stage
- *         -> body stage -> stream: stuffed again into the upstream's queue | spool: kept | swallow: dropped
+ *         -> body stage -> stream: stuffed again into the upstream's queue | spool: kept | swallow:
+ * dropped
  *
- * Who owns what: spans point into the read buffer and are borrowed by the upstream's queue until the end of the event; the header
- * block is the transaction's (until it was written, under the stream plan); the spool has its own copies.
- * A refusal found here is kept and told at the end of the content, where the client listens (RFC 5321 4.1.1.4). */
+ * Who owns what: spans point into the read buffer and are borrowed by the upstream's queue until
+ * the end of the event; the header block is the transaction's (until it was written, under the
+ * stream plan); the spool has its own copies. A refusal found here is kept and told at the end of
+ * the content, where the client listens (RFC 5321 4.1.1.4). */
 #include "session/session_priv.h"
 
 bool mw_content_is_blocked(const struct mw_session *session)
@@ -62,7 +65,8 @@ void mw_content_refuse_own(struct mw_session *session, enum mw_reply_id reply, c
     mw_buf_fini(&text);
 }
 
-void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outcome, const char *stage)
+void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outcome,
+                       const char *stage)
 {
     struct mw_buf text = {0};
     mw_build_outcome(outcome, &text);
@@ -82,7 +86,8 @@ void mw_content_refuse_upstream(struct mw_session *session, const struct mw_repl
     mw_buf_fini(&text);
 }
 
-bool mw_content_verdict(struct mw_session *session, const struct mw_outcome *outcome, const char *stage)
+bool mw_content_verdict(struct mw_session *session, const struct mw_outcome *outcome,
+                        const char *stage)
 {
     struct mw_transaction *tx = session->tx;
     if (outcome->verdict == MW_CONTINUE)
@@ -133,7 +138,8 @@ static void put_header(void *user, struct mw_slice octets)
     mw_stuff(&session->tx->stuffer, &session->to_upstream, span, true);
 }
 
-/* What came behind the block in the same span waits in tx->rest while the end_of_headers stage is asked. */
+/* What came behind the block in the same span waits in tx->rest while the end_of_headers stage is
+ * asked. */
 static void eoh_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     struct mw_transaction *tx = session->tx;
@@ -157,13 +163,15 @@ static void eoh_decided(struct mw_session *session, const struct mw_outcome *out
         mw_commit_message_end(session);
 }
 
-static void header_done(struct mw_session *session, struct mw_slice handed_back, struct mw_span rest)
+static void header_done(struct mw_session *session, struct mw_slice handed_back,
+                        struct mw_span rest)
 {
     struct mw_transaction *tx = session->tx;
     tx->has_header = true;
     session->header_deadline = 0;
     session->subject.headers = &tx->headers;
-    tx->message_id = mw_arena_dup(&tx->arena, mw_slice_take(mw_headers_message_id(&tx->headers), 256));
+    tx->message_id = mw_arena_dup(&tx->arena,
+                                  mw_slice_take(mw_headers_message_id(&tx->headers), 256));
     tx->handed_back = handed_back;
     tx->rest = rest;
     struct mw_call call = {.stage = MW_STAGE_END_OF_HEADERS};
@@ -195,8 +203,8 @@ static void header_span(struct mw_session *session, struct mw_span span)
     struct mw_slice handed_back = MW_EMPTY;
     size_t used = 0;
     bool is_loop = false;
-    enum mw_err err = mw_headers_take(&tx->headers, &session->settings->header_limits, span.octets, &used,
-                                      &handed_back, &is_loop);
+    enum mw_err err = mw_headers_take(&tx->headers, &session->settings->header_limits, span.octets,
+                                      &used, &handed_back, &is_loop);
     if (err == MW_AGAIN)
         return;
     if (err != MW_OK) {
@@ -257,8 +265,9 @@ static void chunk_done(struct mw_session *session)
 bool mw_content_take(struct mw_session *session)
 {
     struct mw_transaction *tx = session->tx;
-    /* what was read is taken whole, whatever the queues hold: they are bounded by their mark plus one read, and nothing
-     * has to be copied or remembered in the middle. Backpressure is reading no more (mw_session_wants_client). */
+    /* what was read is taken whole, whatever the queues hold: they are bounded by their mark plus
+     * one read, and nothing has to be copied or remembered in the middle. Backpressure is reading
+     * no more (mw_session_wants_client). */
     struct mw_slice in = session->input;
     if (tx->is_bdat) {
         if (tx->bdat_left == 0) {
@@ -290,7 +299,8 @@ bool mw_content_take(struct mw_session *session)
 void mw_content_go_on(struct mw_session *session)
 {
     struct mw_transaction *tx = session->tx;
-    tx->pending.len = 0; /* its memory is borrowed by the upstream's queue: freed when that is settled */
+    tx->pending.len =
+        0; /* its memory is borrowed by the upstream's queue: freed when that is settled */
     if (tx->is_end_pending) {
         tx->is_end_pending = false;
         mw_commit_begin(session);

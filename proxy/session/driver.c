@@ -1,11 +1,13 @@
 /* driver.c - links: one client's socket, its session, its upstream connection, its timer.
  *
- * Every callback of the loop has the same shape: tell the session (one event), then mw_client_after(): perform what the session
- * asked for meanwhile (connect, close), write both queues in one call each, settle, start file jobs, set reading and
- * the timer. Nothing here knows what SMTP is; nothing in the session knows what a socket is.
+ * Every callback of the loop has the same shape: tell the session (one event), then
+ * mw_client_after(): perform what the session asked for meanwhile (connect, close), write both
+ * queues in one call each, settle, start file jobs, set reading and the timer. Nothing here knows
+ * what SMTP is; nothing in the session knows what a socket is.
  *
- * Life of a client: accepted -> PROXY (driver_front.c) -> SESSION -> LINGER (our last reply is on its way) -> CLOSED -> freed when both
- * handles are gone. An upstream leg has its own life, because a session may drop one and open another. */
+ * Life of a client: accepted -> PROXY (driver_front.c) -> SESSION -> LINGER (our last reply is on
+ * its way) -> CLOSED -> freed when both handles are gone. An upstream leg has its own life, because
+ * a session may drop one and open another. */
 #include "session/driver.h"
 
 #include <stdlib.h>
@@ -60,8 +62,9 @@ static void attempt_failed(struct mw_client *client, const char *text)
     const struct mw_upstream_settings *upstream = client->listen->upstream;
     char address[128];
     mw_endpoint_print(&upstream->addresses[client->address_next - 1], address, sizeof address);
-    MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id, MW_EV_UPSTREAM_FAILED,
-           mw_text("upstream", upstream->name), mw_cstr("address", address), mw_cstr("problem", text));
+    MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id,
+           MW_EV_UPSTREAM_FAILED, mw_text("upstream", upstream->name), mw_cstr("address", address),
+           mw_cstr("problem", text));
     drop_leg(client);
     try_next_address(client);
 }
@@ -132,12 +135,14 @@ static const struct mw_conn_ops leg_ops = {
     .on_closed = leg_closed,
 };
 
-/* The first that answers. Each attempt gets an equal share of the time that the session allows for all of them. */
+/* The first that answers. Each attempt gets an equal share of the time that the session allows for
+ * all of them. */
 static void try_next_address(struct mw_client *client)
 {
     const struct mw_upstream_settings *upstream = client->listen->upstream;
     const char *text = "no address answered";
-    if (upstream->max_connections != 0 && client->driver->upstream_open >= upstream->max_connections) {
+    if (upstream->max_connections != 0 &&
+        client->driver->upstream_open >= upstream->max_connections) {
         mw_session_upstream_failed(client->session, "max-connections is reached", now_of(client));
         return;
     }
@@ -149,7 +154,8 @@ static void try_next_address(struct mw_client *client)
             client->upstream = leg;
             client->driver->upstream_open++;
             if (client->address_next < upstream->address_count)
-                client->attempt_at = now_of(client) + upstream->connect_timeout_ms / upstream->address_count;
+                client->attempt_at = now_of(client) +
+                                     upstream->connect_timeout_ms / upstream->address_count;
             return;
         }
         free(leg);
@@ -159,7 +165,8 @@ static void try_next_address(struct mw_client *client)
 
 /* ---- what the session asks for: noted here, done in mw_client_after ---- */
 
-static enum mw_err op_run_stage(void *user, const struct mw_call *call, struct mw_outcome *out_outcome)
+static enum mw_err op_run_stage(void *user, const struct mw_call *call,
+                                struct mw_outcome *out_outcome)
 {
     struct mw_client *client = user;
     uint64_t begun = uv_hrtime();
@@ -235,7 +242,8 @@ static const struct mw_session_ops session_ops = {
 
 /* ---- the end of a client ---- */
 
-/* The loop's callbacks for the driver itself: next turn of busy sessions, and the end of a drain. */
+/* The loop's callbacks for the driver itself: next turn of busy sessions, and the end of a drain.
+ */
 static void check_empty(struct mw_driver *driver);
 
 static void client_gone(struct mw_client *client)
@@ -281,7 +289,8 @@ static void end_session(struct mw_client *client)
     driver->stats.octets_in += client->conn.octets_in;
     driver->stats.octets_out += client->conn.octets_out;
     drop_leg(client);
-    /* a session that ended by itself has no transaction any more; one that is cut off ends it while filters still listen */
+    /* a session that ended by itself has no transaction any more; one that is cut off ends it while
+     * filters still listen */
     if (!mw_session_is_over(client->session))
         mw_session_shutdown(client->session, true, now_of(client));
     mw_run_free(&client->run);
@@ -314,7 +323,8 @@ void mw_client_linger(struct mw_client *client)
             mw_client_close(client);
             return;
         }
-        /* octets that the client has sent meanwhile must not turn our reply into a reset: read them until it closes */
+        /* octets that the client has sent meanwhile must not turn our reply into a reset: read them
+         * until it closes */
         shutdown(client->conn.fd, SHUT_WR);
     }
     mw_conn_read_start(&client->conn);
@@ -540,7 +550,8 @@ static void client_timer(uv_timer_t *timer)
 
 /* ---- beginning ---- */
 
-/* Seven letters and digits; starts from the clock, so that ids of two runs do not meet in one log. */
+/* Seven letters and digits; starts from the clock, so that ids of two runs do not meet in one log.
+ */
 static struct mw_slice make_id(struct mw_driver *driver, char out_text[12])
 {
     static const char digits[] = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
@@ -555,13 +566,14 @@ void mw_client_begin(struct mw_client *client, struct mw_slice early)
     struct mw_driver *driver = client->driver;
     char id[12];
     client->phase = MW_PHASE_SESSION;
-    client->session = mw_session_new(client->snapshot, client->listen, &session_ops, client, driver->log,
-                                     make_id(driver, id), &client->peer);
+    client->session = mw_session_new(client->snapshot, client->listen, &session_ops, client,
+                                     driver->log, make_id(driver, id), &client->peer);
     const struct mw_chain *chain = client->listen->chain;
     if (chain != NULL && mw_chain_length(chain) > 0) {
         mw_services_fill(client);
         client->run = mw_run_new(chain, mw_session_subject(client->session), &client->services);
-        mw_session_set_stages(client->session, mw_run_stages(client->run), mw_chain_wants_spool(chain));
+        mw_session_set_stages(client->session, mw_run_stages(client->run),
+                              mw_chain_wants_spool(chain));
     }
     mw_session_start(client->session, now_of(client));
     if (early.len > 0 && !mw_session_is_over(client->session))
@@ -593,8 +605,9 @@ static bool is_full(struct mw_driver *driver, const struct mw_listen_settings *l
     return count >= listen->max_sessions;
 }
 
-void mw_driver_accept(struct mw_driver *driver, struct mw_snapshot *snapshot, const struct mw_listen_settings *listen,
-                      int fd, const struct sockaddr_storage *peer)
+void mw_driver_accept(struct mw_driver *driver, struct mw_snapshot *snapshot,
+                      const struct mw_listen_settings *listen, int fd,
+                      const struct sockaddr_storage *peer)
 {
     if (driver->is_draining || is_full(driver, listen)) {
         refuse_socket(driver, fd, driver->is_draining ? MW_REPLY_SHUTTING_DOWN : MW_REPLY_TOO_BUSY);
@@ -628,7 +641,8 @@ void mw_driver_accept(struct mw_driver *driver, struct mw_snapshot *snapshot, co
 
 /* ---- the driver ---- */
 
-struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log, struct mw_spool_files *files)
+struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
+                                struct mw_spool_files *files)
 {
     struct mw_driver *driver = mw_xcalloc(1, sizeof *driver);
     struct timespec now;
@@ -636,7 +650,8 @@ struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log, struct m
     driver->net = net;
     driver->log = log;
     driver->files = files;
-    driver->next_id = (((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) << 8) + (uint64_t)getpid() % 256;
+    driver->next_id = (((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) << 8) +
+                      (uint64_t)getpid() % 256;
     mw_list_init(&driver->clients);
     mw_list_init(&driver->waiting);
     uv_timer_init(net->loop, &driver->turn);

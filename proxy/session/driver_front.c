@@ -1,8 +1,9 @@
-/* driver_front.c - before a session: how many there may be, who the client is (PROXY header from trusted peers), and the load balancer's
- * own connections, which mailweir answers itself.
+/* driver_front.c - before a session: how many there may be, who the client is (PROXY header from
+ * trusted peers), and the load balancer's own connections, which mailweir answers itself.
  *
- * accept-proxy required: only peers in `trust` are served, and each must send a header; optional: peers in `trust` must send one, others
- * are served as they are. Whether a header is expected is never guessed from what a peer sends. */
+ * accept-proxy required: only peers in `trust` are served, and each must send a header; optional:
+ * peers in `trust` must send one, others are served as they are. Whether a header is expected is
+ * never guessed from what a peer sends. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -37,8 +38,10 @@ static void say_and_close(struct mw_client *client, enum mw_reply_id id)
 static void refuse_proxy(struct mw_client *client, const char *problem)
 {
     char address[MW_INET_TEXT_MAX];
-    MW_LOG(client->driver->log, MW_EMPTY, MW_EV_PROXY_BAD, mw_text("listener", client->listen->name),
-           mw_client("client", MW_EMPTY, mw_inet_print(&client->peer.address, address), client->peer.port),
+    MW_LOG(client->driver->log, MW_EMPTY, MW_EV_PROXY_BAD,
+           mw_text("listener", client->listen->name),
+           mw_client("client", MW_EMPTY, mw_inet_print(&client->peer.address, address),
+                     client->peer.port),
            mw_cstr("problem", problem));
     say_and_close(client, MW_REPLY_PROXY_BAD);
 }
@@ -77,7 +80,8 @@ static void begin_health(struct mw_client *client, struct mw_slice early)
     client->phase = MW_PHASE_HEALTH;
     client->phase_at = now_of(client) + 2 * MW_PROXY_WAIT_MS;
     client->health = mw_xcalloc(1, sizeof *client->health);
-    mw_health_start(client->health, client->snapshot->hostname, client->driver->is_draining, &client->out);
+    mw_health_start(client->health, client->snapshot->hostname, client->driver->is_draining,
+                    &client->out);
     if (early.len > 0)
         mw_health_data(client->health, client->snapshot->hostname, early, &client->out);
     flush_health(client);

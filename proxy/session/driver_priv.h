@@ -1,4 +1,5 @@
-/* driver_priv.h - what the driver's three files share: the link (one client connection with everything that hangs on it).
+/* driver_priv.h - what the driver's three files share: the link (one client connection with
+ * everything that hangs on it).
  *
  *   driver.c           links: reads and writes, the upstream's connection, timers, the end
  *   driver_front.c     before the session: limits, PROXY header, health checks
@@ -13,10 +14,10 @@
 #include "session/session.h"
 
 enum {
-    MW_LINGER_MS = 2000,        /* for a client to take our last reply */
-    MW_PROXY_WAIT_MS = 5000,    /* for a PROXY header */
-    MW_WORK_MAX = 1000,         /* filters' jobs waiting for the pool, a worker */
-    MW_PROGRESS_MAX = 16,       /* pieces of one message sent before other sessions get their turn */
+    MW_LINGER_MS = 2000,     /* for a client to take our last reply */
+    MW_PROXY_WAIT_MS = 5000, /* for a PROXY header */
+    MW_WORK_MAX = 1000,      /* filters' jobs waiting for the pool, a worker */
+    MW_PROGRESS_MAX = 16,    /* pieces of one message sent before other sessions get their turn */
 };
 
 struct mw_driver {
@@ -39,10 +40,9 @@ enum mw_link_phase {
     MW_PHASE_PROXY = 0, /* a PROXY header is awaited */
     MW_PHASE_HEALTH,    /* a load balancer's own connection */
     MW_PHASE_SESSION,
-    MW_PHASE_LINGER,    /* our last words are on their way */
-    MW_PHASE_CLOSED,    /* handles are being closed */
+    MW_PHASE_LINGER, /* our last words are on their way */
+    MW_PHASE_CLOSED, /* handles are being closed */
 };
-
 
 /* A file job of a spool. Outlives the link if it has to. */
 struct mw_file_job {
@@ -53,7 +53,8 @@ struct mw_file_job {
     ptrdiff_t result;
 };
 
-/* The upstream's connection. Its memory lives until the handle is closed, so that a new one can be opened meanwhile. */
+/* The upstream's connection. Its memory lives until the handle is closed, so that a new one can be
+ * opened meanwhile. */
 struct mw_upstream_leg {
     struct mw_conn conn;
     struct mw_client *client; /* NULL: abandoned */
@@ -72,16 +73,16 @@ struct mw_client {
     struct mw_services services;
     struct mw_upstream_leg *upstream;
     struct mw_file_job *file_job;
-    struct mw_queue out;      /* before and after the session */
+    struct mw_queue out; /* before and after the session */
     struct mw_health *health;
     struct mw_buf proxy_in;
     struct mw_session_peer peer;
-    uint64_t timer_at;        /* what the timer is set to; UINT64_MAX = stopped */
-    uint64_t attempt_at;      /* the next upstream address is tried then; 0 = none */
-    uint64_t phase_at;        /* deadline of PROXY, HEALTH, LINGER */
-    uint32_t address_next;    /* of the upstream */
-    uint8_t phase;            /* enum mw_link_phase */
-    uint8_t handles;          /* open: conn, timer */
+    uint64_t timer_at;     /* what the timer is set to; UINT64_MAX = stopped */
+    uint64_t attempt_at;   /* the next upstream address is tried then; 0 = none */
+    uint64_t phase_at;     /* deadline of PROXY, HEALTH, LINGER */
+    uint32_t address_next; /* of the upstream */
+    uint8_t phase;         /* enum mw_link_phase */
+    uint8_t handles;       /* open: conn, timer */
     bool is_handling, wants_connect, wants_close, is_decided, is_gone;
 };
 
@@ -105,7 +106,8 @@ void mw_front_timeout(struct mw_client *client);
 void mw_services_fill(struct mw_client *client);
 struct mw_spool *mw_services_spool_open(struct mw_client *client);
 void mw_services_spool_close(struct mw_client *client, struct mw_spool *spool);
-/* Start the spool's next file job, if there is one. True: it is done already, the session can go on. */
+/* Start the spool's next file job, if there is one. True: it is done already, the session can go
+ * on. */
 bool mw_services_spool_jobs(struct mw_client *client);
 
 #endif

@@ -1,4 +1,5 @@
-/* driver_services.c - the loop's services for filters (chain/run.h, struct mw_services) and the spool's file jobs. */
+/* driver_services.c - the loop's services for filters (chain/run.h, struct mw_services) and the
+ * spool's file jobs. */
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -91,13 +92,15 @@ static uint64_t now_ms(void *user)
     return uv_now(client->driver->net->loop);
 }
 
-/* A stage that waited is decided. Never inside an event of the same session: filters run in none of those meanwhile. */
+/* A stage that waited is decided. Never inside an event of the same session: filters run in none of
+ * those meanwhile. */
 static void decided(void *user)
 {
     struct mw_client *client = user;
     if (client->session == NULL)
         return;
-    if (client->is_handling) { /* a cancel callback of a filter that resumes: taken up when the event is over */
+    if (client->is_handling) { /* a cancel callback of a filter that resumes: taken up when the
+                                  event is over */
         client->is_decided = true;
         return;
     }
@@ -140,8 +143,9 @@ void mw_services_spool_close(struct mw_client *client, struct mw_spool *spool)
 static void file_run(uv_work_t *work)
 {
     struct mw_file_job *job = work->data;
-    job->result = job->job.is_read ? pread(job->job.fd, job->job.octets, job->job.len, (off_t)job->job.offset)
-                                   : pwrite(job->job.fd, job->job.octets, job->job.len, (off_t)job->job.offset);
+    job->result = job->job.is_read
+                      ? pread(job->job.fd, job->job.octets, job->job.len, (off_t)job->job.offset)
+                      : pwrite(job->job.fd, job->job.octets, job->job.len, (off_t)job->job.offset);
 }
 
 static void file_done(uv_work_t *work, int status)
@@ -158,13 +162,15 @@ static void file_done(uv_work_t *work, int status)
     }
     client->file_job = NULL;
     if (mw_spool_error(spool) != MW_OK)
-        MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id, MW_EV_SPOOL_FAILED,
+        MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id,
+               MW_EV_SPOOL_FAILED,
                mw_cstr("advice", "look at the free space and health of spool-dir"));
     mw_session_progress(client->session, now_ms(client));
     mw_client_after(client);
 }
 
-/* What was written a moment ago is in the page cache: then no thread has to be asked. Never blocks. */
+/* What was written a moment ago is in the page cache: then no thread has to be asked. Never blocks.
+ */
 static bool read_now(struct mw_spool *spool, const struct mw_spool_job *job)
 {
     struct iovec to = {.iov_base = job->octets, .iov_len = job->len};

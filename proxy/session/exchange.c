@@ -1,11 +1,14 @@
-/* exchange.c - replies reach the client in the order of its commands; the upstream's replies find their command.
+/* exchange.c - replies reach the client in the order of its commands; the upstream's replies find
+ * their command.
  *
- * The ring holds commands that were decided and whose reply the client does not have: forwarded ones (unanswered) and ones that we
- * answered ourselves while an earlier one was still unanswered (is_ready, with the text). Verdicts come one at a time, so
- * commands are forwarded in order, so the upstream's replies belong to the unanswered exchanges first in, first out, so
- * replies leave in command order by construction. A command answered while the ring is empty never enters it.
+ * The ring holds commands that were decided and whose reply the client does not have: forwarded
+ * ones (unanswered) and ones that we answered ourselves while an earlier one was still unanswered
+ * (is_ready, with the text). Verdicts come one at a time, so commands are forwarded in order, so
+ * the upstream's replies belong to the unanswered exchanges first in, first out, so replies leave
+ * in command order by construction. A command answered while the ring is empty never enters it.
  *
- * `expects` is the same idea on the other side: one entry for each reply that the upstream owes, also for commands of our own. */
+ * `expects` is the same idea on the other side: one entry for each reply that the upstream owes,
+ * also for commands of our own. */
 #include "session/session_priv.h"
 
 #include <stdlib.h>
@@ -147,7 +150,8 @@ void mw_exchange_answer_own(struct mw_session *session, enum mw_reply_id reply)
 
 /* ---- what the upstream owes ---- */
 
-void mw_expect_push(struct mw_session *session, enum mw_expect_kind kind, enum mw_verb verb, uint32_t index)
+void mw_expect_push(struct mw_session *session, enum mw_expect_kind kind, enum mw_verb verb,
+                    uint32_t index)
 {
     struct mw_upstream *up = &session->up;
     if (up->expect_count == up->expect_cap) {
@@ -160,8 +164,8 @@ void mw_expect_push(struct mw_session *session, enum mw_expect_kind kind, enum m
         up->expect_first = 0;
         up->expect_cap = cap;
     }
-    up->expects[(up->expect_first + up->expect_count++) % up->expect_cap] =
-        (struct mw_expect){.kind = (uint8_t)kind, .verb = (uint8_t)verb, .index = index};
+    up->expects[(up->expect_first + up->expect_count++) % up->expect_cap] = (struct mw_expect){
+        .kind = (uint8_t)kind, .verb = (uint8_t)verb, .index = index};
 }
 
 struct mw_expect mw_expect_pop(struct mw_session *session)

@@ -24,7 +24,8 @@ static void say_own(struct mw_queue *out, enum mw_reply_id id)
     mw_buf_fini(&reply);
 }
 
-void mw_health_start(struct mw_health *health, struct mw_slice hostname, bool is_draining, struct mw_queue *out)
+void mw_health_start(struct mw_health *health, struct mw_slice hostname, bool is_draining,
+                     struct mw_queue *out)
 {
     *health = (struct mw_health){.in = MW_BUF_INIT(2 * LINE_MAX_HERE)};
     if (is_draining) {
@@ -38,7 +39,8 @@ void mw_health_start(struct mw_health *health, struct mw_slice hostname, bool is
     mw_buf_fini(&text);
 }
 
-static void answer(struct mw_health *health, struct mw_slice hostname, struct mw_slice line, struct mw_queue *out)
+static void answer(struct mw_health *health, struct mw_slice hostname, struct mw_slice line,
+                   struct mw_queue *out)
 {
     struct mw_command command;
     mw_command_parse(line, &command);
@@ -54,7 +56,8 @@ static void answer(struct mw_health *health, struct mw_slice hostname, struct mw
     }
 }
 
-void mw_health_data(struct mw_health *health, struct mw_slice hostname, struct mw_slice octets, struct mw_queue *out)
+void mw_health_data(struct mw_health *health, struct mw_slice hostname, struct mw_slice octets,
+                    struct mw_queue *out)
 {
     if (health->is_over || mw_buf_add(&health->in, octets) != MW_OK) {
         health->is_over = true;

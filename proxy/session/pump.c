@@ -1,8 +1,10 @@
-/* pump.c - takes what the client sent, one command (or run of content) at a time, as far as it can go now.
+/* pump.c - takes what the client sent, one command (or run of content) at a time, as far as it can
+ * go now.
  *
- * A command is taken from the input only when it can be decided: SYNC verbs wait for earlier replies, forwarded ones for the
- * upstream (which is opened anew if it was dropped), and nothing is taken while a filter's verdict is awaited. What is not taken
- * stays in the input; that is the whole of the client's backpressure. */
+ * A command is taken from the input only when it can be decided: SYNC verbs wait for earlier
+ * replies, forwarded ones for the upstream (which is opened anew if it was dropped), and nothing is
+ * taken while a filter's verdict is awaited. What is not taken stays in the input; that is the
+ * whole of the client's backpressure. */
 #include "session/session_priv.h"
 
 /* Postfix's words for each way to be out of order. */
@@ -17,7 +19,8 @@ static void refuse_sequence(struct mw_session *session)
     else if (verb == MW_VERB_RCPT || verb == MW_VERB_DATA)
         reply = MW_REPLY_SEQUENCE_MAIL;
     else if (verb == MW_VERB_AUTH)
-        reply = session->state == MW_STATE_GREETED ? MW_REPLY_SEQUENCE_HELO : MW_REPLY_SEQUENCE_AUTH;
+        reply = session->state == MW_STATE_GREETED ? MW_REPLY_SEQUENCE_HELO
+                                                   : MW_REPLY_SEQUENCE_AUTH;
     mw_command_error(session, reply);
 }
 
@@ -58,8 +61,10 @@ static bool must_wait(const struct mw_session *session, const struct mw_verb_row
            (session->stages & MW_STAGE_BIT(MW_STAGE_RCPT_REPLY)) != 0;
 }
 
-/* BDAT is always taken from the input with its count, even where it is refused: its payload follows (RFC 3030 2). */
-static bool is_legal(const struct mw_session *session, const struct mw_verb_row *row, enum mw_verb verb)
+/* BDAT is always taken from the input with its count, even where it is refused: its payload follows
+ * (RFC 3030 2). */
+static bool is_legal(const struct mw_session *session, const struct mw_verb_row *row,
+                     enum mw_verb verb)
 {
     return (row->legal & (1u << session->state)) != 0 || verb == MW_VERB_BDAT;
 }
@@ -99,7 +104,8 @@ static bool take_command(struct mw_session *session)
     session->command = command;
     if (line.kind != MW_LINE_OK) {
         session->is_skipping_line = line.skip_rest;
-        mw_command_error(session, line.kind == MW_LINE_TOO_LONG ? MW_REPLY_LINE_TOO_LONG : MW_REPLY_LINE_BAD);
+        mw_command_error(session, line.kind == MW_LINE_TOO_LONG ? MW_REPLY_LINE_TOO_LONG
+                                                                : MW_REPLY_LINE_BAD);
         return true;
     }
     const struct mw_verb_row *row = &mw_verb_rows[command.verb];
@@ -173,8 +179,8 @@ static bool take_input(struct mw_session *session)
 /* Nothing is owed to the client and nothing of its is in progress. */
 static bool is_idle(const struct mw_session *session)
 {
-    return session->ring_count == 0 && session->after_stage == NULL && session->up.state != MW_UP_CONNECTING &&
-           session->up.state != MW_UP_OPENING;
+    return session->ring_count == 0 && session->after_stage == NULL &&
+           session->up.state != MW_UP_CONNECTING && session->up.state != MW_UP_OPENING;
 }
 
 void mw_pump(struct mw_session *session)
@@ -182,7 +188,8 @@ void mw_pump(struct mw_session *session)
     session->is_held_back = false;
     while (!session->is_over && session->after_stage == NULL) {
         if (mw_queue_len(&session->to_client) >= MW_CLIENT_QUEUE_MARK) {
-            session->is_held_back = true; /* goes on when the client has taken some: mw_session_wants_progress */
+            session->is_held_back =
+                true; /* goes on when the client has taken some: mw_session_wants_progress */
             break;
         }
         if (session->is_draining && session->tx == NULL && is_idle(session) &&
@@ -193,7 +200,8 @@ void mw_pump(struct mw_session *session)
         if (!take_input(session))
             break;
     }
-    if (session->is_client_gone && !session->is_over && is_idle(session) && session->state != MW_STATE_COMMIT &&
-        session->state != MW_STATE_OPENING && !mw_content_is_blocked(session))
+    if (session->is_client_gone && !session->is_over && is_idle(session) &&
+        session->state != MW_STATE_COMMIT && session->state != MW_STATE_OPENING &&
+        !mw_content_is_blocked(session))
         mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
 }

@@ -1,5 +1,5 @@
-/* report.c - the log lines that users read: one a rejection, one a message, one a session. Keys and order are fixed (the
- * design's config.md); "who said no" is always by=. */
+/* report.c - the log lines that users read: one a rejection, one a message, one a session. Keys and
+ * order are fixed (the design's config.md); "who said no" is always by=. */
 #include "session/session_priv.h"
 
 #include <string.h>
@@ -32,8 +32,8 @@ struct mw_slice mw_report_id(const struct mw_session *session, char out_text[ID_
 static struct mw_log_field client_field(const struct mw_session *session, char *address)
 {
     const struct mw_subject *subject = &session->subject;
-    return mw_client("client", subject->client_name, mw_inet_print(&subject->client_address, address),
-                     subject->client_port);
+    return mw_client("client", subject->client_name,
+                     mw_inet_print(&subject->client_address, address), subject->client_port);
 }
 
 static struct mw_slice sender_of(const struct mw_session *session)
@@ -44,7 +44,8 @@ static struct mw_slice sender_of(const struct mw_session *session)
 /* The recipient at hand, for a line about RCPT. */
 static struct mw_slice rcpt_of(const struct mw_session *session, const char *stage)
 {
-    if (session->tx == NULL || stage[0] != 'r' || session->rcpt_at_hand >= session->tx->envelope.rcpt_count)
+    if (session->tx == NULL || stage[0] != 'r' ||
+        session->rcpt_at_hand >= session->tx->envelope.rcpt_count)
         return MW_EMPTY;
     return session->tx->envelope.rcpts[session->rcpt_at_hand].mailbox.address;
 }
@@ -69,10 +70,12 @@ static void refusal_line(struct mw_session *session, enum mw_event_id event, con
         mw_text("reason", outcome->reason), /* last: left out where there is none */
     };
     size_t count = sizeof fields / sizeof *fields;
-    mw_log_event(session->log, event, mw_report_id(session, id), fields, outcome->reason.len > 0 ? count : count - 1);
+    mw_log_event(session->log, event, mw_report_id(session, id), fields,
+                 outcome->reason.len > 0 ? count : count - 1);
 }
 
-void mw_report_reject(struct mw_session *session, const char *stage, const struct mw_outcome *outcome)
+void mw_report_reject(struct mw_session *session, const char *stage,
+                      const struct mw_outcome *outcome)
 {
     if (outcome->verdict != MW_DISCARD) {
         refusal_line(session, MW_EV_REJECT, stage, outcome);
@@ -92,7 +95,8 @@ void mw_report_reject_own(struct mw_session *session, const char *stage, enum mw
     refusal_line(session, MW_EV_REJECT, stage, &outcome);
 }
 
-void mw_report_reject_upstream(struct mw_session *session, const char *stage, const struct mw_reply *reply)
+void mw_report_reject_upstream(struct mw_session *session, const char *stage,
+                               const struct mw_reply *reply)
 {
     struct mw_outcome outcome = {.by = MW_LIT("upstream"),
                                  .code = reply->code,
@@ -116,7 +120,8 @@ static struct mw_slice queue_id(struct mw_slice text)
     return MW_EMPTY;
 }
 
-void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code, struct mw_slice text)
+void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code,
+                       struct mw_slice text)
 {
     struct mw_transaction *tx = session->tx;
     if (tx == NULL || tx->was_logged)
@@ -144,7 +149,8 @@ void mw_report_message(struct mw_session *session, const char *verdict, uint16_t
         mw_seconds("weir", tx->filter_us / 1000),
         mw_uint("gen", session->snapshot->generation),
     };
-    mw_log_event(session->log, MW_EV_MESSAGE, mw_report_id(session, id), fields, sizeof fields / sizeof *fields);
+    mw_log_event(session->log, MW_EV_MESSAGE, mw_report_id(session, id), fields,
+                 sizeof fields / sizeof *fields);
 }
 
 const char *mw_session_end_word(enum mw_session_end end)

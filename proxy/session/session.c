@@ -11,30 +11,31 @@
  *             |                              354 to DATA | | BDAT n                         |
  *             |                                          v v                                |
  *             |                          +--------->  CONTENT ---- CRLF.CRLF, BDAT LAST --> COMMIT
- *             |                          | BDAT n        | chunk done                       the upstream's reply
- *             |                          +---- IN_BDAT <-+
- *      any state -- 421, QUIT, lost peer --> CLOSING
+ *             |                          | BDAT n        | chunk done                       the
+ * upstream's reply |                          +---- IN_BDAT <-+ any state -- 421, QUIT, lost peer
+ * --> CLOSING
  *
  * From -> to [function that does it]
- *   OPENING -> GREETED   [upstream.c greeting]            IN_TX -> CONTENT    [commit.c on_data, verb_data.c data_decided]
- *   GREETED -> READY     [verb_helo.c mw_reply_helo]      CONTENT -> IN_BDAT  [verb_bdat.c chunk_done]
- *   READY -> IN_TX       [verb_mail.c mail_decided]       CONTENT -> COMMIT   [commit.c mw_commit_begin]
- *   READY <-> IN_AUTH    [verb_auth.c]                    COMMIT -> READY     [transaction.c mw_transaction_end]
- *   any -> CLOSING       [mw_session_finish]
+ *   OPENING -> GREETED   [upstream.c greeting]            IN_TX -> CONTENT    [commit.c on_data,
+ * verb_data.c data_decided] GREETED -> READY     [verb_helo.c mw_reply_helo]      CONTENT ->
+ * IN_BDAT  [verb_bdat.c chunk_done] READY -> IN_TX       [verb_mail.c mail_decided]       CONTENT
+ * -> COMMIT   [commit.c mw_commit_begin] READY <-> IN_AUTH    [verb_auth.c] COMMIT -> READY
+ * [transaction.c mw_transaction_end] any -> CLOSING       [mw_session_finish]
  *
- * How a command goes: the pump cuts one line from what was read; the verb's row in verbs.def says whether it is legal now and
- * whether it must wait for earlier replies (SYNC); its handler parses it and runs its filter stage; the verdict answers it
- * locally or forwards it; the upstream's reply finds its exchange (exchange.c) and goes out. Only one command is undecided at a time, and
- * the pump takes no further one meanwhile: that is the backpressure, and why filters see a consistent transaction.
- * A command whose filter waits is copied to `held`; all others are forwarded straight from the read buffer.
+ * How a command goes: the pump cuts one line from what was read; the verb's row in verbs.def says
+ * whether it is legal now and whether it must wait for earlier replies (SYNC); its handler parses
+ * it and runs its filter stage; the verdict answers it locally or forwards it; the upstream's reply
+ * finds its exchange (exchange.c) and goes out. Only one command is undecided at a time, and the
+ * pump takes no further one meanwhile: that is the backpressure, and why filters see a consistent
+ * transaction. A command whose filter waits is copied to `held`; all others are forwarded straight
+ * from the read buffer.
  *
  * Invariants (mw_session_check):
- *   IN_TX, IN_BDAT, CONTENT, COMMIT imply a transaction; GREETED, READY, OPENING, IN_AUTH imply none
- *   a transaction exists iff the subject shows one
- *   unanswered exchanges + answered ones = ring_count <= MW_RING_MAX + 1; the first one is never answered
- *   every unanswered exchange but the message's own has an expected reply of kind SLOT
- *   while a stage waits no input is taken; after is_over nothing is sent to the upstream
- *   nothing is expected from an upstream that is down */
+ *   IN_TX, IN_BDAT, CONTENT, COMMIT imply a transaction; GREETED, READY, OPENING, IN_AUTH imply
+ * none a transaction exists iff the subject shows one unanswered exchanges + answered ones =
+ * ring_count <= MW_RING_MAX + 1; the first one is never answered every unanswered exchange but the
+ * message's own has an expected reply of kind SLOT while a stage waits no input is taken; after
+ * is_over nothing is sent to the upstream nothing is expected from an upstream that is down */
 #include "session/session_priv.h"
 
 #include <stdlib.h>
@@ -46,7 +47,8 @@ static const char *const state_words[] = {
 #undef MW_STATE
 };
 
-struct mw_session *mw_session_new(struct mw_snapshot *snapshot, const struct mw_listen_settings *settings,
+struct mw_session *mw_session_new(struct mw_snapshot *snapshot,
+                                  const struct mw_listen_settings *settings,
                                   const struct mw_session_ops *ops, void *user, struct mw_log *log,
                                   struct mw_slice id, const struct mw_session_peer *peer)
 {
@@ -109,7 +111,8 @@ void mw_enter_state(struct mw_session *session, enum mw_state state, const char 
     session->state = (uint8_t)state;
 }
 
-void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply, enum mw_session_end end)
+void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply,
+                             enum mw_session_end end)
 {
     if (session->state == MW_STATE_CLOSING)
         return;
@@ -156,7 +159,8 @@ void mw_cancel_stage(struct mw_session *session)
     session->ops->cancel_stage(session->user);
 }
 
-/* The line of the command at hand, if the stage is about one, is in the read buffer: keep a copy while a filter waits. */
+/* The line of the command at hand, if the stage is about one, is in the read buffer: keep a copy
+ * while a filter waits. */
 static void hold_command(struct mw_session *session)
 {
     if (session->command.line.len == 0 || session->command.line.ptr == session->held.ptr)
@@ -268,7 +272,8 @@ void mw_session_client_eof(struct mw_session *session, uint64_t now_ms)
         /* two-step commit: nobody would learn that the message was taken, so it is not */
         mw_report_reject_own(session, "end_of_message", MW_REPLY_CLIENT_GONE);
         mw_report_message(session, "lost", mw_reply_own_code(MW_REPLY_CLIENT_GONE), MW_EMPTY);
-        mw_session_finish(session, MW_REPLY_CLIENT_GONE, MW_END_CLIENT_CLOSED); /* it may have half-closed only */
+        mw_session_finish(session, MW_REPLY_CLIENT_GONE,
+                          MW_END_CLIENT_CLOSED); /* it may have half-closed only */
     }
     if (session->state == MW_STATE_OPENING && !session->is_over)
         mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
@@ -303,7 +308,8 @@ void mw_session_upstream_eof(struct mw_session *session, const char *text, uint6
     event_end(session);
 }
 
-void mw_session_decided(struct mw_session *session, const struct mw_outcome *outcome, uint64_t now_ms)
+void mw_session_decided(struct mw_session *session, const struct mw_outcome *outcome,
+                        uint64_t now_ms)
 {
     event_begin(session, now_ms);
     mw_stage_fn *after = session->after_stage;
@@ -378,8 +384,10 @@ void mw_session_settle(struct mw_session *session)
     if (session->tx != NULL && session->after_stage == NULL && session->tx->pending.len == 0)
         mw_buf_fini(&session->tx->pending);
     if (session->tx != NULL && session->tx->is_stream_open && session->tx->is_header_written &&
-        (session->stages & MW_STAGE_BIT(MW_STAGE_BODY)) == 0 && session->tx->headers.block.cap > 0) {
-        session->subject.headers = NULL; /* a client that stalls in the body holds no header block */
+        (session->stages & MW_STAGE_BIT(MW_STAGE_BODY)) == 0 &&
+        session->tx->headers.block.cap > 0) {
+        session->subject.headers =
+            NULL; /* a client that stalls in the body holds no header block */
         mw_headers_fini(&session->tx->headers);
     }
     if (session->upstream_in.len == 0)
@@ -407,15 +415,19 @@ bool mw_session_wants_client(const struct mw_session *session)
 
 bool mw_session_wants_upstream(const struct mw_session *session)
 {
-    return !session->is_over && mw_upstream_may_speak(session) && session->up.state > MW_UP_CONNECTING && mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
+    return !session->is_over && mw_upstream_may_speak(session) &&
+           session->up.state > MW_UP_CONNECTING &&
+           mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
 }
 
 bool mw_session_wants_progress(const struct mw_session *session)
 {
     if (session->is_over)
         return false;
-    bool can_take_more = session->is_held_back && mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
-    return can_take_more || (mw_commit_wants_progress(session) && mw_queue_len(&session->to_upstream) == 0);
+    bool can_take_more = session->is_held_back &&
+                         mw_queue_len(&session->to_client) < MW_CLIENT_QUEUE_MARK;
+    return can_take_more ||
+           (mw_commit_wants_progress(session) && mw_queue_len(&session->to_upstream) == 0);
 }
 
 bool mw_session_is_over(const struct mw_session *session)
@@ -468,9 +480,11 @@ void mw_session_result(const struct mw_session *session, uint64_t out_counts[4])
 
 void mw_session_check(const struct mw_session *session)
 {
-    uint32_t with_tx = MW_STATE_BIT(IN_TX) | MW_STATE_BIT(IN_BDAT) | MW_STATE_BIT(CONTENT) | MW_STATE_BIT(COMMIT);
+    uint32_t with_tx = MW_STATE_BIT(IN_TX) | MW_STATE_BIT(IN_BDAT) | MW_STATE_BIT(CONTENT) |
+                       MW_STATE_BIT(COMMIT);
     bool has_tx = session->tx != NULL;
-    mw_assert(session->state == MW_STATE_CLOSING || has_tx == ((with_tx & (1u << session->state)) != 0));
+    mw_assert(session->state == MW_STATE_CLOSING ||
+              has_tx == ((with_tx & (1u << session->state)) != 0));
     mw_assert(has_tx == (session->subject.envelope != NULL));
     mw_assert(!session->is_over || !has_tx);
     mw_assert(session->ring_count <= MW_RING_MAX + 1);
@@ -482,7 +496,9 @@ void mw_session_check(const struct mw_session *session)
     }
     uint32_t slots = 0;
     for (uint32_t i = 0; i < session->up.expect_count; i++)
-        slots += session->up.expects[(session->up.expect_first + i) % session->up.expect_cap].kind == MW_EXPECT_SLOT;
+        slots +=
+            session->up.expects[(session->up.expect_first + i) % session->up.expect_cap].kind ==
+            MW_EXPECT_SLOT;
     bool own = has_tx && session->tx->step != MW_STEP_NONE;
     bool end_open = session->state == MW_STATE_COMMIT;
     mw_assert(unanswered == slots || (unanswered == slots + 1 && (own || end_open)));

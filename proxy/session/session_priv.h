@@ -5,12 +5,12 @@
  *   pump.c         takes the client's commands one by one
  *   clock.c        all deadlines
  *   exchange.c     replies to the client in command order; what the upstream still owes us
- *   transaction.c  begin and end of a transaction; the only file that stores pointers into its arena
- *   verb_*.c       one verb each: syntax, stage, forwarding, what its reply means
- *   content.c      message content: from octets to header block, body, stream or spool
- *   commit.c       end of message: verdict, envelope reconciliation, late DATA, final reply
- *   upstream.c     opening and reopening the upstream, identity, replies in, keep-alive
- *   report.c       the log lines for users */
+ *   transaction.c  begin and end of a transaction; the only file that stores pointers into its
+ * arena verb_*.c       one verb each: syntax, stage, forwarding, what its reply means content.c
+ * message content: from octets to header block, body, stream or spool commit.c       end of
+ * message: verdict, envelope reconciliation, late DATA, final reply upstream.c     opening and
+ * reopening the upstream, identity, replies in, keep-alive report.c       the log lines for users
+ */
 #ifndef MW_SESSION_PRIV_H
 #define MW_SESSION_PRIV_H
 
@@ -23,7 +23,8 @@
 #include "smtp/reply.h"
 
 enum {
-    MW_RING_MAX = 64,               /* commands forwarded or answered, whose replies the client does not have yet */
+    MW_RING_MAX =
+        64, /* commands forwarded or answered, whose replies the client does not have yet */
     MW_CLIENT_QUEUE_MARK = 65536,   /* octets for a slow client above which we read nothing more */
     MW_UPSTREAM_QUEUE_MARK = 65536, /* octets for a slow upstream above which content waits */
     MW_QUIT_TIMEOUT_MS = 5000,      /* for the upstream's 221 */
@@ -32,10 +33,10 @@ enum {
 
 /* A command whose reply the client does not have yet. */
 struct mw_exchange {
-    uint8_t verb;        /* enum mw_verb */
-    bool is_ready;       /* a local reply that waits for its turn */
+    uint8_t verb;  /* enum mw_verb */
+    bool is_ready; /* a local reply that waits for its turn */
     uint32_t reply_len;
-    char *reply;         /* heap; only when is_ready */
+    char *reply; /* heap; only when is_ready */
 };
 
 /* Replies that the upstream owes us, in the order of what we sent. */
@@ -62,26 +63,33 @@ struct mw_expect {
 enum mw_up_state {
     MW_UP_DOWN = 0, /* no connection */
     MW_UP_CONNECTING,
-    MW_UP_OPENING,  /* greeting, XCLIENT, HELO again */
+    MW_UP_OPENING, /* greeting, XCLIENT, HELO again */
     MW_UP_READY,
 };
 
 struct mw_upstream {
-    uint8_t state;          /* enum mw_up_state */
-    bool is_reopening;      /* the client has its greeting already */
-    bool has_tx;            /* MAIL was accepted there and not yet ended */
+    uint8_t state;     /* enum mw_up_state */
+    bool is_reopening; /* the client has its greeting already */
+    bool has_tx;       /* MAIL was accepted there and not yet ended */
     bool has_replied_helo;
-    bool is_in_content;     /* DATA was accepted: every octet is content until the end */
-    uint32_t answerable;    /* of the expected replies: their commands were on the wire when this event began */
-    uint32_t connection;    /* counts connections that were dropped: replies of an old one are never taken for a new one's */
-    struct mw_ehlo ehlo;    /* what it announced to the client's EHLO (or to our own, while opening) */
+    bool is_in_content;  /* DATA was accepted: every octet is content until the end */
+    uint32_t answerable; /* of the expected replies: their commands were on the wire when this event
+                            began */
+    uint32_t connection; /* counts connections that were dropped: replies of an old one are never
+                            taken for a new one's */
+    struct mw_ehlo ehlo; /* what it announced to the client's EHLO (or to our own, while opening) */
     struct mw_expect *expects;
     uint32_t expect_first, expect_count, expect_cap;
 };
 
-enum mw_plan { MW_PLAN_STREAM = 0, MW_PLAN_SPOOL, MW_PLAN_SWALLOW /* content is read and dropped */ };
+enum mw_plan {
+    MW_PLAN_STREAM = 0,
+    MW_PLAN_SPOOL,
+    MW_PLAN_SWALLOW /* content is read and dropped */
+};
 
-/* One mail transaction: from MAIL to the end of its message, or RSET. Everything in it dies together. */
+/* One mail transaction: from MAIL to the end of its message, or RSET. Everything in it dies
+ * together. */
 struct mw_transaction {
     struct mw_arena arena;
     struct mw_envelope envelope;
@@ -89,30 +97,31 @@ struct mw_transaction {
     struct mw_dots dots;
     struct mw_stuffer stuffer;
     struct mw_spool *spool;
-    struct mw_buf pending;       /* copy of `rest` while end_of_headers waits */
-    uint64_t begun_ms, size;     /* octets of content so far */
+    struct mw_buf pending;   /* copy of `rest` while end_of_headers waits */
+    uint64_t begun_ms, size; /* octets of content so far */
     uint64_t bdat_left, bdat_size;
     uint64_t filter_us;
-    uint32_t number;             /* of the message in the session, from 1 */
-    uint8_t plan;                /* enum mw_plan */
-    bool is_discarded;           /* a filter said so: 250 to the client, nothing to the upstream */
+    uint32_t number;   /* of the message in the session, from 1 */
+    uint8_t plan;      /* enum mw_plan */
+    bool is_discarded; /* a filter said so: 250 to the client, nothing to the upstream */
     bool is_bdat, is_last_chunk;
-    bool has_header;             /* the header block is complete */
-    bool is_header_written;      /* to the upstream */
-    bool is_end_pending;         /* the end of the content was seen while end_of_headers is being judged */
-    bool awaits_spool;           /* the end of the message waits for file jobs */
-    bool is_stream_open;         /* DATA of the stream plan went through: content flows */
-    struct mw_slice handed_back; /* while end_of_headers is being judged: what of the block is body */
-    struct mw_span rest;         /* and what of the span came behind it */
-    bool was_replayed;           /* the upstream was lost at the late envelope once; not a second time */
-    bool awaits_read;            /* the next piece of the spool has to be read from its file */
-    uint64_t bdat_sent_len;      /* octets of the body given to the upstream */
-    bool is_refused;             /* content is swallowed; `refusal` is the reply at its end */
-    struct mw_buf refusal;       /* a whole reply */
+    bool has_header;        /* the header block is complete */
+    bool is_header_written; /* to the upstream */
+    bool is_end_pending; /* the end of the content was seen while end_of_headers is being judged */
+    bool awaits_spool;   /* the end of the message waits for file jobs */
+    bool is_stream_open; /* DATA of the stream plan went through: content flows */
+    struct mw_slice
+        handed_back;        /* while end_of_headers is being judged: what of the block is body */
+    struct mw_span rest;    /* and what of the span came behind it */
+    bool was_replayed;      /* the upstream was lost at the late envelope once; not a second time */
+    bool awaits_read;       /* the next piece of the spool has to be read from its file */
+    uint64_t bdat_sent_len; /* octets of the body given to the upstream */
+    bool is_refused;        /* content is swallowed; `refusal` is the reply at its end */
+    struct mw_buf refusal;  /* a whole reply */
     uint16_t refusal_code;
-    bool was_logged;             /* the message line was written */
+    bool was_logged; /* the message line was written */
     struct mw_slice message_id;
-    uint8_t step;                /* enum mw_commit_step */
+    uint8_t step; /* enum mw_commit_step */
 };
 
 /* How far the hand-over to the upstream is (commit.c). */
@@ -142,23 +151,24 @@ struct mw_session {
     bool is_helo_refused; /* by a filter, and none was accepted: no MAIL */
     bool has_helo, is_esmtp, is_authenticated, has_secret, has_greeted;
     bool is_skipping_line, is_client_gone, wants_spool, in_event;
-    bool is_held_back; /* the client does not take its replies: no further command is read from `input` */
+    bool is_held_back; /* the client does not take its replies: no further command is read from
+                          `input` */
     uint32_t stages;   /* bits that the chain wants */
     uint32_t shown;    /* MW_EXT_* that the client may use */
 
     /* client side */
-    struct mw_buf client_in;   /* read but not taken yet */
-    uint64_t swallow_left;     /* octets of a refused BDAT's payload still to be dropped */
-    size_t client_used;        /* of it: taken, to be dropped when the queues are settled */
-    struct mw_slice input;     /* what the pump works on during one event */
+    struct mw_buf client_in; /* read but not taken yet */
+    uint64_t swallow_left;   /* octets of a refused BDAT's payload still to be dropped */
+    size_t client_used;      /* of it: taken, to be dropped when the queues are settled */
+    struct mw_slice input;   /* what the pump works on during one event */
     struct mw_queue to_client;
-    struct mw_exchange *ring;  /* heap while in use */
+    struct mw_exchange *ring; /* heap while in use */
     uint32_t ring_first, ring_count, ring_cap;
 
     /* the command at hand */
     struct mw_command command;
-    struct mw_buf held;        /* its text while a stage waits */
-    mw_stage_fn *after_stage;  /* a stage waits; called with its outcome */
+    struct mw_buf held;       /* its text while a stage waits */
+    mw_stage_fn *after_stage; /* a stage waits; called with its outcome */
     uint32_t rcpt_at_hand;
 
     /* upstream side */
@@ -212,8 +222,8 @@ void mw_verb_quit(struct mw_session *session);
 void mw_verb_unknown(struct mw_session *session);
 /* Named in relay-verbs: forwarded although we do not know it. */
 bool mw_is_relay_verb(const struct mw_session *session, struct mw_slice word);
-/* What the upstream's reply to a forwarded command means; called before it is relayed. True: the reply was relayed (rewritten) by the
- * callee. */
+/* What the upstream's reply to a forwarded command means; called before it is relayed. True: the
+ * reply was relayed (rewritten) by the callee. */
 bool mw_reply_helo(struct mw_session *session, const struct mw_reply *reply, enum mw_verb verb);
 void mw_reply_mail(struct mw_session *session, const struct mw_reply *reply);
 void mw_reply_rcpt(struct mw_session *session, const struct mw_reply *reply, uint32_t index);
@@ -224,13 +234,15 @@ void mw_auth_line(struct mw_session *session, struct mw_slice line);
 
 /* ---- session.c ---- */
 void mw_enter_state(struct mw_session *session, enum mw_state state, const char *why);
-/* Run a stage (skipped at no cost if no filter wants it), then `after`, now or when the verdict comes. */
+/* Run a stage (skipped at no cost if no filter wants it), then `after`, now or when the verdict
+ * comes. */
 void mw_run_stage_then(struct mw_session *session, const struct mw_call *call, mw_stage_fn *after);
 /* The verdict that is being waited for is no longer wanted. */
 void mw_cancel_stage(struct mw_session *session);
 /* End the dialogue: the reply (may be MW_REPLY_COUNT = none) is the last thing the client gets. */
 void mw_session_finish(struct mw_session *session, enum mw_reply_id reply, enum mw_session_end end);
-void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply, enum mw_session_end end);
+void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply,
+                             enum mw_session_end end);
 /* A command of the client's was wrong: counts, answers, and ends the session at max-errors. */
 void mw_command_error(struct mw_session *session, enum mw_reply_id reply);
 
@@ -251,11 +263,12 @@ void mw_clock_expire(struct mw_session *session); /* act on the deadline that ha
 /* Answer the command at hand ourselves; leaves when all earlier commands have their replies. */
 void mw_answer(struct mw_session *session, struct mw_slice reply);
 void mw_answer_own(struct mw_session *session, enum mw_reply_id reply);
-/* A filter refused the command at hand: log, answer, and end the session where it said DISCONNECT. */
+/* A filter refused the command at hand: log, answer, and end the session where it said DISCONNECT.
+ */
 void mw_refuse(struct mw_session *session, const char *stage, const struct mw_outcome *outcome);
 void mw_build_outcome(const struct mw_outcome *outcome, struct mw_buf *out);
-/* Forward the command at hand (its line plus CRLF, or `line` with CRLF where a filter changed it; copied) and remember whose
- * reply comes back. `index`: the recipient. */
+/* Forward the command at hand (its line plus CRLF, or `line` with CRLF where a filter changed it;
+ * copied) and remember whose reply comes back. `index`: the recipient. */
 void mw_forward(struct mw_session *session, struct mw_slice line, uint32_t index);
 /* Register an unanswered exchange without sending (the message's final reply). */
 void mw_exchange_open(struct mw_session *session, enum mw_verb verb);
@@ -263,13 +276,15 @@ void mw_exchange_open(struct mw_session *session, enum mw_verb verb);
 void mw_exchange_answer(struct mw_session *session, struct mw_slice reply, bool is_borrowed);
 void mw_exchange_answer_own(struct mw_session *session, enum mw_reply_id reply);
 void mw_exchange_clear(struct mw_session *session);
-void mw_expect_push(struct mw_session *session, enum mw_expect_kind kind, enum mw_verb verb, uint32_t index);
+void mw_expect_push(struct mw_session *session, enum mw_expect_kind kind, enum mw_verb verb,
+                    uint32_t index);
 struct mw_expect mw_expect_pop(struct mw_session *session);
 void mw_expect_clear(struct mw_session *session);
 
 /* ---- transaction.c ---- */
 void mw_transaction_begin(struct mw_session *session);
-/* Ends the transaction at hand, if any: filters are told, memory goes. State becomes READY (or GREETED). */
+/* Ends the transaction at hand, if any: filters are told, memory goes. State becomes READY (or
+ * GREETED). */
 void mw_transaction_end(struct mw_session *session, bool is_aborted);
 
 /* ---- content.c ---- */
@@ -277,34 +292,44 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted);
 bool mw_content_take(struct mw_session *session);
 void mw_content_begin(struct mw_session *session);
 void mw_content_go_on(struct mw_session *session); /* the stage that waited is decided */
-/* The content ended inside the header block: true if the end_of_headers stage was started (mw_commit_message_end follows). */
+/* The content ended inside the header block: true if the end_of_headers stage was started
+ * (mw_commit_message_end follows). */
 bool mw_content_finish_header(struct mw_session *session);
 /* Act on a verdict about the message. True: CONTINUE. */
-bool mw_content_verdict(struct mw_session *session, const struct mw_outcome *outcome, const char *stage);
+bool mw_content_verdict(struct mw_session *session, const struct mw_outcome *outcome,
+                        const char *stage);
 void mw_content_refuse_upstream(struct mw_session *session, const struct mw_reply *reply);
-/* Refuse the message: content is swallowed from now on, the reply comes at its end. First refusal counts. */
+/* Refuse the message: content is swallowed from now on, the reply comes at its end. First refusal
+ * counts. */
 void mw_content_refuse_own(struct mw_session *session, enum mw_reply_id reply, const char *stage);
-void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outcome, const char *stage);
+void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outcome,
+                       const char *stage);
 bool mw_content_is_blocked(const struct mw_session *session);
 
 /* ---- commit.c ---- */
-/* Bring the upstream's envelope up to date, then DATA. The exchange that gets the answer is open. */
+/* Bring the upstream's envelope up to date, then DATA. The exchange that gets the answer is open.
+ */
 void mw_commit_open_data(struct mw_session *session);
-void mw_commit_begin(struct mw_session *session); /* content is complete */
+void mw_commit_begin(struct mw_session *session);       /* content is complete */
 void mw_commit_message_end(struct mw_session *session); /* and the header block is judged */
-/* Something changed: the upstream is ready, answered, took octets, or the spool has more. Harmless at any time. */
+/* Something changed: the upstream is ready, answered, took octets, or the spool has more. Harmless
+ * at any time. */
 void mw_commit_go_on(struct mw_session *session);
-void mw_commit_reply(struct mw_session *session, struct mw_expect expect, const struct mw_reply *reply);
-/* The upstream went away or timed out while it was being handed the message: answer the client, end the transaction. */
+void mw_commit_reply(struct mw_session *session, struct mw_expect expect,
+                     const struct mw_reply *reply);
+/* The upstream went away or timed out while it was being handed the message: answer the client, end
+ * the transaction. */
 void mw_commit_failed(struct mw_session *session, enum mw_reply_id reply);
-/* A reply that nothing asked for while content flows. True if it was dealt with as the message's refusal. */
+/* A reply that nothing asked for while content flows. True if it was dealt with as the message's
+ * refusal. */
 bool mw_commit_early_reply(struct mw_session *session, const struct mw_reply *reply);
 bool mw_commit_wants_progress(const struct mw_session *session);
 
 /* ---- upstream.c ---- */
 void mw_upstream_open(struct mw_session *session);
 void mw_upstream_drop(struct mw_session *session);
-/* Its octets may be read and taken for replies now; else they wait (a filter thinks about what it said or will be told). */
+/* Its octets may be read and taken for replies now; else they wait (a filter thinks about what it
+ * said or will be told). */
 bool mw_upstream_may_speak(const struct mw_session *session);
 void mw_upstream_take(struct mw_session *session, struct mw_slice octets);
 void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const char *why);
@@ -312,17 +337,22 @@ void mw_upstream_keepalive(struct mw_session *session);
 /* The connection stands (event): the opening dialogue begins. */
 void mw_upstream_connected(struct mw_session *session);
 /* Send a command of our own (without a client's exchange). */
-void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind, uint32_t index);
-/* XFORWARD IDENT with the message's id, where the upstream takes it and commands may be pipelined: the id is then in its log, too. */
+void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind,
+                      uint32_t index);
+/* XFORWARD IDENT with the message's id, where the upstream takes it and commands may be pipelined:
+ * the id is then in its log, too. */
 void mw_upstream_send_ident(struct mw_session *session);
 /* End the upstream's transaction, if it has one, with an RSET whose reply nobody sees. */
 void mw_upstream_reset(struct mw_session *session);
 
 /* ---- report.c ---- */
 struct mw_slice mw_report_id(const struct mw_session *session, char out_text[40]);
-void mw_report_reject(struct mw_session *session, const char *stage, const struct mw_outcome *outcome);
+void mw_report_reject(struct mw_session *session, const char *stage,
+                      const struct mw_outcome *outcome);
 void mw_report_reject_own(struct mw_session *session, const char *stage, enum mw_reply_id reply);
-void mw_report_reject_upstream(struct mw_session *session, const char *stage, const struct mw_reply *reply);
-void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code, struct mw_slice text);
+void mw_report_reject_upstream(struct mw_session *session, const char *stage,
+                               const struct mw_reply *reply);
+void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code,
+                       struct mw_slice text);
 
 #endif

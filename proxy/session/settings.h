@@ -1,7 +1,9 @@
-/* settings.h - what a session needs to know from the configuration: plain immutable data inside a counted snapshot.
+/* settings.h - what a session needs to know from the configuration: plain immutable data inside a
+ * counted snapshot.
  *
- * ops/config.c fills these from the configuration files; session/ only reads them. A session holds one reference to its
- * snapshot from accept to close, so a reload never changes the rules of a dialogue that is under way. */
+ * ops/config.c fills these from the configuration files; session/ only reads them. A session holds
+ * one reference to its snapshot from accept to close, so a reload never changes the rules of a
+ * dialogue that is under way. */
 #ifndef MW_SESSION_SETTINGS_H
 #define MW_SESSION_SETTINGS_H
 
@@ -11,19 +13,29 @@
 #include "message/header.h"
 #include "smtp/dots.h"
 
-enum mw_identity { MW_IDENTITY_NONE = 0, MW_IDENTITY_PROXY_V1, MW_IDENTITY_PROXY_V2, MW_IDENTITY_XCLIENT };
+enum mw_identity {
+    MW_IDENTITY_NONE = 0,
+    MW_IDENTITY_PROXY_V1,
+    MW_IDENTITY_PROXY_V2,
+    MW_IDENTITY_XCLIENT
+};
 enum mw_early_talker { MW_EARLY_PASS = 0, MW_EARLY_NOTE, MW_EARLY_REJECT };
 enum mw_auth_policy { MW_AUTH_OFF = 0, MW_AUTH_TLS_ONLY, MW_AUTH_ALWAYS };
-enum mw_accept_proxy { MW_ACCEPT_PROXY_OFF = 0, MW_ACCEPT_PROXY_OPTIONAL, MW_ACCEPT_PROXY_REQUIRED };
+enum mw_accept_proxy {
+    MW_ACCEPT_PROXY_OFF = 0,
+    MW_ACCEPT_PROXY_OPTIONAL,
+    MW_ACCEPT_PROXY_REQUIRED
+};
 
 /* An `upstream NAME { }` block. Times in milliseconds. */
 struct mw_upstream_settings {
     struct mw_slice name;
-    const struct mw_endpoint *addresses; /* tried in order; host names were resolved when the configuration was loaded */
+    const struct mw_endpoint
+        *addresses; /* tried in order; host names were resolved when the configuration was loaded */
     size_t address_count;
     enum mw_identity identity;
     bool require_identity;
-    uint64_t connect_timeout_ms;     /* until the greeting is complete, all addresses together */
+    uint64_t connect_timeout_ms; /* until the greeting is complete, all addresses together */
     uint64_t reply_timeout_ms;
     uint64_t final_reply_timeout_ms; /* after the end of a message */
     uint64_t keepalive_ms;           /* NOOP interval while a message is spooled */
@@ -43,11 +55,11 @@ struct mw_listen_settings {
     enum mw_auth_policy auth;
     struct mw_dots_policy line_ends;
     enum mw_early_talker early_talker;
-    uint32_t max_sessions; /* a worker */
+    uint32_t max_sessions;     /* a worker */
     uint64_t max_message_size; /* octets; 0 = no limit */
     uint32_t max_errors;
     uint64_t command_timeout_ms, data_timeout_ms, header_timeout_ms;
-    uint64_t min_data_rate;    /* octets a second, over a minute; 0 = off */
+    uint64_t min_data_rate; /* octets a second, over a minute; 0 = off */
     size_t spool_memory;
     struct mw_header_limits header_limits;
     const struct mw_slice *relay_verbs;
@@ -61,13 +73,15 @@ struct mw_snapshot {
     uint32_t refs;
     uint32_t generation;
     struct mw_arena arena; /* holds everything here */
-    struct mw_slice hostname; /* ours: in the EHLO that asks for XCLIENT, and in greetings of our own */
+    struct mw_slice
+        hostname; /* ours: in the EHLO that asks for XCLIENT, and in greetings of our own */
     const struct mw_listen_settings *listeners;
     size_t listener_count;
     struct mw_chain **chains;
     size_t chain_count;
     struct mw_instances *instances;
-    void (*free)(struct mw_snapshot *snapshot); /* set by its maker; called when the last reference goes */
+    void (*free)(
+        struct mw_snapshot *snapshot); /* set by its maker; called when the last reference goes */
 };
 
 static inline struct mw_snapshot *mw_snapshot_ref(struct mw_snapshot *snapshot)

@@ -1,5 +1,6 @@
-/* transaction.c - begin and end of a mail transaction. Freeing its arena is the reset; nothing outside struct mw_transaction and
- * the subject's transaction part (set and cleared here) points into it. */
+/* transaction.c - begin and end of a mail transaction. Freeing its arena is the reset; nothing
+ * outside struct mw_transaction and the subject's transaction part (set and cleared here) points
+ * into it. */
 #include "session/session_priv.h"
 
 #include <stdlib.h>
@@ -30,7 +31,8 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
         return;
     session->ops->transaction_end(session->user, is_aborted);
     mw_upstream_reset(session);
-    if (tx->is_bdat) /* given up in mid-chunk: what is left of the payload must never be read as commands */
+    if (tx->is_bdat) /* given up in mid-chunk: what is left of the payload must never be read as
+                        commands */
         session->swallow_left = tx->bdat_left;
     session->subject.transaction_arena = NULL;
     session->subject.envelope = NULL;

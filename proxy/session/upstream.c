@@ -1,17 +1,17 @@
 /* upstream.c - the other leg: opening it, telling it who the client is, taking its replies apart.
  *
- * Opening, one row a step (each waits for its reply: Postfix refuses pipelining around PROXY, XCLIENT and EHLO):
- *   connected             PROXY header was put in front by the owner   -> GREETING
- *   greeting, no XCLIENT                                               -> the client's greeting; ready
- *   greeting, XCLIENT     EHLO <our name>                              -> OWN_EHLO
- *   EHLO reply            XCLIENT attributes that it listed            -> XCLIENT
- *   XCLIENT reply         (a new greeting)                             -> the client's greeting; ready
- *   reopening             the client's accepted HELO line again        -> AGAIN_HELO; ready, in silence
- * An upstream that does not take the identity it was configured for gets no session (require-identity): every client would be
- * the proxy's own address to it, and that is an open relay.
+ * Opening, one row a step (each waits for its reply: Postfix refuses pipelining around PROXY,
+ * XCLIENT and EHLO): connected             PROXY header was put in front by the owner   -> GREETING
+ *   greeting, no XCLIENT                                               -> the client's greeting;
+ * ready greeting, XCLIENT     EHLO <our name>                              -> OWN_EHLO EHLO reply
+ * XCLIENT attributes that it listed            -> XCLIENT XCLIENT reply         (a new greeting) ->
+ * the client's greeting; ready reopening             the client's accepted HELO line again ->
+ * AGAIN_HELO; ready, in silence An upstream that does not take the identity it was configured for
+ * gets no session (require-identity): every client would be the proxy's own address to it, and that
+ * is an open relay.
  *
- * The connection is dropped and later reopened where a streamed message had to be abandoned; a session that
- * authenticated through it ends instead. */
+ * The connection is dropped and later reopened where a streamed message had to be abandoned; a
+ * session that authenticated through it ends instead. */
 #include "session/session_priv.h"
 
 #include <inttypes.h>
@@ -32,7 +32,8 @@ static void arm(struct mw_session *session, enum mw_expect_kind kind, enum mw_ve
     session->upstream_deadline = session->now + wait;
 }
 
-void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind, uint32_t index)
+void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind,
+                      uint32_t index)
 {
     mw_queue_add(&session->to_upstream, line);
     mw_expect_push(session, kind, MW_VERB_UNKNOWN, index);
@@ -56,7 +57,8 @@ void mw_upstream_send_ident(struct mw_session *session)
 void mw_upstream_reset(struct mw_session *session)
 {
     struct mw_upstream *up = &session->up;
-    if (up->is_in_content) { /* no legal way out of DATA but the end of data: the connection has to go */
+    if (up->is_in_content) { /* no legal way out of DATA but the end of data: the connection has to
+                                go */
         mw_upstream_drop(session);
         return;
     }
@@ -69,7 +71,8 @@ void mw_upstream_reset(struct mw_session *session)
 void mw_upstream_keepalive(struct mw_session *session)
 {
     session->keepalive_at = session->now + session->settings->upstream->keepalive_ms;
-    if (session->up.state == MW_UP_READY && session->up.expect_count == 0 && !session->up.is_in_content)
+    if (session->up.state == MW_UP_READY && session->up.expect_count == 0 &&
+        !session->up.is_in_content)
         mw_upstream_send(session, MW_LIT("NOOP\r\n"), MW_EXPECT_NOOP, 0);
 }
 
@@ -93,7 +96,8 @@ void mw_upstream_drop(struct mw_session *session)
     /* QUIT where it costs nothing; never inside content, where it would be content */
     session->ops->close_upstream(session->user);
     mw_queue_clear(&session->to_upstream);
-    session->upstream_in.len = 0; /* its memory may still be borrowed: freed when the queues are settled */
+    session->upstream_in.len =
+        0; /* its memory may still be borrowed: freed when the queues are settled */
     mw_expect_clear(session);
     up->state = MW_UP_DOWN;
     up->connection++;
@@ -153,8 +157,8 @@ static void identity_failed(struct mw_session *session, const char *problem)
 }
 
 /* One attribute, if the upstream listed it. Values are xtext (never a blank or a line end). */
-static void xclient_add(const struct mw_upstream *up, struct mw_buf *line, uint32_t attr, const char *name,
-                        struct mw_slice value)
+static void xclient_add(const struct mw_upstream *up, struct mw_buf *line, uint32_t attr,
+                        const char *name, struct mw_slice value)
 {
     if ((up->ehlo.xclient_attrs & attr) == 0)
         return;
@@ -162,7 +166,8 @@ static void xclient_add(const struct mw_upstream *up, struct mw_buf *line, uint3
     mw_xtext_encode(value, line);
 }
 
-static struct mw_slice xclient_address(const struct mw_inet *address, char out_text[MW_INET_TEXT_MAX + 8])
+static struct mw_slice xclient_address(const struct mw_inet *address,
+                                       char out_text[MW_INET_TEXT_MAX + 8])
 {
     char text[MW_INET_TEXT_MAX];
     struct mw_slice printed = mw_inet_print(address, text);
@@ -190,14 +195,16 @@ static void send_xclient(struct mw_session *session)
     char address[MW_INET_TEXT_MAX + 8], number[12];
     struct mw_buf line = {0};
     mw_buf_put(&line, MW_LIT("XCLIENT"));
-    xclient_add(up, &line, MW_XCLIENT_ADDR, "ADDR", xclient_address(&subject->client_address, address));
+    xclient_add(up, &line, MW_XCLIENT_ADDR, "ADDR",
+                xclient_address(&subject->client_address, address));
     xclient_add(up, &line, MW_XCLIENT_NAME, "NAME",
                 subject->client_name.len > 0 ? subject->client_name : MW_LIT("[UNAVAILABLE]"));
     xclient_add(up, &line, MW_XCLIENT_PORT, "PORT", decimal(subject->client_port, number));
     if (subject->server_port != 0) {
         xclient_add(up, &line, MW_XCLIENT_DESTADDR, "DESTADDR",
                     xclient_address(&subject->server_address, address));
-        xclient_add(up, &line, MW_XCLIENT_DESTPORT, "DESTPORT", decimal(subject->server_port, number));
+        xclient_add(up, &line, MW_XCLIENT_DESTPORT, "DESTPORT",
+                    decimal(subject->server_port, number));
     }
     mw_buf_put(&line, MW_LIT("\r\n"));
     mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XCLIENT, 0);
@@ -211,7 +218,8 @@ static void on_greeting(struct mw_session *session, const struct mw_reply *reply
         return;
     }
     struct mw_buf line = {0};
-    mw_buf_putf(&line, "EHLO %.*s\r\n", (int)session->snapshot->hostname.len, session->snapshot->hostname.ptr);
+    mw_buf_putf(&line, "EHLO %.*s\r\n", (int)session->snapshot->hostname.len,
+                session->snapshot->hostname.ptr);
     mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_OWN_EHLO, 0);
     mw_buf_fini(&line);
 }
@@ -226,8 +234,10 @@ static void on_own_ehlo(struct mw_session *session, const struct mw_reply *reply
     } else if (session->settings->upstream->require_identity) {
         identity_failed(session, "XCLIENT with ADDR is not announced");
     } else {
-        /* allowed by configuration: the client then gets a greeting that is not the first one's words */
-        struct mw_reply greeting = {.code = 220, .octets = MW_LIT("220 ESMTP\r\n"), .is_clean = true, .line_count = 1};
+        /* allowed by configuration: the client then gets a greeting that is not the first one's
+         * words */
+        struct mw_reply greeting = {
+            .code = 220, .octets = MW_LIT("220 ESMTP\r\n"), .is_clean = true, .line_count = 1};
         opened(session, &greeting);
     }
 }
@@ -261,8 +271,10 @@ static void on_again_helo(struct mw_session *session, const struct mw_reply *rep
 
 /* ---- replies ---- */
 
-/* A server that does not know PROXY takes the header for a command: its error comes where the reply to HELO should be. */
-static bool is_identity_refusal(const struct mw_session *session, const struct mw_reply *reply, enum mw_verb verb)
+/* A server that does not know PROXY takes the header for a command: its error comes where the reply
+ * to HELO should be. */
+static bool is_identity_refusal(const struct mw_session *session, const struct mw_reply *reply,
+                                enum mw_verb verb)
 {
     enum mw_identity identity = session->settings->upstream->identity;
     return (identity == MW_IDENTITY_PROXY_V1 || identity == MW_IDENTITY_PROXY_V2) &&
@@ -282,7 +294,8 @@ static const char *stage_word(enum mw_verb verb)
 }
 
 /* A reply to a command that was forwarded for the client. */
-static void on_slot(struct mw_session *session, struct mw_expect expect, const struct mw_reply *reply)
+static void on_slot(struct mw_session *session, struct mw_expect expect,
+                    const struct mw_reply *reply)
 {
     enum mw_verb verb = (enum mw_verb)expect.verb;
     if (is_identity_refusal(session, reply, verb)) {
@@ -308,7 +321,8 @@ static void on_slot(struct mw_session *session, struct mw_expect expect, const s
     struct mw_buf text = {0};
     if (!reply->is_clean)
         mw_reply_print(reply, &text);
-    mw_exchange_answer(session, reply->is_clean ? reply->octets : mw_buf_view(&text), reply->is_clean);
+    mw_exchange_answer(session, reply->is_clean ? reply->octets : mw_buf_view(&text),
+                       reply->is_clean);
     mw_buf_fini(&text);
     if (verb == MW_VERB_MAIL)
         mw_reply_mail(session, reply);
@@ -346,7 +360,8 @@ static void on_unsolicited(struct mw_session *session, const struct mw_reply *re
 
 static void on_reply(struct mw_session *session, const struct mw_reply *reply)
 {
-    /* a reply that came before its command was on the wire is no answer to it, however well it would fit: law 1 */
+    /* a reply that came before its command was on the wire is no answer to it, however well it
+     * would fit: law 1 */
     if (session->up.answerable == 0 || session->up.expect_count == 0) {
         on_unsolicited(session, reply);
         return;
@@ -373,7 +388,8 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
         break; /* for the upstream's log only: a refusal changes nothing */
     case MW_EXPECT_NOOP:
     case MW_EXPECT_RSET:
-        /* not in its right mind: the next command gets a new connection, those on their way a 4xx */
+        /* not in its right mind: the next command gets a new connection, those on their way a 4xx
+         */
         if (reply->code >= 300 && session->up.expect_count > 0)
             mw_upstream_lost(session, MW_REPLY_UPSTREAM_LOST, "refused RSET or NOOP");
         else if (reply->code >= 300)
@@ -395,7 +411,8 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
 
 bool mw_upstream_may_speak(const struct mw_session *session)
 {
-    /* while a filter judges a spooled message nothing is owed: a 421 or the end means that the envelope will be replayed */
+    /* while a filter judges a spooled message nothing is owed: a 421 or the end means that the
+     * envelope will be replayed */
     return session->after_stage == NULL ||
            (session->state == MW_STATE_COMMIT && session->tx->plan == MW_PLAN_SPOOL);
 }
@@ -409,7 +426,8 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
     struct mw_slice view = is_kept ? mw_buf_view(in) : octets;
     struct mw_slice all = view;
     uint32_t connection = session->up.connection;
-    while (view.len > 0 && !session->is_over && mw_upstream_may_speak(session) && session->up.connection == connection) {
+    while (view.len > 0 && !session->is_over && mw_upstream_may_speak(session) &&
+           session->up.connection == connection) {
         struct mw_reply reply;
         size_t used = 0;
         enum mw_err err = mw_reply_parse(view, &reply, &used);
@@ -423,7 +441,8 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
         on_reply(session, &reply);
     }
     if (session->is_over || session->up.connection != connection)
-        return; /* dropped, perhaps opened anew already: what else the old one said does not matter */
+        return; /* dropped, perhaps opened anew already: what else the old one said does not matter
+                 */
     if (!is_kept) {
         if (view.len > 0)
             mw_buf_put(in, view);
@@ -458,15 +477,17 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
     if (!session->has_greeted) {
         mw_report_reject_own(session, "connect",
                              reply == MW_REPLY_UPSTREAM_NONSENSE ? reply : MW_REPLY_UPSTREAM_NONE);
-        mw_session_finish(session, reply == MW_REPLY_UPSTREAM_NONSENSE ? reply : MW_REPLY_UPSTREAM_NONE,
+        mw_session_finish(session,
+                          reply == MW_REPLY_UPSTREAM_NONSENSE ? reply : MW_REPLY_UPSTREAM_NONE,
                           MW_END_UPSTREAM);
         return;
     }
     if (session->tx != NULL && session->tx->step != MW_STEP_NONE) {
-        bool can_replay = session->tx->plan == MW_PLAN_SPOOL && session->tx->step <= MW_STEP_DATA && !was_opening &&
-                          reply == MW_REPLY_UPSTREAM_LOST && !session->is_authenticated &&
-                          !session->tx->was_replayed;
-        if (can_replay) { /* it left while we kept it waiting; nothing of the message has gone out */
+        bool can_replay = session->tx->plan == MW_PLAN_SPOOL && session->tx->step <= MW_STEP_DATA &&
+                          !was_opening && reply == MW_REPLY_UPSTREAM_LOST &&
+                          !session->is_authenticated && !session->tx->was_replayed;
+        if (can_replay) { /* it left while we kept it waiting; nothing of the message has gone out
+                           */
             session->tx->was_replayed = true;
             mw_commit_open_data(session);
         } else {
@@ -481,12 +502,15 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
         return; /* the envelope will be replayed on a new connection (late envelope) */
     if (session->tx != NULL && session->tx->is_stream_open) {
         /* mid-content: the client hears of it at the end of its message */
-        mw_content_refuse_own(session, reply == MW_REPLY_UPSTREAM_TIMEOUT ? reply : MW_REPLY_UPSTREAM_LOST, "body");
+        mw_content_refuse_own(
+            session, reply == MW_REPLY_UPSTREAM_TIMEOUT ? reply : MW_REPLY_UPSTREAM_LOST, "body");
         return;
     }
     bool is_being_judged = session->after_stage != NULL && session->command.line.len > 0;
-    if (!was_opening && (session->ring_count > 0 || is_being_judged) && reply != MW_REPLY_UPSTREAM_NONSENSE) {
-        /* the commands at hand get a 4xx; the transaction is gone; the next command gets a new connection */
+    if (!was_opening && (session->ring_count > 0 || is_being_judged) &&
+        reply != MW_REPLY_UPSTREAM_NONSENSE) {
+        /* the commands at hand get a 4xx; the transaction is gone; the next command gets a new
+         * connection */
         mw_cancel_stage(session);
         while (session->ring_count > 0)
             mw_exchange_answer_own(session, reply);

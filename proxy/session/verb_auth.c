@@ -1,5 +1,6 @@
-/* verb_auth.c - AUTH (RFC 4954): relayed line by line, continuation lines included. Filters learn the mechanism before, and the user
- * (PLAIN, LOGIN) after success; passwords are never kept, shown or logged, and the buffers they went through are wiped. */
+/* verb_auth.c - AUTH (RFC 4954): relayed line by line, continuation lines included. Filters learn
+ * the mechanism before, and the user (PLAIN, LOGIN) after success; passwords are never kept, shown
+ * or logged, and the buffers they went through are wiped. */
 #include "session/session_priv.h"
 
 #include <string.h>
@@ -34,7 +35,8 @@ static ptrdiff_t base64_decode(struct mw_slice text, char *out, size_t size)
     return (ptrdiff_t)len;
 }
 
-/* The user's name from a PLAIN (authzid NUL authcid NUL password: RFC 4616) or a LOGIN response; only believed after 235. */
+/* The user's name from a PLAIN (authzid NUL authcid NUL password: RFC 4616) or a LOGIN response;
+ * only believed after 235. */
 static void learn_user(struct mw_session *session, struct mw_slice response)
 {
     char text[1024];
@@ -45,7 +47,8 @@ static void learn_user(struct mw_session *session, struct mw_slice response)
         if (mw_slice_split(MW_SLICE(text, (size_t)len), '\0', &authzid, &rest) &&
             mw_slice_split(rest, '\0', &authcid, &password))
             user = authcid;
-    } else if (len > 0 && mw_slice_ieq(session->auth_mechanism, MW_LIT("LOGIN")) && session->auth_step == 0) {
+    } else if (len > 0 && mw_slice_ieq(session->auth_mechanism, MW_LIT("LOGIN")) &&
+               session->auth_step == 0) {
         user = MW_SLICE(text, (size_t)len);
     }
     if (user.len > 0 && user.len <= 255)

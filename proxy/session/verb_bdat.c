@@ -1,10 +1,13 @@
-/* verb_bdat.c - BDAT (RFC 3030): the payload is counted, whatever its octets are, and always taken, also where the chunk is refused.
+/* verb_bdat.c - BDAT (RFC 3030): the payload is counted, whatever its octets are, and always taken,
+ * also where the chunk is refused.
  *
- * A message that comes in chunks is spooled under every plan: the replies to chunks are ours (Postfix's words), the message's reply
- * is the upstream's. It leaves as one BDAT where the upstream offers CHUNKING, else as DATA (commit.c). */
+ * A message that comes in chunks is spooled under every plan: the replies to chunks are ours
+ * (Postfix's words), the message's reply is the upstream's. It leaves as one BDAT where the
+ * upstream offers CHUNKING, else as DATA (commit.c). */
 #include "session/session_priv.h"
 
-/* Refused for its place in the dialogue: the payload is dropped by its count, the dialogue goes on. */
+/* Refused for its place in the dialogue: the payload is dropped by its count, the dialogue goes on.
+ */
 static void chunk_refused(struct mw_session *session, enum mw_reply_id reply, uint64_t size)
 {
     session->swallow_left = size;
@@ -49,9 +52,12 @@ void mw_verb_bdat(struct mw_session *session)
     }
     if (!tx->is_bdat) {
         const struct mw_envelope *envelope = &tx->envelope;
-        bool is_wanted = mw_envelope_wanted(envelope) > 0 || envelope->discarded > 0 || tx->is_discarded;
+        bool is_wanted = mw_envelope_wanted(envelope) > 0 || envelope->discarded > 0 ||
+                         tx->is_discarded;
         if (envelope->rcpt_count == 0 || !is_wanted) {
-            chunk_refused(session, envelope->rcpt_count == 0 ? MW_REPLY_SEQUENCE_RCPT : MW_REPLY_NO_RECIPIENTS, size);
+            chunk_refused(
+                session,
+                envelope->rcpt_count == 0 ? MW_REPLY_SEQUENCE_RCPT : MW_REPLY_NO_RECIPIENTS, size);
             return;
         }
     }

@@ -1,4 +1,5 @@
-/* verb_data.c - DATA: the data stage, then the plan decides who says 354 (commit.c for the stream plan, we for the others). */
+/* verb_data.c - DATA: the data stage, then the plan decides who says 354 (commit.c for the stream
+ * plan, we for the others). */
 #include "session/session_priv.h"
 
 static void data_decided(struct mw_session *session, const struct mw_outcome *outcome)
@@ -34,7 +35,8 @@ void mw_verb_data(struct mw_session *session)
         mw_command_error(session, MW_REPLY_SYNTAX_DATA);
     } else if (envelope->rcpt_count == 0) {
         mw_command_error(session, MW_REPLY_SEQUENCE_RCPT);
-    } else if (mw_envelope_wanted(envelope) == 0 && envelope->discarded == 0 && !session->tx->is_discarded) {
+    } else if (mw_envelope_wanted(envelope) == 0 && envelope->discarded == 0 &&
+               !session->tx->is_discarded) {
         mw_report_reject_own(session, "data", MW_REPLY_NO_RECIPIENTS);
         mw_answer_own(session, MW_REPLY_NO_RECIPIENTS);
     } else {

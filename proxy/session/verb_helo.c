@@ -1,5 +1,6 @@
-/* verb_helo.c - HELO and EHLO: forwarded as the client wrote them; the EHLO reply is rewritten (smtp/ehlo.h). A 2xx ends any
- * transaction (RFC 5321 4.1.4) and is remembered, so that a reopened upstream can be told the same. */
+/* verb_helo.c - HELO and EHLO: forwarded as the client wrote them; the EHLO reply is rewritten
+ * (smtp/ehlo.h). A 2xx ends any transaction (RFC 5321 4.1.4) and is remembered, so that a reopened
+ * upstream can be told the same. */
 #include "session/session_priv.h"
 
 /* What filters and the log see: the name of this line, or nothing before the first accepted one. */

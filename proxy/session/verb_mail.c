@@ -1,11 +1,13 @@
-/* verb_mail.c - MAIL FROM: opens the transaction. Forwarded as the client wrote it, or anew where a filter changed the sender. */
+/* verb_mail.c - MAIL FROM: opens the transaction. Forwarded as the client wrote it, or anew where a
+ * filter changed the sender. */
 #include "session/session_priv.h"
 
 static void mail_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     struct mw_transaction *tx = session->tx;
     if (outcome->verdict == MW_DISCARD) {
-        tx->is_discarded = true; /* the dialogue goes on, so that the client's replies are true ones */
+        tx->is_discarded =
+            true; /* the dialogue goes on, so that the client's replies are true ones */
         mw_report_reject(session, "mail", outcome); /* as `discard`: law 1 wants it in the log */
     } else if (outcome->verdict != MW_CONTINUE) {
         mw_refuse(session, "mail", outcome);
@@ -23,7 +25,8 @@ static void mail_decided(struct mw_session *session, const struct mw_outcome *ou
     mw_enter_state(session, MW_STATE_IN_TX, "MAIL");
 }
 
-/* A keyword given twice has two readings (first or last): what we judge would not be what the upstream takes. */
+/* A keyword given twice has two readings (first or last): what we judge would not be what the
+ * upstream takes. */
 static bool has_repeated_param(const struct mw_envelope_arg *arg)
 {
     for (size_t i = 0; i < arg->param_count; i++)
@@ -39,13 +42,15 @@ void mw_verb_mail(struct mw_session *session)
         mw_command_error(session, MW_REPLY_SEQUENCE_HELO);
         return;
     }
-    if (mw_envelope_arg_parse(session->command.arg, MW_LIT("FROM"), &arg) != MW_OK || has_repeated_param(&arg)) {
+    if (mw_envelope_arg_parse(session->command.arg, MW_LIT("FROM"), &arg) != MW_OK ||
+        has_repeated_param(&arg)) {
         mw_command_error(session, MW_REPLY_SYNTAX_MAIL);
         return;
     }
     const struct mw_param *size = mw_envelope_arg_param(&arg, MW_LIT("SIZE"));
     uint64_t declared = 0, limit = session->settings->max_message_size;
-    if (size != NULL && limit != 0 && (mw_slice_to_u64(size->value, UINT64_MAX, &declared) == MW_ERR_LIMIT || declared > limit)) {
+    if (size != NULL && limit != 0 &&
+        (mw_slice_to_u64(size->value, UINT64_MAX, &declared) == MW_ERR_LIMIT || declared > limit)) {
         mw_report_reject_own(session, "mail", MW_REPLY_SIZE_DECLARED); /* RFC 1870 6.1 */
         mw_answer_own(session, MW_REPLY_SIZE_DECLARED);
         return;

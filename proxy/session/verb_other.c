@@ -1,4 +1,5 @@
-/* verb_other.c - the verbs without a transaction of their own: RSET, QUIT, NOOP and its kind, what is not offered, what is not known. */
+/* verb_other.c - the verbs without a transaction of their own: RSET, QUIT, NOOP and its kind, what
+ * is not offered, what is not known. */
 #include "session/session_priv.h"
 
 /* True if a filter refused the command (which has its reply then). */
@@ -55,7 +56,8 @@ static void quit_decided(struct mw_session *session, const struct mw_outcome *ou
 {
     if (outcome->verdict == MW_DISCONNECT)
         was_refused(session, outcome);
-    else if (session->up.state != MW_UP_READY) /* nobody there to say 221, and none is called for that */
+    else if (session->up.state !=
+             MW_UP_READY) /* nobody there to say 221, and none is called for that */
         mw_session_finish(session, MW_REPLY_BYE, MW_END_QUIT);
     else
         mw_forward(session, MW_EMPTY, 0);

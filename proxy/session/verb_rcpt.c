@@ -1,5 +1,6 @@
-/* verb_rcpt.c - RCPT TO: each recipient is judged by itself. A refused one is refused to the client and not sent upstream;
- * a discarded one is told 250 and not sent either; the upstream's own answer is shown to filters (rcpt_reply). */
+/* verb_rcpt.c - RCPT TO: each recipient is judged by itself. A refused one is refused to the client
+ * and not sent upstream; a discarded one is told 250 and not sent either; the upstream's own answer
+ * is shown to filters (rcpt_reply). */
 #include "session/session_priv.h"
 
 static void rcpt_decided(struct mw_session *session, const struct mw_outcome *outcome)
@@ -30,7 +31,8 @@ static void rcpt_decided(struct mw_session *session, const struct mw_outcome *ou
 void mw_verb_rcpt(struct mw_session *session)
 {
     struct mw_envelope_arg arg;
-    if (mw_envelope_arg_parse(session->command.arg, MW_LIT("TO"), &arg) != MW_OK || arg.path.is_null) {
+    if (mw_envelope_arg_parse(session->command.arg, MW_LIT("TO"), &arg) != MW_OK ||
+        arg.path.is_null) {
         mw_command_error(session, MW_REPLY_SYNTAX_RCPT);
         return;
     }
@@ -46,7 +48,8 @@ void mw_verb_rcpt(struct mw_session *session)
     mw_run_stage_then(session, &call, rcpt_decided);
 }
 
-/* A filter saw the upstream's answer; the client has it already. Only DISCONNECT means something now. */
+/* A filter saw the upstream's answer; the client has it already. Only DISCONNECT means something
+ * now. */
 static void reply_seen(struct mw_session *session, const struct mw_outcome *outcome)
 {
     if (outcome->verdict == MW_DISCONNECT)
@@ -59,7 +62,8 @@ void mw_reply_rcpt(struct mw_session *session, const struct mw_reply *reply, uin
         return; /* MAIL was refused meanwhile */
     bool is_accepted = reply->code < 300;
     struct mw_envelope *envelope = &session->tx->envelope;
-    mw_envelope_set_status(envelope, index, is_accepted ? MW_RCPT_ACCEPTED : MW_RCPT_REFUSED_UPSTREAM, reply->code);
+    mw_envelope_set_status(envelope, index,
+                           is_accepted ? MW_RCPT_ACCEPTED : MW_RCPT_REFUSED_UPSTREAM, reply->code);
     envelope->rcpts[index].is_upstream = is_accepted;
     session->rcpts_accepted += is_accepted;
     struct mw_call call = {.stage = MW_STAGE_RCPT_REPLY,

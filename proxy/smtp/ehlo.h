@@ -1,7 +1,7 @@
 /* ehlo.h - the EHLO reply: what the upstream offers, and the list that the client gets.
  *
- * Pure. Announced = (upstream's list intersected with what we can carry) + our own; greeting line and order stay the
- * upstream's (design: smtp.md, Extensions). RFC 5321 4.1.1.1, 1869. */
+ * Pure. Announced = (upstream's list intersected with what we can carry) + our own; greeting line
+ * and order stay the upstream's (design: smtp.md, Extensions). RFC 5321 4.1.1.1, 1869. */
 #ifndef MW_SMTP_EHLO_H
 #define MW_SMTP_EHLO_H
 
@@ -47,23 +47,26 @@ struct mw_ehlo {
     uint64_t size;          /* of SIZE; 0 = none given or unlimited */
 };
 
-/* Learn from a 250 reply to EHLO. Keywords compare without case; "AUTH=" (old form) counts as AUTH. */
+/* Learn from a 250 reply to EHLO. Keywords compare without case; "AUTH=" (old form) counts as AUTH.
+ */
 void mw_ehlo_parse(const struct mw_reply *reply, struct mw_ehlo *out_ehlo);
 
 /* What decides on the client's list. */
 struct mw_ehlo_policy {
     uint64_t max_message_size; /* 0 = no limit of our own */
     bool show_auth;
-    bool show_chunking;        /* ours: the message path takes BDAT whatever the upstream offers */
+    bool show_chunking; /* ours: the message path takes BDAT whatever the upstream offers */
     bool has_relay_extensions;
-    const struct mw_slice *relay_extensions; /* further keywords let through, from the configuration */
+    const struct mw_slice
+        *relay_extensions; /* further keywords let through, from the configuration */
     size_t relay_extension_count;
 };
 
-/* Append the client's reply. PIPELINING is always in the list (added behind the others if the upstream lacks it), SIZE is
- * the smaller of both (added if only we have a limit), CHUNKING follows show_chunking (added if the upstream lacks it),
- * BINARYMIME needs both CHUNKING and BINARYMIME upstream, STARTTLS/XCLIENT/XFORWARD/REQUIRETLS never, AUTH lines as
- * show_auth says, unknown keywords only if listed. *out_shown = MW_EXT_* bits that the client now may use. */
+/* Append the client's reply. PIPELINING is always in the list (added behind the others if the
+ * upstream lacks it), SIZE is the smaller of both (added if only we have a limit), CHUNKING follows
+ * show_chunking (added if the upstream lacks it), BINARYMIME needs both CHUNKING and BINARYMIME
+ * upstream, STARTTLS/XCLIENT/XFORWARD/REQUIRETLS never, AUTH lines as show_auth says, unknown
+ * keywords only if listed. *out_shown = MW_EXT_* bits that the client now may use. */
 void mw_ehlo_print(const struct mw_reply *reply, const struct mw_ehlo_policy *policy,
                    struct mw_buf *out, uint32_t *out_shown);
 

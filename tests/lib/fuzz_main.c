@@ -1,5 +1,6 @@
-/* fuzz_main.c - runs a fuzz target as an ordinary test: every corpus file, every prefix of the short ones, and a
- * fixed number of seeded mutations of each. Finds what a parser does wrong on near-misses without clang. */
+/* fuzz_main.c - runs a fuzz target as an ordinary test: every corpus file, every prefix of the
+ * short ones, and a fixed number of seeded mutations of each. Finds what a parser does wrong on
+ * near-misses without clang. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -107,6 +108,7 @@ int main(int argc, char **argv)
     }
     free(names);
     free(data);
-    printf("%d corpus files, each with its prefixes and %d mutations: no failure\n", files, MUTATIONS);
+    printf("%d corpus files, each with its prefixes and %d mutations: no failure\n", files,
+           MUTATIONS);
     return files == 0;
 }

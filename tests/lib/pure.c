@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 static const char *const stage_names[MW_STAGE_COUNT] = {
-    "connect", "helo", "starttls", "auth", "mail", "rcpt", "rcpt_reply", "data",
-    "header", "end_of_headers", "body", "end_of_message", "abort", "close", "command",
+    "connect", "helo",           "starttls", "auth",   "mail",
+    "rcpt",    "rcpt_reply",     "data",     "header", "end_of_headers",
+    "body",    "end_of_message", "abort",    "close",  "command",
 };
-static const char *const verdict_names[] = {"continue", "accept", "reject", "tempfail", "discard", "disconnect"};
+static const char *const verdict_names[] = {"continue", "accept",  "reject",
+                                            "tempfail", "discard", "disconnect"};
 
 /* ---- the pretended filter ---- */
 
@@ -24,7 +26,8 @@ static void apply_edits(struct pure *pure, const struct pure_rule *rule, size_t 
     if (err == MW_OK && rule->add_rcpt[0])
         err = mw_envelope_insert_rcpt(subject->envelope, mw_slice_cstr(rule->add_rcpt));
     for (size_t i = 0; rule->delete_rcpt[0] && i < subject->envelope->rcpt_count; i++)
-        if (mw_slice_eq(subject->envelope->rcpts[i].mailbox.address, mw_slice_cstr(rule->delete_rcpt)))
+        if (mw_slice_eq(subject->envelope->rcpts[i].mailbox.address,
+                        mw_slice_cstr(rule->delete_rcpt)))
             err = mw_envelope_delete_rcpt(subject->envelope, i);
     struct mw_slice name, value;
     if (err == MW_OK && rule->add_header[0] && subject->headers != NULL &&
@@ -48,7 +51,8 @@ static void outcome_of(const struct pure_rule *rule, struct mw_outcome *out)
 {
     static const uint16_t codes[] = {0, 0, 550, 451, 0, 421};
     static const char *const dsns[] = {"", "", "5.7.1", "4.7.1", "", "4.7.0"};
-    *out = (struct mw_outcome){.verdict = rule->verdict, .by = MW_LIT("script"), .rule = MW_LIT("rule")};
+    *out = (struct mw_outcome){
+        .verdict = rule->verdict, .by = MW_LIT("script"), .rule = MW_LIT("rule")};
     if (rule->verdict == MW_ACCEPT)
         out->verdict = MW_CONTINUE;
     out->code = rule->code ? rule->code : codes[rule->verdict];
@@ -352,7 +356,8 @@ void pure_start(struct pure *pure)
     struct mw_session_peer peer = {.port = 41001, .server_port = 25};
     enum mw_err err = mw_inet_parse(MW_LIT("198.51.100.7"), &peer.address);
     mw_assert(err == MW_OK);
-    pure->session = mw_session_new(&pure->snapshot, &pure->listen, &ops, pure, pure->log, MW_LIT("7Q2k9Z"), &peer);
+    pure->session = mw_session_new(&pure->snapshot, &pure->listen, &ops, pure, pure->log,
+                                   MW_LIT("7Q2k9Z"), &peer);
     mw_session_set_stages(pure->session, stages, pure->wants_spool);
     mw_session_start(pure->session, pure->now);
     after(pure);

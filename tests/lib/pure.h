@@ -1,7 +1,8 @@
 /* pure.h - a session without sockets: the test plays client, upstream, filters, disk and clock.
  *
- * The harness does what session/driver.c does, in memory: after every event it collects what the session wrote into
- * `client_got` and `upstream_got`, runs spool jobs, and checks the session's invariants. */
+ * The harness does what session/driver.c does, in memory: after every event it collects what the
+ * session wrote into `client_got` and `upstream_got`, runs spool jobs, and checks the session's
+ * invariants. */
 #ifndef MW_TEST_PURE_H
 #define MW_TEST_PURE_H
 
@@ -12,14 +13,15 @@ enum { PURE_RULES_MAX = 16, PURE_WORDS_MAX = 8 };
 /* What the pretended filter says at a stage. */
 struct pure_rule {
     enum mw_stage stage;
-    int32_t index;     /* nth call of that stage (from 0); -1 = every one */
-    bool waits;        /* MW_AGAIN first; pure_decide() gives the verdict */
-    bool is_held;      /* "hold" instead of "wait": a dialog says when that is */
+    int32_t index; /* nth call of that stage (from 0); -1 = every one */
+    bool waits;    /* MW_AGAIN first; pure_decide() gives the verdict */
+    bool is_held;  /* "hold" instead of "wait": a dialog says when that is */
     enum mw_verdict verdict;
     uint16_t code;
     char dsn[12], text[120];
     /* edits made together with the verdict; empty = none */
-    char sender[80], rcpt[80], add_rcpt[80], delete_rcpt[80], add_header[120], delete_header[40], body[120];
+    char sender[80], rcpt[80], add_rcpt[80], delete_rcpt[80], add_header[120], delete_header[40],
+        body[120];
 };
 
 struct pure {
@@ -46,9 +48,11 @@ struct pure {
 
 /* Default settings; change them before pure_start. */
 void pure_init(struct pure *pure);
-/* "STAGE[:N] [wait|hold] VERDICT [CODE DSN "TEXT"] [edit...]": see tests/system/dialogs/README.md. False: not understood. */
+/* "STAGE[:N] [wait|hold] VERDICT [CODE DSN "TEXT"] [edit...]": see tests/system/dialogs/README.md.
+ * False: not understood. */
 bool pure_add_rule(struct pure *pure, struct mw_slice text);
-/* "DIRECTIVE VALUE", as in a listen or upstream block; the text must live as long as `pure`. False: not known here. In pure_set.c. */
+/* "DIRECTIVE VALUE", as in a listen or upstream block; the text must live as long as `pure`. False:
+ * not known here. In pure_set.c. */
 bool pure_set(struct pure *pure, struct mw_slice text);
 void pure_start(struct pure *pure);
 void pure_fini(struct pure *pure);

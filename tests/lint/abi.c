@@ -1,8 +1,10 @@
-/* abi.c - the filter ABI, pinned: every offset, size and value of <mailweir/filter.h> and <mailweir/lang.h>.
+/* abi.c - the filter ABI, pinned: every offset, size and value of <mailweir/filter.h> and
+ * <mailweir/lang.h>.
  *
- * Compiled only, as C11 and as C++17, on 64-bit machines with 8-octet pointers (LP64). A line that fails here means that
- * filters built yesterday break today. Growth is allowed at the end of structs that begin with `size`, at the end of
- * enums, at the end of the function tables: then add lines, and raise the sizes. */
+ * Compiled only, as C11 and as C++17, on 64-bit machines with 8-octet pointers (LP64). A line that
+ * fails here means that filters built yesterday break today. Growth is allowed at the end of
+ * structs that begin with `size`, at the end of enums, at the end of the function tables: then add
+ * lines, and raise the sizes. */
 #include <mailweir/filter.h>
 #include <mailweir/lang.h>
 

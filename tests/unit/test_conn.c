@@ -107,7 +107,8 @@ static bool turn_until(const int *counter, int want, uint64_t ms)
     uv_timer_t timer;
     uv_timer_init(&loop, &timer);
     timer.data = &is_late;
-    uv_update_time(&loop); /* else the timer may fire before uv_run polls, and the poll has no end */
+    uv_update_time(
+        &loop); /* else the timer may fire before uv_run polls, and the poll has no end */
     uv_timer_start(&timer, on_tick, ms, ms);
     while (!is_late && (counter == NULL || *counter < want))
         uv_run(&loop, UV_RUN_ONCE);

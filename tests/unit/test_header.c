@@ -510,8 +510,9 @@ TEST(decoded_value_is_computed_once_and_again_after_a_change)
 /* The short way for plain values must not be told from the long one. */
 TEST(plain_values_decode_as_the_decoder_says)
 {
-    static const char *const values[] = {" a", "a", "", "  ", " a\t b  c ", " =?", " x=?utf-8?q?y?=", " a?=b=", "\tq", " caf\xe9",
-                                         " a\x01z", " <x@y.example>", " =\x3f", " a =? b"};
+    static const char *const values[] = {
+        " a",     "a",   "",         "  ",      " a\t b  c ",     " =?",    " x=?utf-8?q?y?=",
+        " a?=b=", "\tq", " caf\xe9", " a\x01z", " <x@y.example>", " =\x3f", " a =? b"};
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         char text[80];
         snprintf(text, sizeof text, "S:%s\r\n\r\n", values[i]);

@@ -1,13 +1,15 @@
-/* test_session_random.c - random interleavings of client octets, upstream octets, verdicts, time and faults against the pure session.
+/* test_session_random.c - random interleavings of client octets, upstream octets, verdicts, time
+ * and faults against the pure session.
  *
- * A model client sends tagged commands, pipelined, cut anywhere; a model upstream answers what it receives with the tag in the
- * text. Oracles, besides the session's own invariants after each event:
- *   order and attribution  the nth reply that the client gets is the nth command's: it carries that command's tag, or is ours
- *   one reply a command    never more; exactly one once everything is quiet
- *   law 1                  2xx for a message only if the upstream stored it (or a filter discarded it)
- *   law 2                  what the upstream stored is what the client sent, and only what the client was told 2xx for... or was not told
- *   quiet at the end       a session that is not over and has all its events waits for nobody but the client
- * A failure prints the seed; run again with it as the argument to see the same. */
+ * A model client sends tagged commands, pipelined, cut anywhere; a model upstream answers what it
+ * receives with the tag in the text. Oracles, besides the session's own invariants after each
+ * event: order and attribution  the nth reply that the client gets is the nth command's: it carries
+ * that command's tag, or is ours one reply a command    never more; exactly one once everything is
+ * quiet law 1                  2xx for a message only if the upstream stored it (or a filter
+ * discarded it) law 2                  what the upstream stored is what the client sent, and only
+ * what the client was told 2xx for... or was not told quiet at the end       a session that is not
+ * over and has all its events waits for nobody but the client A failure prints the seed; run again
+ * with it as the argument to see the same. */
 #include "pure.h"
 #include "test.h"
 
@@ -28,12 +30,12 @@ struct model {
     struct pure pure;
     uint64_t random;
     /* client */
-    struct mw_buf out;        /* not delivered yet */
+    struct mw_buf out; /* not delivered yet */
     struct sent sent[SENT_MAX];
     size_t sent_count, replied;
-    size_t client_seen;       /* of pure.client_got */
+    size_t client_seen; /* of pure.client_got */
     bool has_greeting, must_wait, in_content, is_over;
-    struct mw_buf content;    /* of the message at hand, as the upstream should store it */
+    struct mw_buf content; /* of the message at hand, as the upstream should store it */
     uint32_t next_tag, accepted, in_doubt;
     /* upstream */
     struct mw_buf up_out;
@@ -106,7 +108,8 @@ static void up_command(struct model *m, struct mw_slice line)
 {
     struct mw_slice tag = tag_in(line);
     if (mw_slice_starts(line, MW_LIT("EHLO"))) {
-        mw_buf_putf(&m->up_out, "250-up %.*s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n", (int)tag.len, tag.ptr);
+        mw_buf_putf(&m->up_out, "250-up %.*s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n",
+                    (int)tag.len, tag.ptr);
         m->up_has_mail = false;
     } else if (mw_slice_istarts(line, MW_LIT("HELO"))) {
         up_say(m, 250, tag);
@@ -130,7 +133,8 @@ static void up_command(struct model *m, struct mw_slice line)
         up_say(m, ok ? 354 : 554, MW_LIT("#data"));
     } else if (mw_slice_starts(line, MW_LIT("BDAT "))) {
         struct mw_slice size = mw_slice_skip(line, 5), last;
-        if (!mw_slice_split(size, ' ', &size, &last) || mw_slice_to_u64(size, 1 << 20, &m->up_bdat) != MW_OK)
+        if (!mw_slice_split(size, ' ', &size, &last) ||
+            mw_slice_to_u64(size, 1 << 20, &m->up_bdat) != MW_OK)
             fail(m, "malformed BDAT upstream");
         m->up_bdat_last = true;
         m->up_content.len = 0;
@@ -252,7 +256,14 @@ static void send_command(struct model *m, enum kind kind)
 
 static void make_content(struct model *m)
 {
-    static const char *const lines[] = {"Subject: x", "", ".", "..", "text", ". dot", "From: a@b.test", "a longer line of text for the body"};
+    static const char *const lines[] = {"Subject: x",
+                                        "",
+                                        ".",
+                                        "..",
+                                        "text",
+                                        ". dot",
+                                        "From: a@b.test",
+                                        "a longer line of text for the body"};
     m->content.len = 0;
     if (chance(m, 80))
         mw_buf_put(&m->content, MW_LIT("Subject: test\r\nFrom: a@b.test\r\n\r\n"));
@@ -269,7 +280,8 @@ static void send_bdat(struct model *m)
         bool is_last = at + size == m->content.len;
         mw_buf_putf(&m->out, "BDAT %zu%s\r\n", size, is_last ? " LAST" : "");
         mw_buf_put(&m->out, MW_SLICE(m->content.len ? m->content.ptr + at : "", size));
-        m->sent[m->sent_count++] = (struct sent){.kind = K_BDAT, .tag = ++m->next_tag, .is_last = is_last};
+        m->sent[m->sent_count++] = (struct sent){
+            .kind = K_BDAT, .tag = ++m->next_tag, .is_last = is_last};
         at += size;
         if (is_last)
             break;
@@ -295,7 +307,8 @@ static void send_content(struct model *m)
 
 static void client_acts(struct model *m)
 {
-    static const enum kind kinds[] = {K_MAIL, K_MAIL, K_RCPT, K_RCPT, K_RCPT, K_DATA, K_DATA, K_RSET, K_NOOP, K_BAD, K_EHLO, K_HELO, K_BDAT};
+    static const enum kind kinds[] = {K_MAIL, K_MAIL, K_RCPT, K_RCPT, K_RCPT, K_DATA, K_DATA,
+                                      K_RSET, K_NOOP, K_BAD,  K_EHLO, K_HELO, K_BDAT};
     if (m->must_wait || !m->has_greeting || m->sent_count >= SENT_MAX - 64 || m->out.len > 2000)
         return;
     if (m->sent_count == 0) {
@@ -315,7 +328,8 @@ static void client_acts(struct model *m)
     }
 }
 
-static void on_client_reply(struct model *m, uint32_t code, struct mw_slice last_line, struct mw_slice all)
+static void on_client_reply(struct model *m, uint32_t code, struct mw_slice last_line,
+                            struct mw_slice all)
 {
     if (!m->has_greeting) {
         m->has_greeting = true;
@@ -330,7 +344,8 @@ static void on_client_reply(struct model *m, uint32_t code, struct mw_slice last
     char tag[16];
     int len = snprintf(tag, sizeof tag, "#%u", sent->tag);
     bool is_relayed = memmem(all.ptr, all.len, "up #", 4) != NULL;
-    bool is_tagged = sent->kind == K_EHLO || sent->kind == K_HELO || sent->kind == K_MAIL || sent->kind == K_RCPT || sent->kind == K_NOOP;
+    bool is_tagged = sent->kind == K_EHLO || sent->kind == K_HELO || sent->kind == K_MAIL ||
+                     sent->kind == K_RCPT || sent->kind == K_NOOP;
     if (is_relayed && is_tagged) {
         const char *at = memmem(all.ptr, all.len, tag, (size_t)len);
         if (at == NULL || mw_is_digit(at[len]))
@@ -369,7 +384,9 @@ static void client_reads(struct model *m)
                     return;
                 }
                 m->client_seen += next;
-                on_client_reply(m, (uint32_t)code, mw_slice_take(mw_slice_skip(in, at), (size_t)end), mw_slice_take(in, next));
+                on_client_reply(m, (uint32_t)code,
+                                mw_slice_take(mw_slice_skip(in, at), (size_t)end),
+                                mw_slice_take(in, next));
                 break;
             }
             at = next;
@@ -382,13 +399,27 @@ static void client_reads(struct model *m)
 static void add_rules(struct model *m)
 {
     static const char *const rules[] = {
-        "rcpt:1 reject 550 5.7.1 \"no\"", "rcpt wait continue",          "mail wait continue",
-        "mail:2 tempfail",                "data wait continue",          "data:1 reject",
-        "end_of_headers wait continue",   "end_of_headers:1 reject",     "end_of_message wait continue",
-        "end_of_message:1 reject",        "end_of_message:2 discard",    "rcpt_reply wait continue",
-        "helo wait continue",             "connect wait continue",       "rcpt:3 discard",
-        "rcpt:2 continue rcpt=new@y.test", "mail:1 continue sender=new@y.test", "end_of_message continue add-rcpt=x@y.test",
-        "body:1 reject",                  "command wait continue",       "end_of_message:0 wait continue sender=late@y.test",
+        "rcpt:1 reject 550 5.7.1 \"no\"",
+        "rcpt wait continue",
+        "mail wait continue",
+        "mail:2 tempfail",
+        "data wait continue",
+        "data:1 reject",
+        "end_of_headers wait continue",
+        "end_of_headers:1 reject",
+        "end_of_message wait continue",
+        "end_of_message:1 reject",
+        "end_of_message:2 discard",
+        "rcpt_reply wait continue",
+        "helo wait continue",
+        "connect wait continue",
+        "rcpt:3 discard",
+        "rcpt:2 continue rcpt=new@y.test",
+        "mail:1 continue sender=new@y.test",
+        "end_of_message continue add-rcpt=x@y.test",
+        "body:1 reject",
+        "command wait continue",
+        "end_of_message:0 wait continue sender=late@y.test",
     };
     for (uint64_t n = below(m, 5); n > 0; n--) {
         const char *rule = rules[below(m, sizeof rules / sizeof *rules)];
@@ -403,9 +434,12 @@ static void add_rules(struct model *m)
 static void deliver(struct model *m, bool to_session_from_client)
 {
     struct mw_buf *buf = to_session_from_client ? &m->out : &m->up_out;
-    if (buf->len == 0 || (to_session_from_client ? !mw_session_wants_client(m->pure.session) : !mw_session_wants_upstream(m->pure.session)))
+    if (buf->len == 0 || (to_session_from_client ? !mw_session_wants_client(m->pure.session)
+                                                 : !mw_session_wants_upstream(m->pure.session)))
         return;
-    size_t len = chance(m, 30) ? 1 + below(m, buf->len < 4 ? buf->len : 4) : chance(m, 50) ? 1 + below(m, buf->len) : buf->len;
+    size_t len = chance(m, 30)   ? 1 + below(m, buf->len < 4 ? buf->len : 4)
+                 : chance(m, 50) ? 1 + below(m, buf->len)
+                                 : buf->len;
     char chunk[8192];
     if (len > sizeof chunk)
         len = sizeof chunk;
@@ -500,7 +534,8 @@ static uint64_t steps_done, current_seed;
 static void on_abort(int signal_number)
 {
     (void)signal_number;
-    fprintf(stderr, "\naborted in seed %" PRIu64 " (run again with MW_SEED=%" PRIu64 ")\n", current_seed, current_seed);
+    fprintf(stderr, "\naborted in seed %" PRIu64 " (run again with MW_SEED=%" PRIu64 ")\n",
+            current_seed, current_seed);
 }
 
 static void run_seed(uint64_t seed, bool faults)
@@ -519,7 +554,8 @@ static void run_seed(uint64_t seed, bool faults)
         m->has_edits |= rule->add_header[0] || rule->body[0];
     }
     pure_start(&m->pure);
-    for (int i = 0; i < 400 && m->failure == NULL && !mw_session_is_over(m->pure.session); i++, steps_done++)
+    for (int i = 0; i < 400 && m->failure == NULL && !mw_session_is_over(m->pure.session);
+         i++, steps_done++)
         step(m, faults);
     if (m->failure == NULL)
         run_to_quiet(m);
@@ -535,9 +571,12 @@ static void run_seed(uint64_t seed, bool faults)
         fail(m, "law 1: a message was acknowledged that the upstream did not store");
     if (m->failure != NULL) {
         struct mw_slice log = mw_log_memory_view(m->pure.log);
-        fprintf(stderr, "seed %" PRIu64 " faults %d: %s\nclient got:\n%.*s\nupstream got:\n%.*s\nlog:\n%.*s\n", seed, faults,
-                m->failure, (int)m->pure.client_got.len, m->pure.client_got.ptr ? m->pure.client_got.ptr : "",
-                (int)m->pure.upstream_got.len, m->pure.upstream_got.ptr ? m->pure.upstream_got.ptr : "", (int)log.len, log.ptr);
+        fprintf(stderr,
+                "seed %" PRIu64
+                " faults %d: %s\nclient got:\n%.*s\nupstream got:\n%.*s\nlog:\n%.*s\n",
+                seed, faults, m->failure, (int)m->pure.client_got.len,
+                m->pure.client_got.ptr ? m->pure.client_got.ptr : "", (int)m->pure.upstream_got.len,
+                m->pure.upstream_got.ptr ? m->pure.upstream_got.ptr : "", (int)log.len, log.ptr);
         mw_test_fail(__FILE__, __LINE__, "seed %" PRIu64 ": %s", seed, m->failure);
     }
     pure_fini(&m->pure);

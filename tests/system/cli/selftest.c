@@ -1,9 +1,14 @@
-/* selftest.c - a filter that does nothing but bring two tests along: one passes, one fails with what `fail` names. */
+/* selftest.c - a filter that does nothing but bring two tests along: one passes, one fails with
+ * what `fail` names. */
 #include <mailweir/filter.h>
 
 static const struct mw_host *host;
 static const struct mw_setting settings[] = {
-    {.size = sizeof(struct mw_setting), .name = "fail", .type = MW_SETTING_BOOL, .default_text = "on", .help = "fail."},
+    {.size = sizeof(struct mw_setting),
+     .name = "fail",
+     .type = MW_SETTING_BOOL,
+     .default_text = "on",
+     .help = "fail."},
 };
 
 static int self_open(const struct mw_host *the_host, struct mw_instance *instance, void **state)
@@ -15,9 +20,13 @@ static int self_open(const struct mw_host *the_host, struct mw_instance *instanc
 
 static int self_test(void *state, mw_test_report *report, void *user)
 {
-    struct mw_test_result passed = {.size = sizeof passed, .name = "good # not a directive", .passed = 1};
-    struct mw_test_result failed = {
-        .size = sizeof failed, .name = "bad", .file = "some.rules", .line = 7, .detail = "wanted: this\ngot: that"};
+    struct mw_test_result passed = {
+        .size = sizeof passed, .name = "good # not a directive", .passed = 1};
+    struct mw_test_result failed = {.size = sizeof failed,
+                                    .name = "bad",
+                                    .file = "some.rules",
+                                    .line = 7,
+                                    .detail = "wanted: this\ngot: that"};
     report(user, &passed);
     if (state == NULL)
         return 0;
