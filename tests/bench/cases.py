@@ -10,7 +10,8 @@ from hops import HOPS
 
 KIB, MIB = 1024, 1024 * 1024
 
-# Load of a case: sessions at a time, messages a round, messages a session, octets. Targets: CPU a message, to HAProxy's.
+# Load of a case: sessions at a time, messages a round, messages a session, octets; one line in `dots` begins with a dot;
+# `free`: nobody has a CPU of his own. Targets: CPU a message, to HAProxy's.
 CPU_CASES = {
     "4k-1": {"title": "4 kB, 1 message a session", "sessions": 100, "messages": 1500, "per": 1, "size": 4 * KIB,
              "targets": {"empty": 1.1, "rules": 1.3}},
@@ -20,6 +21,10 @@ CPU_CASES = {
             "targets": {"empty": 0.9}},
     "5m": {"title": "5 MB, 10 sessions", "sessions": 10, "messages": 60, "per": 3, "size": 5 * MIB,
            "targets": {"empty": 0.75, "spool": 1.0}},
+    "5m-free": {"title": "5 MB, 10 sessions, CPUs shared", "sessions": 10, "messages": 60, "per": 3, "size": 5 * MIB,
+                "free": True, "targets": {"empty": 0.75, "spool": 1.0}},
+    "5m-dots": {"title": "5 MB, every 400th line dotted, CPUs shared", "sessions": 10, "messages": 60, "per": 3,
+                "size": 5 * MIB, "dots": 400, "free": True, "targets": {}},
 }
 # the same with Postfix's generator, as a check on ours
 SOURCE_CASES = {
@@ -38,7 +43,7 @@ NAMES = list(CPU_CASES) + list(LATENCY_CASES) + list(SOURCE_CASES) + ["memory"]
 
 def load_options(case):
     return ["--sessions", case["sessions"], "--messages", case["messages"], "--per-session", case["per"],
-            "--size", case.get("size", 4 * KIB)]
+            "--size", case.get("size", 4 * KIB)] + (["--dots", case["dots"]] if "dots" in case else [])
 
 
 def in_turn(names, number):
@@ -63,7 +68,7 @@ def measure_source(field, hop, case):
     argv = ["smtp-source", "-s", "100", "-m", str(case["messages"]), "-l", "4096"] + case["options"]
     argv += ["-M", "client.example.net", "-f", "sender@example.net", "-t", "recipient@example.com", "inet:127.0.0.1:%d" % hop.port]
     before, begun = hop.cpu_us(), time.monotonic()
-    done = subprocess.run(field.command(field.load_cpu, argv), capture_output=True, text=True, check=False)
+    done = subprocess.run(field.command(False, argv), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip())
     seconds = time.monotonic() - begun
@@ -130,7 +135,10 @@ class Run:
     def cpu_case(self, name):
         case = CPU_CASES[name]
         names = [hop for hop in HOPS if self.field.available(hop)]
+        if case.get("free"):
+            self.field.free()
         self.rounds_of(name, case, names, measure)
+        self.field.bind()
         self.calls[name] = {hop: self.guarded(name, hop, count_calls, self.field, self.field.hop(hop), case)
                             for hop in names if self.rows[name][hop]}
 
@@ -200,7 +208,7 @@ def run_all(field, options, say):
 
 def smoke(field):
     small = {"sessions": 5, "messages": 40, "per": 4, "size": 4 * KIB}
-    large = {"sessions": 2, "messages": 2, "per": 1, "size": MIB}
+    large = {"sessions": 2, "messages": 2, "per": 1, "size": MIB, "dots": 10}
     expected = 0
     for name in [name for name in HOPS if field.available(name)]:
         hop = field.hop(name)

@@ -141,18 +141,37 @@ class Hop:
 
 
 class Field:
-    def __init__(self, build_dir, work, nice=0):
+    def __init__(self, build_dir, work, nice=0, pin=True):
         self.build_dir, self.work, self.nice = build_dir, work, nice
         cpus = sorted(os.sched_getaffinity(0))
         self.hop_cpu, self.load_cpu = cpus[0], cpus[-1]
+        self.bound = (self.hop_cpu, self.load_cpu)
         self.running = []
-        self.is_pinned = len(cpus) > 1 and shutil.which("taskset") is not None
+        self.cpus = "%d-%d" % (cpus[0], cpus[-1])
+        self.is_pinned = pin and len(cpus) > 1 and shutil.which("taskset") is not None
         self.sink = self._start_sink()
         self.hops = {}
 
     # -- processes --
 
-    def command(self, cpu, argv):
+    def free(self):
+        """For one case: nothing that is started or used from now on is bound to a CPU."""
+        self._bind(self.cpus, self.cpus)
+
+    def bind(self):
+        self._bind(self.hop_cpu, self.load_cpu)
+
+    def _bind(self, hop_cpu, load_cpu):
+        if not self.is_pinned:
+            return
+        self.bound = (hop_cpu, load_cpu)
+        for hop in [self.sink] + list(self.hops.values()):
+            for pid in hop.pids:
+                subprocess.run(["taskset", "-acp", str(load_cpu if hop is self.sink else hop_cpu), str(pid)],
+                               stdout=subprocess.DEVNULL, check=True)
+
+    def command(self, for_hop, argv):
+        cpu = self.bound[0 if for_hop else 1]
         prefix = ["taskset", "-c", str(cpu)] if self.is_pinned else []
         return (["nice", "-n", str(self.nice)] if self.nice else []) + prefix + argv
 
@@ -160,7 +179,7 @@ class Field:
         return os.path.join(self.build_dir, "bench", "bench_" + name)
 
     def _start_sink(self):
-        process = subprocess.Popen(self.command(self.load_cpu, [self.tool("sink")]), stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self.command(False, [self.tool("sink")]), stdout=subprocess.PIPE, text=True)
         self.running.append(process)
         port = int(process.stdout.readline().split()[1])
         return Hop("direct", process, port)
@@ -190,7 +209,7 @@ class Field:
         with open(config, "w", encoding="ascii") as out:
             out.write(text)
         with open(log, "wb") as out:
-            process = subprocess.Popen(self.command(self.hop_cpu, argv), stdout=out, stderr=out)
+            process = subprocess.Popen(self.command(True, argv), stdout=out, stderr=out)
         self.running.append(process)
         wait_for(port, process, log)
         return Hop(name, process, port)
@@ -217,7 +236,7 @@ class Field:
     def load(self, hop, *options):
         """Run the generator; returns its figures. Raises RuntimeError if a message was not accepted."""
         argv = [self.tool("load"), "--port", str(hop.port)] + [str(option) for option in options]
-        done = subprocess.run(self.command(self.load_cpu, argv), capture_output=True, text=True, check=False)
+        done = subprocess.run(self.command(False, argv), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(done.stderr.strip() or done.stdout.strip())
         return done.stdout
@@ -225,7 +244,7 @@ class Field:
     def park(self, hop, count, where):
         """Hold `count` sessions at EHLO or in the middle of DATA; ends with release()."""
         argv = [self.tool("load"), "--port", str(hop.port), "--sessions", "100", "--messages", str(count), "--park", where]
-        process = subprocess.Popen(self.command(self.load_cpu, argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(self.command(False, argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.running.append(process)
         words = process.stdout.readline().split()
         if len(words) != 4 or int(words[1]) != count:

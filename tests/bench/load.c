@@ -67,6 +67,7 @@ struct load {
     struct sockaddr_in to;
     unsigned concurrency, total, per_session;
     size_t size, chunk;
+    unsigned dots; /* lines from one that begins with a dot to the next; 0 = none does */
     enum park park;
     int poll;
     char *text; /* the whole message with its final dot */
@@ -150,8 +151,7 @@ static const char header[] =
 static const char line[] =
     "The quick brown fox jumps over the lazy dog, and the dog does not mind it.\r\n";
 
-/* A header block of ten fields, then lines of 74 octets. Real mail has few lines that begin with a
- * dot: here every 400th, so none in 4 kB. */
+/* A header block of ten fields, then lines of 74 octets. */
 static void make_text(struct load *load)
 {
     size_t header_len = sizeof header - 1, line_len = sizeof line - 1;
@@ -160,7 +160,7 @@ static void make_text(struct load *load)
     load->header_len = header_len;
     size_t len = header_len;
     for (unsigned count = 1; len < load->size; count++) {
-        if (count % 400 == 200) {
+        if (load->dots > 0 && count % load->dots == load->dots / 2) {
             memcpy(load->text + len, "..", 2);
             len += 2;
         }
@@ -446,7 +446,7 @@ static void run_parked(struct load *load)
 static void usage(void)
 {
     fputs("usage: load --port N [--host A] [--sessions N] [--messages N] [--per-session N]\n"
-          "            [--size OCTETS] [--chunk OCTETS] [--park ehlo|data]\n",
+          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--park ehlo|data]\n",
           stderr);
     exit(2);
 }
@@ -463,15 +463,12 @@ static unsigned long number(const char *text)
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    static const struct option options[] = {{"host", required_argument, NULL, 'h'},
-                                            {"port", required_argument, NULL, 'p'},
-                                            {"sessions", required_argument, NULL, 'c'},
-                                            {"messages", required_argument, NULL, 'n'},
-                                            {"size", required_argument, NULL, 's'},
-                                            {"per-session", required_argument, NULL, 'm'},
-                                            {"chunk", required_argument, NULL, 'w'},
-                                            {"park", required_argument, NULL, 'k'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
+        {"sessions", required_argument, NULL, 'c'}, {"messages", required_argument, NULL, 'n'},
+        {"size", required_argument, NULL, 's'},     {"per-session", required_argument, NULL, 'm'},
+        {"chunk", required_argument, NULL, 'w'},    {"park", required_argument, NULL, 'k'},
+        {"dots", required_argument, NULL, 'd'},     {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (option == 'h' && inet_pton(AF_INET, optarg, &load->to.sin_addr) == 1)
             continue;
@@ -487,6 +484,8 @@ static void read_options(struct load *load, int argc, char **argv)
             load->size = number(optarg);
         else if (option == 'w')
             load->chunk = number(optarg);
+        else if (option == 'd')
+            load->dots = (unsigned)number(optarg);
         else if (option == 'k' && strcmp(optarg, "ehlo") == 0)
             load->park = PARK_EHLO;
         else if (option == 'k' && strcmp(optarg, "data") == 0)
