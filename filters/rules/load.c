@@ -93,14 +93,26 @@ static int counter_of(struct rules *rules, const struct rule *rule, const char *
     return rules->host->counter(rules->instance, name);
 }
 
+static void look_up_fact(struct rules *rules, const struct field *field)
+{
+    if (field->flags & FLAG_FACT)
+        rules->fact_ids[field->id] = rules->host->fact_id(rules->instance, field->name);
+}
+
+/* Only facts that some rule speaks of: whoever asks for client.name makes the proxy look it up. */
+static void look_up_facts(struct rules *rules)
+{
+    for (unsigned id = 0; id < FIELD_COUNT; id++)
+        rules->fact_ids[id] = -1;
+    look_up_fact(rules, rules_field(FIELD_CLIENT_IP)); /* of every rule: live.c */
+    for (const struct rule *rule = rules->rules; rule != NULL; rule = rule->next)
+        for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
+            look_up_fact(rules, use->field);
+}
+
 static void look_up(struct rules *rules)
 {
-    for (unsigned id = 0; id < FIELD_COUNT; id++) {
-        const struct field *field = rules_field((enum field_id)id);
-        rules->fact_ids[id] = field->flags & FLAG_FACT
-                                  ? rules->host->fact_id(rules->instance, field->name)
-                                  : -1;
-    }
+    look_up_facts(rules);
     rules->truncated_counter = rules->host->counter(rules->instance, "truncated-bodies");
     for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
         rule->hits_counter = counter_of(rules, rule, "hits");

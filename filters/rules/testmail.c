@@ -95,7 +95,7 @@ static enum got get_client(const struct test_mail *mail, enum field_id id, struc
         return give(SLICE((const char *)block->client_ip, sizeof block->client_ip), out);
     if (id == FIELD_CLIENT_PORT)
         return give_number(block->client_port, out);
-    if (id == FIELD_SESSION_MESSAGES || id == FIELD_SESSION_ERRORS)
+    if (id == FIELD_SESSION_MESSAGES || id == FIELD_SESSION_ERRORS || id == FIELD_CLIENT_TLS)
         return give_number(0, out);
     return give(id == FIELD_CLIENT_NAME      ? block->client_name
                 : id == FIELD_LISTENER       ? block->listener

@@ -60,3 +60,13 @@ bool mw_chain_wants_spool(const struct mw_chain *chain)
 {
     return (chain->stages & MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)) != 0;
 }
+
+bool mw_chain_wants_fact(const struct mw_chain *chain, const char *name)
+{
+    int id = mw_facts_own_id(name);
+    for (size_t i = 0; chain != NULL && id >= 0 && i < chain->count; i++) {
+        if ((chain->entries[i].instance->wanted_own >> id & 1) != 0)
+            return true;
+    }
+    return false;
+}

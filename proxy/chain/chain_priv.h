@@ -51,8 +51,9 @@ struct mw_instance {
     char *name;
     struct mw_conf_pos pos;
     struct mw_filter filter;
-    void *state;     /* what open() gave us */
-    uint32_t stages; /* wanted, at most those with hooks */
+    void *state;         /* what open() gave us */
+    uint32_t stages;     /* wanted, at most those with hooks */
+    uint64_t wanted_own; /* bits of the proxy's own facts that it asked the ids of */
     enum mw_on_error on_error;
     uint64_t deadline_ms;
     struct mw_setting_value *settings; /* parallel to filter.settings */
@@ -217,6 +218,10 @@ struct mw_slice mw_run_id(const struct mw_run *run, char out_text[MW_RUN_ID_MAX]
 /* Take a filter's answer to heart (verdict.c). True: the stage is decided, live->outcome says how.
  */
 bool mw_run_settle(struct mw_ctx *ctx, enum mw_verdict verdict);
+/* A verdict with what the filter said and is to be logged, checked; default replies supplied.
+ * Memory: the filter's instance, and the words of the stage at hand. */
+void mw_run_fill_outcome(struct mw_ctx *ctx, enum mw_verdict verdict,
+                         struct mw_outcome *out_outcome);
 /* The waiting filter has answered: settle it, ask the others, tell the owner when all is decided.
  */
 void mw_run_resume(struct mw_run *run, enum mw_verdict verdict);
@@ -296,6 +301,10 @@ int mw_host_body_replace(struct mw_ctx *ctx, struct mw_slice octets);
 void mw_edits_apply_early(struct mw_run *run);
 /* Log one refused wish of a filter: an edit, a reply, a fact. */
 void mw_edit_refused(struct mw_ctx *ctx, const char *what, const char *why);
+
+/* host_rcpt.c */
+int mw_host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict verdict);
+int mw_host_rcpt_group(struct mw_ctx *ctx, struct mw_slice group);
 
 /* async.c */
 struct mw_ticket *mw_host_park(struct mw_ctx *ctx, void (*cancelled)(void *user), void *user);

@@ -11,6 +11,7 @@ enum fact_id {
 #undef MW_FACT_DEF
     FACT_COUNT
 };
+_Static_assert(FACT_COUNT <= 64, "mw_instance.wanted_own has a bit for each");
 
 static const char *const names[FACT_COUNT] = {
 #define MW_FACT_DEF(name, id, type, stage, help) [FACT_##id] = name,
@@ -55,6 +56,39 @@ static struct mw_fact address(const struct mw_inet *value)
                             .text = MW_SLICE((const char *)value->octets, sizeof value->octets)};
 }
 
+static struct mw_fact client_name(const struct mw_subject *subject)
+{
+    if (subject->is_client_name_unknown)
+        return (struct mw_fact){.type = MW_FACT_ERROR};
+    return text(subject->client_name);
+}
+
+static struct mw_fact tls_text(const struct mw_subject *subject, enum fact_id id)
+{
+    const struct mw_tls_info *tls = subject->tls;
+    if (tls == NULL || !tls->is_secure)
+        return (struct mw_fact){.type = MW_FACT_NONE};
+    if (id == FACT_TLS_VERSION)
+        return text(mw_slice_cstr(tls->version));
+    if (id == FACT_TLS_CIPHER)
+        return text(mw_slice_cstr(tls->cipher));
+    if (id == FACT_TLS_SNI)
+        return text(mw_slice_cstr(tls->sni));
+    if (!tls->has_certificate)
+        return (struct mw_fact){.type = MW_FACT_NONE};
+    return text(mw_slice_cstr(id == FACT_TLS_CLIENT_CERT ? tls->subject : tls->fingerprint));
+}
+
+static struct mw_fact upstream(const struct mw_subject *subject, enum fact_id id)
+{
+    const struct mw_upstream_view *view = subject->upstream;
+    if (view == NULL)
+        return (struct mw_fact){.type = MW_FACT_NONE};
+    return number(id == FACT_UPSTREAM_CONNECTIONS ? view->connections
+                  : id == FACT_UPSTREAM_WAITING   ? view->waiting
+                                                  : view->is_up);
+}
+
 /* RFC 1870: what MAIL declared, until there is something to count. */
 static struct mw_fact message_size(const struct mw_subject *subject, bool in_transaction)
 {
@@ -76,7 +110,22 @@ struct mw_fact mw_facts_own(const struct mw_subject *subject, int id, bool in_tr
     case FACT_CLIENT_PORT:
         return number(subject->client_port);
     case FACT_CLIENT_NAME:
-        return text(subject->client_name);
+        return client_name(subject);
+    case FACT_CLIENT_TLS:
+        return number(subject->tls != NULL && subject->tls->is_secure);
+    case FACT_TLS_VERSION:
+    case FACT_TLS_CIPHER:
+    case FACT_TLS_SNI:
+    case FACT_TLS_CLIENT_CERT:
+    case FACT_TLS_CLIENT_FINGERPRINT:
+        return tls_text(subject, (enum fact_id)id);
+    case FACT_TLS_CLIENT_VERIFIED:
+        return number(subject->tls != NULL && subject->tls->is_secure &&
+                      subject->tls->has_certificate && subject->tls->is_verified);
+    case FACT_UPSTREAM_CONNECTIONS:
+    case FACT_UPSTREAM_WAITING:
+    case FACT_UPSTREAM_UP:
+        return upstream(subject, (enum fact_id)id);
     case FACT_SERVER_IP:
         return address(&subject->server_address);
     case FACT_SERVER_PORT:

@@ -1,8 +1,8 @@
 /* host.c - the table of functions that filters get (struct mw_host), and those of them that belong
  * to no bigger topic: slots, memory, facts, replies and reasons, log, counters.
  *
- * The other topics: host_load.c, host_message.c, host_edit.c, async.c. Functions are appended at
- * the table's end only. */
+ * The other topics: host_load.c, host_message.c, host_edit.c, host_rcpt.c, async.c. Functions are
+ * appended at the table's end only. */
 #include <string.h>
 
 #include "base/lex.h"
@@ -211,4 +211,7 @@ const struct mw_host mw_host_table = {
 
     .log = log_line,
     .count = count,
+
+    .rcpt_verdict = mw_host_rcpt_verdict,
+    .rcpt_group = mw_host_rcpt_group,
 };

@@ -63,8 +63,10 @@ void mw_host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 int mw_host_fact_id(struct mw_instance *instance, const char *name)
 {
     int own = mw_facts_own_id(name);
-    if (own >= 0)
+    if (own >= 0) {
+        instance->wanted_own |= UINT64_C(1) << own;
         return own;
+    }
     const struct mw_instances *set = instance->set;
     for (size_t i = 0; i < set->fact_count; i++) {
         if (strcmp(set->facts[i].name, name) == 0)

@@ -59,5 +59,8 @@ size_t mw_chain_length(const struct mw_chain *chain);
 uint32_t mw_chain_stages(const struct mw_chain *chain);
 /* Some filter wants end_of_message: messages are spooled. Else they stream. */
 bool mw_chain_wants_spool(const struct mw_chain *chain);
+/* Some filter asked for the id of this fact of the proxy's own: for facts that cost something to
+ * know ("client.name"). False for a NULL chain. */
+bool mw_chain_wants_fact(const struct mw_chain *chain, const char *name);
 
 #endif

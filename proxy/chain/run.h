@@ -12,10 +12,20 @@
 #include "base/arena.h"
 #include "base/inet.h"
 #include "base/log.h"
+#include "base/tlsinfo.h"
 #include "chain/plugin.h"
 #include "message/envelope.h"
 #include "message/header.h"
 #include "message/spool.h"
+
+/* How the upstream is, for facts; kept up to date by whoever connects. */
+struct mw_upstream_view {
+    uint32_t connections; /* of this worker, open or being opened */
+    uint32_t waiting;     /* sessions that wait for one */
+    bool is_up;           /* some address answered last time, or none was tried yet */
+};
+
+struct mw_rcpt_verdict;
 
 /* Facts about the session that are known to the proxy; the session keeps them up to date, filters
  * read them by name (chain/facts.def). Pointers are borrowed and valid while the run lives; NULL /
@@ -26,12 +36,16 @@ struct mw_subject {
     struct mw_inet client_address, server_address;
     uint16_t client_port, server_port;
     struct mw_slice client_name; /* forward-confirmed reverse name, empty: unknown */
+    struct mw_slice client_reverse_name; /* what the PTR record says, confirmed or not */
     struct mw_slice helo;
     struct mw_slice protocol; /* SMTP, ESMTP */
     struct mw_slice auth_user, auth_mechanism;
     bool is_early_talker;
-    uint32_t message_number;   /* of the current or next message, from 1 */
-    uint32_t messages, errors; /* so far */
+    bool is_client_name_unknown;             /* its lookup failed for now: the fact is an error */
+    const struct mw_tls_info *tls;           /* NULL: in the clear */
+    const struct mw_upstream_view *upstream; /* NULL: not known */
+    uint32_t message_number;                 /* of the current or next message, from 1 */
+    uint32_t messages, errors;               /* so far */
     struct mw_arena *session_arena;
     /* transaction: NULL outside of one */
     struct mw_arena *transaction_arena;
@@ -41,6 +55,26 @@ struct mw_subject {
     uint64_t message_size;      /* octets so far, header block included */
     bool has_replaced_body; /* set by a body edit: the header's Content-* are the filter's business
                              */
+    struct mw_slice rcpt_group; /* of the recipient at hand, set by filters at rcpt; its owner
+                                   empties it before. Valid until the next stage */
+    /* verdicts for single recipients, by index; transaction's memory. Read with
+     * mw_subject_rcpt_verdict() */
+    struct mw_rcpt_verdict **rcpt_verdicts;
+    size_t rcpt_verdict_cap;
+};
+
+struct mw_call;
+struct mw_outcome;
+/* One filter's answer, for whoever wants to see them all (`mailweir simulate`). Everything is
+ * borrowed until trace() returns. */
+struct mw_trace {
+    const struct mw_call *call;
+    enum mw_stage stage; /* of the hook */
+    const char *filter;
+    bool is_observed;        /* the verdict has no effect */
+    enum mw_verdict verdict; /* as it counts: behind a failure, what on-error makes of it */
+    const char *failure;     /* why it failed; NULL: it did not */
+    const struct mw_outcome *outcome; /* reply, rule, where, reason, as far as there are some */
 };
 
 /* What the loop does for filters; filled by session/driver.c (or a test). */
@@ -57,6 +91,9 @@ struct mw_services {
      * called before mw_run_stage has returned. */
     void (*decided)(void *user);
     struct mw_log *log;
+    /* Told of every answer, also of those without an opinion; NULL: nobody listens. May not call
+     * into the run. */
+    void (*trace)(void *user, const struct mw_trace *trace);
 };
 
 /* Which stage, and its arguments. Slices are borrowed until mw_run_stage() returns; if a filter
@@ -78,6 +115,19 @@ struct mw_outcome {
     struct mw_slice by;                  /* the filter's name; empty for CONTINUE */
     struct mw_slice rule, where, reason; /* where: at least the filter block's file:line */
 };
+
+/* What a filter said of one recipient, as its outcome: REJECT, TEMPFAIL or DISCARD. */
+struct mw_rcpt_verdict {
+    struct mw_outcome outcome; /* memory: the transaction's (`by`: the configuration's) */
+    enum mw_stage stage;       /* at which it was said */
+};
+/* NULL: nobody said anything. */
+const struct mw_rcpt_verdict *mw_subject_rcpt_verdict(const struct mw_subject *subject,
+                                                      size_t index);
+/* Record it (copied), or replace the one that is there; the recipient's status follows, its `code`
+ * stays that of RCPT's reply. The index exists. */
+void mw_subject_judge_rcpt(struct mw_subject *subject, size_t index, enum mw_stage stage,
+                           const struct mw_outcome *outcome);
 
 struct mw_run;
 

@@ -63,13 +63,11 @@ static bool reply_fits(enum mw_verdict verdict, uint16_t code)
     return verdict == MW_DISCONNECT || (code >= 500) == (verdict == MW_REJECT);
 }
 
-/* The filter's verdict with its reply and its reasons, checked. */
-static void fill_outcome(struct mw_ctx *ctx, enum mw_verdict verdict)
+void mw_run_fill_outcome(struct mw_ctx *ctx, enum mw_verdict verdict, struct mw_outcome *outcome)
 {
     struct mw_live *live = ctx->run->live;
     const struct mw_instance *instance = mw_ctx_instance(ctx);
     const struct mw_said *said = &live->said;
-    struct mw_outcome *outcome = &live->outcome;
     *outcome = (struct mw_outcome){.verdict = verdict,
                                    .by = mw_slice_cstr(instance->name),
                                    .rule = said->rule,
@@ -91,6 +89,12 @@ static void fill_outcome(struct mw_ctx *ctx, enum mw_verdict verdict)
     if (said->has_reply)
         mw_edit_refused(ctx, "reply", "its code is not of the verdict's class");
     default_reply(outcome, live->call.stage);
+}
+
+/* The stage's outcome: the filter's verdict with its reply and its reasons. */
+static void fill_outcome(struct mw_ctx *ctx, enum mw_verdict verdict)
+{
+    mw_run_fill_outcome(ctx, verdict, &ctx->run->live->outcome);
 }
 
 /* What on-error makes of a failure. At rcpt_reply nothing milder than closing would keep the
@@ -210,6 +214,32 @@ static bool apply(struct mw_ctx *ctx, enum mw_verdict verdict, bool has_failed)
     return true;
 }
 
+/* Show the answer to whoever listens, with what the filter said besides. */
+static void trace(struct mw_ctx *ctx, enum mw_verdict verdict, const char *failure)
+{
+    const struct mw_services *services = ctx->run->services;
+    struct mw_live *live = ctx->run->live;
+    const struct mw_said *said = &live->said;
+    if (services->trace == NULL)
+        return;
+    struct mw_outcome outcome = live->outcome;
+    if (outcome.verdict == MW_CONTINUE)
+        outcome = (struct mw_outcome){.code = said->has_reply ? said->code : 0,
+                                      .dsn = said->dsn,
+                                      .text = said->text,
+                                      .rule = said->rule,
+                                      .where = said->where,
+                                      .reason = said->reason};
+    const struct mw_trace answer = {.call = &live->call,
+                                    .stage = live->stage,
+                                    .filter = mw_ctx_instance(ctx)->name,
+                                    .is_observed = ctx->entry->is_observed,
+                                    .verdict = verdict,
+                                    .failure = failure,
+                                    .outcome = &outcome};
+    services->trace(services->user, &answer);
+}
+
 bool mw_run_settle(struct mw_ctx *ctx, enum mw_verdict verdict)
 {
     struct mw_live *live = ctx->run->live;
@@ -218,6 +248,7 @@ bool mw_run_settle(struct mw_ctx *ctx, enum mw_verdict verdict)
     if (has_failed)
         verdict = fail(ctx);
     bool is_decided = apply(ctx, verdict, has_failed);
+    trace(ctx, verdict, has_failed ? live->failure : NULL);
     live->said = (struct mw_said){0};
     live->failure = NULL;
     live->current = NULL;

@@ -8,6 +8,8 @@
 #include <sysexits.h>
 
 #include "base/diag.h"
+#include "base/utf8.h"
+#include "cli/cli_priv.h"
 #include "cli/sink.h"
 
 struct command {
@@ -24,9 +26,23 @@ static const struct command commands[] = {
         "Prints READY on stderr once all listeners accept, and tells systemd (Type=notify).\n"
         "SIGHUP loads the configuration anew (whole, or the old one stays), SIGTERM drains,\n"
         "a second SIGTERM ends at once, SIGUSR1 writes the counters to the log.\n"},
-    {"check", mw_cli_check, "check [-c PATH] [-v]", "load everything, run the rules' tests, say what is wrong",
+    {"check", mw_cli_check, "check [-c PATH] [-v] [--upstream]", "load everything, run the rules' tests, say what is wrong",
         "Exit status 0, or 78 with every problem named by file, line and column.\n"
-        "-v lists the filters with their modules and stages.\n"},
+        "-v lists the filters with their modules and stages.\n"
+        "--upstream then connects to every upstream: does it answer, take the clients' identity,\n"
+        "refuse to relay for a stranger? No message is sent. Exit status 1 if one is not as\n"
+        "configured, 69 if one does not answer.\n"},
+    {"simulate", mw_cli_simulate, "simulate [-c PATH] --client IP[:PORT] ...", "a fake session on standard input; nothing is sent",
+        "Replies go to standard output, what each filter decides and why to standard error.\n"
+        "  --client IP[:PORT]   who connects\n"
+        "  --name HOST          its verified host name (none)\n"
+        "  --listener NAME      where (the first one)\n"
+        "  --server IP:PORT     to which address (the listener's first)\n"
+        "  --tls VERSION        over TLS from the beginning, as TLSv1.3; STARTTLS works without\n"
+        "  --user NAME          has logged in as NAME\n"
+        "  --show-message       show envelope and header as they would go upstream\n"
+        "  --annotate           decisions among the replies, on standard output\n"
+        "  --raw                octets of the input as they are: LF is not made CRLF\n"},
     {"test", mw_cli_test, "test [-c PATH]", "run the test blocks of the rule files (TAP)",
         "Exit status 0 when all pass, 1 when one fails, 78 when the configuration has errors.\n"},
     {"sink", mw_sink_main, "sink --listen ADDRESS [--maildir DIR] ...", "a small mail server for trying and testing",
@@ -55,6 +71,28 @@ int mw_cli_usage(const char *format, ...)
     va_end(args);
     fputs("\nTry: mailweir help\n", stderr);
     return EX_USAGE;
+}
+
+void mw_cli_put(struct mw_buf *out, struct mw_slice octets, size_t max)
+{
+    bool is_cut = octets.len > max;
+    octets = mw_slice_take(octets, max);
+    while (octets.len > 0) {
+        bool is_valid;
+        size_t len = mw_utf8_next(octets, &is_valid);
+        unsigned char lead = (unsigned char)octets.ptr[0];
+        /* C1 controls, U+0080 to U+009F, move cursors too */
+        bool is_c1 = len == 2 && lead == 0xc2 && (unsigned char)octets.ptr[1] < 0xa0;
+        bool is_control = len == 1 && (lead < ' ' || lead == 0x7f);
+        if (is_valid && !is_c1 && !is_control)
+            mw_buf_put(out, mw_slice_take(octets, len));
+        else
+            for (size_t i = 0; i < len; i++)
+                mw_buf_putf(out, "\\x%02x", (unsigned char)octets.ptr[i]);
+        octets = mw_slice_skip(octets, len);
+    }
+    if (is_cut)
+        mw_buf_put(out, MW_LIT("..."));
 }
 
 static int unknown_command(const char *name)
@@ -108,9 +146,11 @@ int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
     static const struct option long_options[] = {
         {"config", required_argument, NULL, 'c'},
         {"verbose", no_argument, NULL, 'v'},
+        {"upstream", no_argument, NULL, 'u'},
         {NULL, 0, NULL, 0},
     };
     int option;
+    bool is_check = strcmp(argv[0], "check") == 0;
     *out_options = (struct mw_cli_options){.config = MW_CONFIG_DEFAULT};
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:v", long_options, NULL)) != -1) {
@@ -118,6 +158,8 @@ int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
             out_options->config = optarg;
         else if (option == 'v')
             out_options->is_verbose = true;
+        else if (option == 'u' && is_check)
+            out_options->wants_upstream = true;
         else if (option == ':')
             return mw_cli_usage("%s: %s needs a value", argv[0], argv[optind - 1]);
         else

@@ -1,8 +1,9 @@
 /* cli.h - the program's commands: one table, one function each.
  *
  * A command gets its own arguments (argv[0] is its name) and returns an exit status of sysexits.h:
- * 0, 64 usage, 69 unavailable (a port is taken), 77 not permitted, 78 configuration; `test` and
- * `check` say 1 and 78 for what they are there to find. */
+ * 0, 64 usage, 69 unavailable (a port is taken, an upstream does not answer), 77 not permitted, 78
+ * configuration; `test` and `check` say 1 and 78 for what they are there to find: 1 a failed test,
+ * or an upstream that is not as the configuration has it, 78 errors in the files. */
 #ifndef MW_CLI_CLI_H
 #define MW_CLI_CLI_H
 
@@ -15,14 +16,16 @@ int mw_cli_main(int argc, char **argv);
 int mw_cli_run(int argc, char **argv);
 int mw_cli_check(int argc, char **argv);
 int mw_cli_test(int argc, char **argv);
+int mw_cli_simulate(int argc, char **argv);
 int mw_cli_version(int argc, char **argv);
 int mw_cli_help(int argc, char **argv);
 int mw_cli_manual(int argc, char **argv);
 
-/* Options that the commands with a configuration share: -c PATH, -v. */
+/* Options that the commands with a configuration share: -c PATH, -v; `check` alone has --upstream.
+ */
 struct mw_cli_options {
     const char *config;
-    bool is_verbose;
+    bool is_verbose, wants_upstream;
 };
 /* 0, or an exit status after a message (or, for --help, the command's help). */
 int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options);

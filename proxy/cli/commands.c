@@ -6,7 +6,8 @@
 
 #include "chain/plugin.h"
 #include "cli/cli.h"
-#include "ops/config.h"
+#include "cli/cli_priv.h"
+#include "cli/probe.h"
 #include "ops/process.h"
 #include "ops/schema.h"
 #include "ops/worker.h"
@@ -29,21 +30,14 @@ int mw_cli_run(int argc, char **argv)
 
 /* ---- check and test: a load without a service ---- */
 
-struct loaded {
-    struct mw_plugins *plugins;
-    struct mw_snapshot *snapshot; /* NULL: errors in diags */
-    struct mw_process_settings process;
-    struct mw_diags *diags;
-};
-
-static void load(const char *path, struct loaded *out_loaded)
+void mw_cli_load(const char *path, struct mw_cli_loaded *out_loaded)
 {
-    *out_loaded = (struct loaded){.diags = mw_diags_new()};
+    *out_loaded = (struct mw_cli_loaded){.diags = mw_diags_new()};
     out_loaded->snapshot = mw_config_load(path, &out_loaded->plugins, 1, out_loaded->diags,
                                           &out_loaded->process);
 }
 
-static void unload(struct loaded *loaded)
+void mw_cli_unload(struct mw_cli_loaded *loaded)
 {
     mw_snapshot_unref(&loaded->snapshot);
     mw_plugins_free(&loaded->plugins);
@@ -51,7 +45,7 @@ static void unload(struct loaded *loaded)
     mw_diags_free(&loaded->diags);
 }
 
-static int report(const struct loaded *loaded)
+int mw_cli_report(const struct mw_cli_loaded *loaded)
 {
     return mw_config_complain(loaded->diags) > 0 ? EX_CONFIG : EX_OK;
 }
@@ -85,7 +79,7 @@ static const char *plural(size_t count)
     return count == 1 ? "" : "s";
 }
 
-static void print_ok(const struct loaded *loaded, size_t tests, bool is_verbose)
+static void print_ok(const struct mw_cli_loaded *loaded, size_t tests, bool is_verbose)
 {
     struct mw_config_counts counts;
     mw_config_count(loaded->snapshot, &counts);
@@ -104,18 +98,21 @@ static void print_ok(const struct loaded *loaded, size_t tests, bool is_verbose)
 int mw_cli_check(int argc, char **argv)
 {
     struct mw_cli_options options;
-    struct loaded loaded;
+    struct mw_cli_loaded loaded;
     int status = mw_cli_options(argc, argv, &options);
     if (status != 0)
         return status;
-    load(options.config, &loaded);
+    mw_cli_load(options.config, &loaded);
     size_t tests = 0;
     if (loaded.snapshot != NULL)
         tests = mw_config_test_into(loaded.snapshot, MW_DIAG_ERROR, loaded.diags);
-    status = report(&loaded);
-    if (status == EX_OK)
+    status = mw_cli_report(&loaded);
+    if (status == EX_OK) {
         print_ok(&loaded, tests, options.is_verbose);
-    unload(&loaded);
+        if (options.wants_upstream)
+            status = mw_probe_upstreams(loaded.snapshot, stdout);
+    }
+    mw_cli_unload(&loaded);
     return status;
 }
 
@@ -158,12 +155,12 @@ static void print_tap(void *user, const struct mw_test_result *result)
 int mw_cli_test(int argc, char **argv)
 {
     struct mw_cli_options options;
-    struct loaded loaded;
+    struct mw_cli_loaded loaded;
     int status = mw_cli_options(argc, argv, &options);
     if (status != 0)
         return status;
-    load(options.config, &loaded);
-    status = report(&loaded);
+    mw_cli_load(options.config, &loaded);
+    status = mw_cli_report(&loaded);
     struct tally tally = {0};
     if (status == EX_OK) {
         printf("TAP version 13\n");
@@ -174,7 +171,7 @@ int mw_cli_test(int argc, char **argv)
     } else {
         printf("Bail out! the configuration was not loaded\n");
     }
-    unload(&loaded);
+    mw_cli_unload(&loaded);
     return status;
 }
 

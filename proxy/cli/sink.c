@@ -370,8 +370,13 @@ static void on_connected(struct mw_conn *conn, enum mw_err err, const char *text
     mw_assert(false); /* the sink connects to nobody */
 }
 
-static const struct mw_conn_ops session_ops = {on_connected, on_read, on_eof, on_drained,
-                                               on_closed};
+static const struct mw_conn_ops session_ops = {
+    .on_connected = on_connected,
+    .on_read = on_read,
+    .on_eof = on_eof,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
 
 static void refuse(int fd)
 {

@@ -5,7 +5,8 @@
  * struct), one read and one gathered write an event, writability and hang-up under our control. The
  * owner gets callbacks and never sees libuv. Life-cycle: mw_conn_init or mw_conn_connect ->
  * callbacks -> mw_conn_close -> on_closed (then the memory may go). Callbacks never come from
- * inside a call to this module, except where said. TLS (next step) will sit inside this module. */
+ * inside a call to this module, except where said. With TLS (mw_conn_secure_*) on_read and flush
+ * carry the octets of the peer; what goes over the wire stays inside this module. */
 #ifndef MW_NET_CONN_H
 #define MW_NET_CONN_H
 
@@ -14,16 +15,21 @@
 #include "base/inet.h"
 #include "base/queue.h"
 #include "base/slice.h"
+#include "net/tls.h"
 
 struct mw_conn;
+struct mw_conn_tls;
+struct mw_net_tls;
 
 /* Shared by all connections of a loop. */
 struct mw_net {
     uv_loop_t *loop;
-    char *read_buffer; /* MW_NET_READ_SIZE octets: holds what was read during one callback */
+    char *read_buffer;      /* MW_NET_READ_SIZE octets: holds what was read during one callback */
+    struct mw_net_tls *tls; /* private; NULL until a connection uses TLS */
 };
 enum { MW_NET_READ_SIZE = 131072 };
 void mw_net_init(struct mw_net *net, uv_loop_t *loop);
+/* After all connections have been closed. */
 void mw_net_fini(struct mw_net *net);
 
 /* Octets of kernel memory that a TCP connection may hold in each direction. Without a bound a
@@ -41,9 +47,14 @@ struct mw_conn_ops {
      * close it then). Exactly once. */
     void (*on_connected)(struct mw_conn *conn, enum mw_err err, const char *text);
     /* Octets arrived: in the shared buffer, valid until return. Comes only while reading is on. One
-     * read a turn. */
+     * read a turn (with TLS a read may come in several parts). */
     void (*on_read)(struct mw_conn *conn, struct mw_slice octets);
-    /* The peer closed its side, or the connection broke (`text` says how; NULL for an orderly end).
+    /* mw_conn_secure_server, _client: the handshake is done (MW_OK; mw_conn_tls has the facts) or
+     * failed (MW_ERR_IO, text for the log; close it then). Exactly once, not after a close. An end
+     * of the connection during the handshake is a failed handshake, not an on_eof. */
+    void (*on_secured)(struct mw_conn *conn, enum mw_err err, const char *text);
+    /* The peer closed its side, or the connection broke (`text` says how; NULL for an orderly end;
+     * with TLS an end without close_notify has a text: octets may have been cut off).
      * At most once; reading is off then. After an orderly end the peer may still read: flushing
      * goes on. While reading is off an end waits behind the octets before it; only a failed write
      * is told at once (with reading on: behind the octets that can still be read). */
@@ -59,11 +70,12 @@ struct mw_conn {
     uv_poll_t poll;
     const struct mw_conn_ops *ops;
     struct mw_net *net;
-    struct mw_queue *out; /* owner's queue; NULL until set */
+    struct mw_queue *out;    /* owner's queue; NULL until set */
+    struct mw_conn_tls *tls; /* private; NULL in the clear */
     int fd;
     uint8_t wanted; /* private: poll events asked for */
     int error;      /* errno of a failed write; 0 = none. What is flushed from then on is dropped */
-    bool is_reading, is_connecting, is_blocked, is_closing, has_eof;
+    bool is_reading, is_peeking, is_connecting, is_blocked, is_closing, has_eof;
     uint64_t octets_in, octets_out;
 };
 
@@ -78,20 +90,49 @@ MW_MUST_USE enum mw_err mw_conn_init(struct mw_conn *conn, struct mw_net *net, i
 MW_MUST_USE enum mw_err mw_conn_connect(struct mw_conn *conn, struct mw_net *net,
                                         const struct mw_endpoint *to, const struct mw_conn_ops *ops,
                                         const char **out_text);
+/* The same from a given address, which need not be one of this machine's (IP_TRANSPARENT, tcp(7);
+ * routing has to bring the answers here, docs of Linux TPROXY); the port is the kernel's choice.
+ * NULL: the system's choice. Families have to be the same. Needs CAP_NET_ADMIN or CAP_NET_RAW. */
+MW_MUST_USE enum mw_err mw_conn_connect_from(struct mw_conn *conn, struct mw_net *net,
+                                             const struct mw_inet *from,
+                                             const struct mw_endpoint *to,
+                                             const struct mw_conn_ops *ops, const char **out_text);
 /* Switching is cheap: stopping makes no system call unless octets arrive in the meantime. */
 void mw_conn_read_start(struct mw_conn *conn);
 void mw_conn_read_stop(struct mw_conn *conn);
+/* Look first, take later: with `is_on`, on_read shows what has arrived, and mw_conn_take() takes as
+ * much of its front as the owner knows to be its own; the rest is shown, or read, next. For a
+ * header in front of somebody else's octets (a PROXY header, then a handshake). Octets that are not
+ * taken are shown again at once, so take all that can be taken. In the clear only. */
+void mw_conn_peek(struct mw_conn *conn, bool is_on);
+void mw_conn_take(struct mw_conn *conn, size_t count); /* inside on_read, or later */
 /* Write what `queue` holds as far as the socket takes it (may be called at any time after
  * on_connected); what is left is settled (mw_queue_settle) and written when the socket is ready;
  * then on_drained. The queue must live until on_closed. A broken connection shows later, as on_eof.
  */
 void mw_conn_flush(struct mw_conn *conn, struct mw_queue *queue);
+/* Begin TLS. What was flushed before goes out in the clear, first (also where the socket was full;
+ * on_drained comes then, as ever); what is flushed between that and on_secured is dropped. Nothing
+ * that the peer sent is kept from before: the next octet of the wire is the handshake's. Reading
+ * need not be on for the handshake, and is off after it. The deadline is the owner's. MW_ERR_IO: no
+ * engine could be made. */
+MW_MUST_USE enum mw_err mw_conn_secure_server(struct mw_conn *conn, struct mw_tls_server *server);
+MW_MUST_USE enum mw_err mw_conn_secure_client(struct mw_conn *conn, struct mw_tls_client *client,
+                                              struct mw_slice session_key);
+/* Facts about the TLS connection, NULL in the clear and until on_secured. Valid until on_closed. */
+const struct mw_tls_info *mw_conn_tls(const struct mw_conn *conn);
 /* Is the peer still there? False if an end or a reset is waiting to be read with no octets before
- * it (recv MSG_PEEK). */
+ * it (recv MSG_PEEK; with TLS what has arrived is read, as far as it takes to know, and kept). */
 bool mw_conn_is_peer_present(struct mw_conn *conn);
+/* Has all that was flushed gone to the kernel? (An empty queue does not say so with TLS.) */
+bool mw_conn_is_flushed(const struct mw_conn *conn);
+/* Nothing more will be written: close_notify where there is TLS, then FIN. Reading goes on. Only
+ * when all is flushed, and on a connection that is not in a handshake. */
+void mw_conn_finish(struct mw_conn *conn);
 /* Close now; unwritten octets are lost. With `reset`, a RST is sent; without, what has been written
  * still arrives (octets that the peer sent and nobody read are dropped first, because they would
- * turn the FIN into a RST). Idempotent. */
+ * turn the FIN into a RST), with TLS followed by close_notify unless octets are lost. Idempotent.
+ */
 void mw_conn_close(struct mw_conn *conn, bool reset);
 
 /* ---- listening ---- */

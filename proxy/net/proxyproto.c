@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 41001 25\r\n" ---- */
 
 enum { V1_ADDRESS = 0, V1_PORT = 2, V1_FIELDS = 4 }; /* source, destination, their ports */
@@ -130,17 +132,21 @@ static enum mw_err parse_v1(struct mw_slice in, struct mw_proxy_header *header, 
 
 /* ---- version 2: binary ---- */
 
-enum {
-    V2_HEAD = 16,
-    V2_LOCAL = 0x20,
-    V2_PROXY = 0x21,
-    TLV_HEAD = 3,
+enum { V2_HEAD = 16, V2_LOCAL = 0x20, V2_PROXY = 0x21 };
+enum { TLV_HEAD = 3, CRC_SIZE = 4, UNIQUE_ID_MAX = 128, SSL_HEAD = 5 };
+enum tlv_type {
+    TLV_ALPN = 0x01,
     TLV_AUTHORITY = 0x02,
     TLV_CRC32C = 0x03,
     TLV_UNIQUE_ID = 0x05,
-    CRC_SIZE = 4,
-    UNIQUE_ID_MAX = 128,
+    TLV_SSL = 0x20,
+    TLV_SSL_VERSION = 0x21, /* this one and the next four: inside SSL only */
+    TLV_SSL_CN = 0x22,
+    TLV_SSL_CIPHER = 0x23,
+    TLV_SSL_SIG_ALG = 0x24,
+    TLV_SSL_KEY_ALG = 0x25,
 };
+enum { SSL_CLIENT = 1, SSL_CERT_CONN = 2, SSL_CERT_SESS = 4 };
 
 /* clang-format off */
 /* Family and transport, and the octets of the addresses. Datagram (low nibble 2) cannot arrive on a stream. */
@@ -196,39 +202,169 @@ static bool crc_is_right(struct mw_slice header, size_t at)
     return header_crc(header, at) == want;
 }
 
-/* Keep a value that may come once. */
-static enum mw_err keep_once(struct mw_slice value, struct mw_slice *slot, bool *seen)
+/* UTF-8 without control characters (C0, DEL and C1): fit for a log or a header field. */
+static bool is_text(struct mw_slice value)
 {
-    if (*seen)
+    for (size_t at = 0; at < value.len;) {
+        unsigned char first = octet_at(value, at);
+        bool is_valid;
+        size_t len = mw_utf8_next(mw_slice_skip(value, at), &is_valid);
+        bool is_control = first < 0x20 || first == 0x7f ||
+                          (first == 0xc2 && len == 2 && octet_at(value, at + 1) < 0xa0);
+        if (!is_valid || is_control)
+            return false;
+        at += len;
+    }
+    return true;
+}
+
+static struct mw_slice text_or_empty(struct mw_slice value)
+{
+    return value.len > 0 && is_text(value) ? value : MW_EMPTY;
+}
+
+struct tlv {
+    unsigned char type;
+    struct mw_slice value;
+};
+
+/* Cut one TLV off the front of the octets that its header or the TLV around it leaves. */
+static enum mw_err next_tlv(struct mw_slice *rest, struct tlv *out_tlv)
+{
+    if (rest->len < TLV_HEAD || rest->len - TLV_HEAD < u16_at(*rest, 1))
         return MW_ERR_SYNTAX;
-    *seen = true;
-    *slot = value;
+    out_tlv->type = octet_at(*rest, 0);
+    out_tlv->value = MW_SLICE(rest->ptr + TLV_HEAD, u16_at(*rest, 1));
+    *rest = mw_slice_skip(*rest, TLV_HEAD + out_tlv->value.len);
     return MW_OK;
+}
+
+/* Where a TLV's text goes; NULL: not one that we read. */
+static struct mw_slice *text_slot(struct mw_proxy_header *header, unsigned char type)
+{
+    switch (type) {
+    case TLV_ALPN:
+        return &header->alpn;
+    case TLV_AUTHORITY:
+        return &header->authority;
+    case TLV_UNIQUE_ID:
+        return &header->unique_id;
+    default:
+        return NULL;
+    }
+}
+
+static struct mw_slice *ssl_slot(struct mw_proxy_tls *tls, unsigned char type)
+{
+    switch (type) {
+    case TLV_SSL_VERSION:
+        return &tls->version;
+    case TLV_SSL_CN:
+        return &tls->common_name;
+    case TLV_SSL_CIPHER:
+        return &tls->cipher;
+    case TLV_SSL_SIG_ALG:
+        return &tls->signature_algorithm;
+    case TLV_SSL_KEY_ALG:
+        return &tls->key_algorithm;
+    default:
+        return NULL;
+    }
+}
+
+/* A slot is still NULL until its TLV came: a second one would be another opinion. */
+static enum mw_err keep_text(struct mw_slice *slot, struct mw_slice value)
+{
+    if (slot->ptr != NULL)
+        return MW_ERR_SYNTAX;
+    *slot = text_or_empty(value);
+    return MW_OK;
+}
+
+/* "verify" is 0 for a verified certificate, but also where none was sent (HAProxy): it counts only
+ * with one of the certificate's bits. */
+static void judge_client(struct mw_proxy_tls *tls, struct mw_slice value)
+{
+    unsigned client = octet_at(value, 0);
+    bool is_zero = u16_at(value, 1) == 0 && u16_at(value, 3) == 0;
+    if ((client & SSL_CLIENT) == 0) {
+        *tls = (struct mw_proxy_tls){0};
+        return;
+    }
+    tls->is_secure = true;
+    tls->has_certificate = (client & (SSL_CERT_CONN | SSL_CERT_SESS)) != 0;
+    tls->is_resumed = tls->has_certificate && (client & SSL_CERT_CONN) == 0;
+    tls->is_verified = tls->has_certificate && is_zero;
+    if (!tls->has_certificate)
+        tls->common_name = MW_EMPTY;
+}
+
+static enum mw_err take_ssl(struct mw_proxy_header *header, struct mw_slice value)
+{
+    struct mw_slice rest = mw_slice_skip(value, SSL_HEAD);
+    struct tlv tlv;
+    if (value.len < SSL_HEAD)
+        return MW_ERR_SYNTAX;
+    while (rest.len > 0) {
+        enum mw_err err = next_tlv(&rest, &tlv);
+        struct mw_slice *slot = err == MW_OK ? ssl_slot(&header->tls, tlv.type) : NULL;
+        if (slot != NULL)
+            err = keep_text(slot, tlv.value);
+        if (err != MW_OK)
+            return err;
+    }
+    judge_client(&header->tls, value);
+    return MW_OK;
+}
+
+/* One TLV of the header; `whole` for the checksum. `seen_*`: what has no slot of its own. */
+static enum mw_err take_tlv(struct mw_slice whole, const struct tlv *tlv,
+                            struct mw_proxy_header *header, bool *seen_crc, bool *seen_ssl)
+{
+    bool *seen = tlv->type == TLV_CRC32C ? seen_crc : tlv->type == TLV_SSL ? seen_ssl : NULL;
+    if (seen != NULL && *seen)
+        return MW_ERR_SYNTAX;
+    if (seen != NULL)
+        *seen = true;
+    if (tlv->type == TLV_CRC32C)
+        return tlv->value.len == CRC_SIZE &&
+                       crc_is_right(whole, (size_t)(tlv->value.ptr - whole.ptr))
+                   ? MW_OK
+                   : MW_ERR_SYNTAX;
+    if (tlv->type == TLV_SSL)
+        return take_ssl(header, tlv->value);
+    if (tlv->type == TLV_UNIQUE_ID && tlv->value.len > UNIQUE_ID_MAX)
+        return MW_ERR_SYNTAX;
+    struct mw_slice *slot = text_slot(header, tlv->type);
+    return slot == NULL ? MW_OK : keep_text(slot, tlv->value);
 }
 
 static enum mw_err v2_tlvs(struct mw_slice whole, size_t at, struct mw_proxy_header *header)
 {
-    bool has_authority = false, has_id = false, has_crc = false;
-    while (at < whole.len) {
-        if (whole.len - at < TLV_HEAD || whole.len - at - TLV_HEAD < u16_at(whole, at + 1))
-            return MW_ERR_SYNTAX; /* overruns the header */
-        unsigned char type = octet_at(whole, at);
-        struct mw_slice value = MW_SLICE(whole.ptr + at + TLV_HEAD, u16_at(whole, at + 1)), crc;
-        enum mw_err err = MW_OK;
-        if (type == TLV_AUTHORITY)
-            err = keep_once(value, &header->authority, &has_authority);
-        else if (type == TLV_UNIQUE_ID)
-            err = value.len <= UNIQUE_ID_MAX ? keep_once(value, &header->unique_id, &has_id)
-                                             : MW_ERR_SYNTAX;
-        else if (type == TLV_CRC32C)
-            err = value.len == CRC_SIZE && crc_is_right(whole, at + TLV_HEAD)
-                      ? keep_once(value, &crc, &has_crc)
-                      : MW_ERR_SYNTAX;
+    struct mw_slice rest = mw_slice_skip(whole, at);
+    bool seen_crc = false, seen_ssl = false;
+    struct tlv tlv;
+    while (rest.len > 0) {
+        enum mw_err err = next_tlv(&rest, &tlv);
+        if (err == MW_OK)
+            err = take_tlv(whole, &tlv, header, &seen_crc, &seen_ssl);
         if (err != MW_OK)
             return err;
-        at += TLV_HEAD + value.len;
     }
     return MW_OK;
+}
+
+/* What did not come is the empty text from here on. */
+static void settle_texts(struct mw_proxy_header *header)
+{
+    struct mw_proxy_tls *tls = &header->tls;
+    struct mw_slice *const texts[] = {
+        &header->unique_id, &header->authority, &header->alpn,       &tls->version,
+        &tls->cipher,       &tls->common_name,  &tls->key_algorithm, &tls->signature_algorithm,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (texts[i]->ptr == NULL)
+            *texts[i] = MW_EMPTY;
 }
 
 static void v2_address(const char *at, bool is_v6, struct mw_inet *out_address)
@@ -289,13 +425,14 @@ static enum mw_err parse_v2(struct mw_slice in, struct mw_proxy_header *header, 
 
 enum mw_err mw_proxy_parse(struct mw_slice in, struct mw_proxy_header *out_header, size_t *out_used)
 {
-    struct mw_proxy_header header = {.unique_id = MW_EMPTY, .authority = MW_EMPTY};
+    struct mw_proxy_header header = {0};
     size_t used = 0;
     if (in.len == 0)
         return MW_AGAIN;
     enum mw_err err = in.ptr[0] == 'P' ? parse_v1(in, &header, &used)
                                        : parse_v2(in, &header, &used);
     if (err == MW_OK) {
+        settle_texts(&header);
         *out_header = header;
         *out_used = used;
     }
@@ -357,25 +494,104 @@ static void put_crc(struct mw_buf *out, size_t start)
     put_u16(out, crc & 0xffff);
 }
 
+/* The texts of a header that is to be written. */
+struct v2_texts {
+    struct mw_slice id, authority, version, cipher, common_name;
+};
+
+static size_t tlv_size(struct mw_slice value)
+{
+    return value.len > 0 ? TLV_HEAD + value.len : 0;
+}
+
+static size_t ssl_size(const struct v2_texts *texts)
+{
+    return SSL_HEAD + tlv_size(texts->version) + tlv_size(texts->cipher) +
+           tlv_size(texts->common_name);
+}
+
+/* Of everything behind the 16 octets. */
+static size_t v2_size(const struct mw_proxy_header *header, const struct v2_texts *texts,
+                      bool as_v6)
+{
+    return (as_v6 ? 36u : 12u) + tlv_size(texts->id) + tlv_size(texts->authority) +
+           (header->tls.is_secure ? TLV_HEAD + ssl_size(texts) : 0) + TLV_HEAD + CRC_SIZE;
+}
+
+/* Cut at a character's beginning, so that it stays a text. */
+static struct mw_slice cut_id(struct mw_slice id)
+{
+    size_t len = id.len;
+    if (len > UNIQUE_ID_MAX)
+        for (len = UNIQUE_ID_MAX; len > 0 && (octet_at(id, len) & 0xc0) == 0x80;)
+            len--;
+    return mw_slice_take(id, len);
+}
+
+/* Texts only, and no more of them than fit. */
+static struct v2_texts choose_texts(const struct mw_proxy_header *header, bool as_v6)
+{
+    const struct mw_proxy_tls *tls = &header->tls;
+    struct v2_texts texts = {.id = text_or_empty(cut_id(header->unique_id)),
+                             .authority = text_or_empty(header->authority)};
+    if (tls->is_secure) {
+        texts.version = text_or_empty(tls->version);
+        texts.cipher = text_or_empty(tls->cipher);
+    }
+    if (tls->is_secure && tls->has_certificate)
+        texts.common_name = text_or_empty(tls->common_name);
+    struct mw_slice *const dispensable[] = {&texts.common_name, &texts.cipher, &texts.authority,
+                                            &texts.version};
+    for (size_t i = 0; i < sizeof dispensable / sizeof *dispensable &&
+                       V2_HEAD + v2_size(header, &texts, as_v6) > MW_PROXY_SENT_MAX;
+         i++)
+        *dispensable[i] = MW_EMPTY;
+    return texts;
+}
+
+static void put_tlv(struct mw_buf *out, unsigned char type, struct mw_slice value)
+{
+    if (value.len == 0)
+        return;
+    put_tlv_head(out, type, value.len);
+    mw_buf_put(out, value);
+}
+
+/* "verify" is not 0 where there is nothing that was verified: a reader that looks at nothing else
+ * is safe, too. */
+static void put_ssl(const struct mw_proxy_tls *tls, const struct v2_texts *texts,
+                    struct mw_buf *out)
+{
+    unsigned client = SSL_CLIENT;
+    if (tls->has_certificate)
+        client |= SSL_CERT_SESS | (tls->is_resumed ? 0u : (unsigned)SSL_CERT_CONN);
+    put_tlv_head(out, TLV_SSL, ssl_size(texts));
+    mw_buf_putc(out, (char)client);
+    put_u16(out, 0);
+    put_u16(out, tls->has_certificate && tls->is_verified ? 0 : 1);
+    put_tlv(out, TLV_SSL_VERSION, texts->version);
+    put_tlv(out, TLV_SSL_CN, texts->common_name);
+    put_tlv(out, TLV_SSL_CIPHER, texts->cipher);
+}
+
 static void print_v2(const struct mw_proxy_header *header, bool as_v6, struct mw_buf *out)
 {
     size_t start = out->len;
-    struct mw_slice id = mw_slice_take(header->unique_id, UNIQUE_ID_MAX);
-    size_t size = (as_v6 ? 36u : 12u) + (id.len > 0 ? TLV_HEAD + id.len : 0) + TLV_HEAD + CRC_SIZE;
+    struct v2_texts texts = choose_texts(header, as_v6);
     mw_buf_put(out, MW_SLICE(v2_signature, sizeof v2_signature));
     mw_buf_putc(out, header->is_local ? V2_LOCAL : V2_PROXY);
     mw_buf_putc(out, header->is_local ? 0 : as_v6 ? 0x21 : 0x11);
-    put_u16(out, header->is_local ? 0 : size);
+    put_u16(out, header->is_local ? 0 : v2_size(header, &texts, as_v6));
     if (header->is_local)
         return; /* the receiver must skip what LOCAL holds: send nothing */
     put_v2_address(&header->source, as_v6, out);
     put_v2_address(&header->destination, as_v6, out);
     put_u16(out, header->source_port);
     put_u16(out, header->destination_port);
-    if (id.len > 0) {
-        put_tlv_head(out, TLV_UNIQUE_ID, id.len);
-        mw_buf_put(out, id);
-    }
+    put_tlv(out, TLV_UNIQUE_ID, texts.id);
+    put_tlv(out, TLV_AUTHORITY, texts.authority);
+    if (header->tls.is_secure)
+        put_ssl(&header->tls, &texts, out);
     put_crc(out, start);
 }
 
@@ -386,4 +602,45 @@ void mw_proxy_print(const struct mw_proxy_header *header, struct mw_buf *out)
         print_v1(header, as_v6, out);
     else
         print_v2(header, as_v6, out);
+}
+
+/* ---- to and from what the rest of the code knows of a TLS connection ---- */
+
+static void keep_fitting(char *to, size_t size, struct mw_slice text)
+{
+    if (text.len > 0 && text.len < size)
+        memcpy(to, text.ptr, text.len); /* the rest is zero already */
+}
+
+void mw_proxy_get_tls(const struct mw_proxy_header *header, struct mw_tls_info *out_info)
+{
+    const struct mw_proxy_tls *tls = &header->tls;
+    *out_info = (struct mw_tls_info){.is_secure = tls->is_secure,
+                                     .is_resumed = tls->is_resumed,
+                                     .has_certificate = tls->has_certificate,
+                                     .is_verified = tls->is_verified};
+    if (!tls->is_secure)
+        return;
+    keep_fitting(out_info->version, sizeof out_info->version, tls->version);
+    keep_fitting(out_info->cipher, sizeof out_info->cipher, tls->cipher);
+    keep_fitting(out_info->sni, sizeof out_info->sni, header->authority);
+    keep_fitting(out_info->subject, sizeof out_info->subject, tls->common_name);
+    if (tls->has_certificate && !tls->is_verified)
+        keep_fitting(out_info->problem, sizeof out_info->problem,
+                     MW_LIT("not verified by the proxy in front"));
+}
+
+void mw_proxy_set_tls(struct mw_proxy_header *header, const struct mw_tls_info *info)
+{
+    header->tls = (struct mw_proxy_tls){.is_secure = info->is_secure};
+    if (!info->is_secure)
+        return;
+    header->authority = mw_slice_cstr(info->sni);
+    header->tls.has_certificate = info->has_certificate;
+    header->tls.is_resumed = info->has_certificate && info->is_resumed;
+    header->tls.is_verified = info->has_certificate && info->is_verified;
+    header->tls.version = mw_slice_cstr(info->version);
+    header->tls.cipher = mw_slice_cstr(info->cipher);
+    if (info->has_certificate)
+        header->tls.common_name = mw_slice_cstr(info->subject);
 }

@@ -80,6 +80,15 @@ static bool name_ok(struct mw_slice name)
     return true;
 }
 
+/* A block that there is one of has no name. (A second one without is the parser's error.) */
+static void check_nameless(struct mw_config_builder *builder, const struct mw_conf_block *block)
+{
+    if (block->name.len > 0)
+        mw_conf_error(builder->diags, &block->pos, (uint32_t)block->kind.len,
+                      mw_arena_printf(builder->arena, "%s { ... }", block->kind.ptr).ptr,
+                      "there is one '%s' only: it has no name", block->kind.ptr);
+}
+
 /* Kinds and names of all blocks. `observe` is a word of the chain's, so no filter can have that
  * name. */
 static void check_blocks(struct mw_config_builder *builder)
@@ -90,7 +99,9 @@ static void check_blocks(struct mw_config_builder *builder)
     for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
         uint32_t length = (uint32_t)b->kind.len;
         mw_config_go_on(mw_conf_check_kinds(builder->arena, b, no_kinds, builder->diags));
-        if (b->name.len == 0)
+        if (mw_config_is_kind(b, "resolver"))
+            check_nameless(builder, b);
+        else if (b->name.len == 0)
             mw_conf_error(
                 builder->diags, &b->pos, length,
                 mw_arena_printf(builder->arena, "%.*s NAME { ... }", (int)b->kind.len, b->kind.ptr)
@@ -209,6 +220,39 @@ static void read_hostname(struct mw_config_builder *builder)
     builder->snapshot->base.hostname = mw_arena_dup(builder->arena, name);
 }
 
+/* A unix: path is no place to send questions to. */
+static void read_nameservers(struct mw_config_builder *builder, const struct mw_conf_values *given,
+                             struct mw_process_settings *process)
+{
+    struct mw_endpoint *servers = mw_arena_array(&process->arena, struct mw_endpoint,
+                                                 given->count + 1);
+    for (size_t i = 0; i < given->count; i++) {
+        const struct mw_conf_value *value = &given->values[i];
+        servers[i] = value->endpoint;
+        if (value->endpoint.kind != MW_ENDPOINT_INET)
+            mw_conf_error(builder->diags, &value->pos, value->source_len,
+                          "an address such as 127.0.0.1:53 or [::1]:53",
+                          "a name server is asked over the network");
+    }
+    process->resolver.servers = servers;
+    process->resolver.server_count = given->count;
+}
+
+static void read_resolver(struct mw_config_builder *builder, struct mw_process_settings *process)
+{
+    static const struct mw_conf_block none = {.kind = {.ptr = "resolver", .len = 8}};
+    const struct mw_conf_block *block = builder->root->blocks;
+    struct mw_conf_values values[MW_RESOLVER_COUNT];
+    while (block != NULL && !mw_config_is_kind(block, "resolver"))
+        block = block->next;
+    mw_config_go_on(mw_conf_check(builder->arena, block == NULL ? &none : block, mw_resolver_rules,
+                                  MW_RESOLVER_COUNT, NULL, 0, builder->diags, values));
+    read_nameservers(builder, &values[MW_RESOLVER_NAMESERVER], process);
+    process->resolver.timeout_ms = mw_config_number(&values[MW_RESOLVER_TIMEOUT]);
+    process->resolver.attempts = (uint32_t)mw_config_number(&values[MW_RESOLVER_ATTEMPTS]);
+    process->resolver.cache_entries = (uint32_t)mw_config_number(&values[MW_RESOLVER_CACHE]);
+}
+
 static void read_top(struct mw_config_builder *builder, struct mw_process_settings *process)
 {
     mw_config_go_on(mw_conf_check(builder->arena, builder->root, mw_top_rules, MW_TOP_COUNT, NULL,
@@ -224,6 +268,7 @@ static void read_top(struct mw_config_builder *builder, struct mw_process_settin
     process->drain_timeout_ms = mw_config_number(&builder->top[MW_TOP_DRAIN_TIMEOUT]);
     read_log(builder, &process->arena, &process->log);
     read_hostname(builder);
+    read_resolver(builder, process);
 }
 
 /* ---- filters and chains ---- */
@@ -341,19 +386,21 @@ static void snapshot_free(struct mw_snapshot *snapshot)
 {
     for (size_t i = 0; i < snapshot->chain_count; i++)
         mw_chain_free(&snapshot->chains[i]);
+    mw_config_free_tls(config_of(snapshot));
     mw_instances_free(&snapshot->instances);
     mw_arena_fini(&snapshot->arena);
     free(config_of(snapshot));
 }
 
-struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins,
-                                   uint32_t generation, struct mw_diags *diags,
-                                   struct mw_process_settings *out_process)
+struct mw_snapshot *mw_config_load_to_serve(const char *path, struct mw_plugins **plugins,
+                                            struct mw_tls_tickets *tickets, uint32_t generation,
+                                            struct mw_diags *diags,
+                                            struct mw_process_settings *out_process)
 {
     struct mw_config_snapshot *config = mw_xcalloc(1, sizeof *config);
     struct mw_snapshot *snapshot = &config->base;
     struct mw_config_builder builder = {
-        .arena = &snapshot->arena, .diags = diags, .snapshot = config};
+        .arena = &snapshot->arena, .diags = diags, .tickets = tickets, .snapshot = config};
     size_t errors_before = mw_diags_errors(diags);
     *out_process = (struct mw_process_settings){0};
     snapshot->refs = 1;
@@ -373,6 +420,13 @@ struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins
     if (mw_diags_errors(diags) > errors_before)
         mw_snapshot_unref(&snapshot);
     return snapshot;
+}
+
+struct mw_snapshot *mw_config_load(const char *path, struct mw_plugins **plugins,
+                                   uint32_t generation, struct mw_diags *diags,
+                                   struct mw_process_settings *out_process)
+{
+    return mw_config_load_to_serve(path, plugins, NULL, generation, diags, out_process);
 }
 
 size_t mw_config_test(struct mw_snapshot *snapshot, mw_test_report *report, void *user)
@@ -452,4 +506,22 @@ void mw_config_count(const struct mw_snapshot *snapshot, struct mw_config_counts
 const struct mw_instance *mw_config_filter(const struct mw_snapshot *snapshot, size_t index)
 {
     return config_of(snapshot)->filters[index];
+}
+
+size_t mw_config_tls_count(const struct mw_snapshot *snapshot)
+{
+    return config_of(snapshot)->tls_count;
+}
+
+const struct mw_config_tls *mw_config_tls(const struct mw_snapshot *snapshot, size_t index)
+{
+    return &config_of(snapshot)->tls[index];
+}
+
+bool mw_config_is_transparent(const struct mw_snapshot *snapshot)
+{
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        if (snapshot->listeners[i].upstream->is_transparent)
+            return true;
+    return false;
 }

@@ -4,13 +4,50 @@
  * Errors are for what cannot work; warnings for what works and is most likely not meant. Positions
  * are those of the value that a person would change. */
 #include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "ops/config_priv.h"
 #include "smtp/command.h"
 
-enum { ADDRESSES_MAX = 32, VERB_MAX_LEN = 20 };
+enum { ADDRESSES_MAX = 32, VERB_MAX_LEN = 20, MESSAGE_MAX = 1024, V4_PREFIX = 96 };
+
+/* ---- problems at a value, or at its block ---- */
+
+static void report(struct mw_config_builder *builder, enum mw_severity severity,
+                   const struct mw_conf_values *values, const struct mw_conf_block *block,
+                   const char *hint, const char *message)
+{
+    bool is_given = mw_config_is_given(values);
+    const struct mw_conf_pos *pos = is_given ? &values->values[0].pos : &block->pos;
+    mw_diags_add(builder->diags, severity, pos->file, pos->line, pos->column,
+                 is_given ? values->values[0].source_len : (uint32_t)block->kind.len, hint, "%s",
+                 message);
+}
+
+void mw_config_warn(struct mw_config_builder *builder, const struct mw_conf_values *values,
+                    const struct mw_conf_block *block, const char *hint, const char *format, ...)
+{
+    char message[MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    report(builder, MW_DIAG_WARNING, values, block, hint, message);
+}
+
+void mw_config_refuse(struct mw_config_builder *builder, const struct mw_conf_values *values,
+                      const struct mw_conf_block *block, const char *hint, const char *format, ...)
+{
+    char message[MESSAGE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    report(builder, MW_DIAG_ERROR, values, block, hint, message);
+}
 
 /* ---- addresses of an upstream ---- */
 
@@ -172,31 +209,102 @@ static bool has_address(const struct mw_endpoint *addresses, size_t count, bool 
     return false;
 }
 
+/* Other machines can connect to it. */
+static bool is_public(const struct mw_config_listener *listener)
+{
+    const struct mw_conf_values *addresses = &listener->values[MW_LISTEN_ADDRESS];
+    for (size_t i = 0; i < addresses->count; i++)
+        if (!is_local(&addresses->values[i].endpoint))
+            return true;
+    return false;
+}
+
 /* Without an identity every client is 127.0.0.1 for the upstream, which nearly every server relays
- * for. */
+ * for. XFORWARD is for the upstream's log and changes nothing there. */
 static void check_open_relay(struct mw_config_builder *builder,
                              const struct mw_config_listener *listener)
 {
     struct mw_config_upstream *upstream = listener->upstream;
-    const struct mw_conf_values *addresses = &listener->values[MW_LISTEN_ADDRESS];
-    const struct mw_conf_values *identity = &upstream->values[MW_UPSTREAM_IDENTITY];
-    bool is_public = false;
-    for (size_t i = 0; i < addresses->count; i++)
-        is_public = is_public || !is_local(&addresses->values[i].endpoint);
-    if (!is_public || upstream->is_warned || upstream->settings.identity != MW_IDENTITY_NONE ||
-        !has_address(upstream->settings.addresses, upstream->settings.address_count, true))
+    const struct mw_upstream_settings *to = &upstream->settings;
+    bool is_told = (to->identity != MW_IDENTITY_NONE && to->identity != MW_IDENTITY_XFORWARD) ||
+                   to->is_transparent;
+    if (is_told || upstream->is_warned || !is_public(listener) ||
+        !has_address(to->addresses, to->address_count, true))
         return;
     upstream->is_warned = true;
-    bool is_given = identity->pos.file != NULL && identity->count > 0;
-    const struct mw_conf_pos *pos = is_given ? &identity->values[0].pos : &upstream->block->pos;
-    mw_diags_add(builder->diags, MW_DIAG_WARNING, pos->file, pos->line, pos->column,
-                 is_given ? identity->values[0].source_len : (uint32_t)upstream->block->kind.len,
-                 "set 'identity xclient' or 'identity proxy-v2' here and its counterpart in the "
-                 "mail server (README.md)",
-                 "open relay: upstream '%.*s' sees every client of listener '%.*s' as this "
-                 "machine, and a mail server that trusts 127.0.0.1 relays for all of them",
-                 (int)upstream->settings.name.len, upstream->settings.name.ptr,
-                 (int)listener->block->name.len, listener->block->name.ptr);
+    mw_config_warn(builder, &upstream->values[MW_UPSTREAM_IDENTITY], upstream->block,
+                   "set 'identity xclient' or 'identity proxy-v2' here and its counterpart in the "
+                   "mail server (README.md)",
+                   "open relay: upstream '%.*s' sees every client of listener '%.*s' as this "
+                   "machine%s, and a mail server that trusts 127.0.0.1 relays for all of them",
+                   (int)to->name.len, to->name.ptr, (int)listener->block->name.len,
+                   listener->block->name.ptr,
+                   to->identity == MW_IDENTITY_XFORWARD ? " (XFORWARD is for its log only)" : "");
+}
+
+static bool holds_everybody(const struct mw_network *network)
+{
+    return network->prefix == 0 ||
+           (network->prefix == V4_PREFIX && mw_inet_is_v4(&network->address));
+}
+
+/* Trust in everybody is trust in whoever connects. */
+static void check_trust(struct mw_config_builder *builder,
+                        const struct mw_config_listener *listener)
+{
+    static const struct {
+        enum mw_listen_directive directive;
+        const char *name;
+    } claims[] = {{MW_LISTEN_ACCEPT_PROXY, "accept-proxy"},
+                  {MW_LISTEN_ACCEPT_XCLIENT, "accept-xclient"},
+                  {MW_LISTEN_ACCEPT_XFORWARD, "accept-xforward"}};
+    const struct mw_conf_values *trust = &listener->values[MW_LISTEN_TRUST];
+    const char *name = NULL;
+    for (size_t i = 0; i < sizeof claims / sizeof *claims && name == NULL; i++)
+        if (mw_config_number(&listener->values[claims[i].directive]) != 0)
+            name = claims[i].name;
+    for (size_t i = 0; name != NULL && i < trust->count; i++) {
+        const struct mw_conf_value *value = &trust->values[i];
+        if (holds_everybody(&value->network))
+            mw_diags_add(builder->diags, MW_DIAG_WARNING, value->pos.file, value->pos.line,
+                         value->pos.column, value->source_len,
+                         "name the machines that stand in front of mailweir",
+                         "whoever can connect can claim any address ('%s' from everybody)", name);
+    }
+}
+
+/* Where TLS is optional, `always` lets passwords cross the network in the clear. */
+static void check_auth(struct mw_config_builder *builder, const struct mw_config_listener *listener,
+                       const struct mw_listen_settings *settings)
+{
+    bool is_clear = settings->tls == MW_LISTEN_TLS_OFF || settings->tls == MW_LISTEN_TLS_STARTTLS;
+    if (settings->auth == MW_AUTH_ALWAYS && is_clear && is_public(listener))
+        mw_config_warn(builder, &listener->values[MW_LISTEN_AUTH], listener->block, "auth tls-only",
+                       "clients may send their passwords in the clear");
+}
+
+static void check_transparent_addresses(struct mw_config_builder *builder,
+                                        const struct mw_conf_values *addresses)
+{
+    for (size_t i = 0; i < addresses->count; i++)
+        if (addresses->values[i].endpoint.kind == MW_ENDPOINT_UNIX)
+            mw_conf_error(builder->diags, &addresses->values[i].pos,
+                          addresses->values[i].source_len, NULL,
+                          "'transparent on' is about IP addresses; a UNIX socket has none");
+}
+
+static void check_transparent(struct mw_config_builder *builder,
+                              const struct mw_config_upstream *upstream)
+{
+    const struct mw_conf_values *transparent = &upstream->values[MW_UPSTREAM_TRANSPARENT];
+    if (!upstream->settings.is_transparent)
+        return;
+    check_transparent_addresses(builder, &upstream->values[MW_UPSTREAM_ADDRESS]);
+    if (upstream->settings.identity != MW_IDENTITY_NONE)
+        mw_config_warn(builder, transparent, upstream->block, "set 'identity none'",
+                       "the upstream is told twice who the client is: it sees the client's own "
+                       "address, and 'identity %s' besides",
+                       mw_config_text(&upstream->values[MW_UPSTREAM_IDENTITY]).ptr);
 }
 
 static void check_require(struct mw_config_builder *builder,
@@ -235,8 +343,9 @@ static void check_verbs(struct mw_config_builder *builder, const struct mw_conf_
 /* Keywords whose meaning depends on us may not be shown just because the upstream has them. */
 static void check_extensions(struct mw_config_builder *builder, const struct mw_conf_values *words)
 {
-    static const char *const own[] = {"STARTTLS", "XCLIENT",    "XFORWARD",   "AUTH", "REQUIRETLS",
-                                      "CHUNKING", "BINARYMIME", "PIPELINING", "SIZE", NULL};
+    static const char *const own[] = {"STARTTLS",   "XCLIENT",  "XFORWARD",   "AUTH",
+                                      "REQUIRETLS", "CHUNKING", "BINARYMIME", "PIPELINING",
+                                      "SIZE",       "PRDR",     NULL};
     for (size_t i = 0; i < words->count; i++)
         for (size_t j = 0; own[j] != NULL; j++)
             if (mw_slice_ieq(words->values[i].text, mw_slice_cstr(own[j])))
@@ -273,12 +382,18 @@ void mw_config_cross_check(struct mw_config_builder *builder)
         const struct mw_config_listener *listener = &builder->listeners[i];
         check_verbs(builder, &listener->values[MW_LISTEN_RELAY_VERBS]);
         check_extensions(builder, &listener->values[MW_LISTEN_RELAY_EXTENSIONS]);
+        check_trust(builder, listener);
+        check_auth(builder, listener, &builder->listen[i]);
+        if (builder->listen[i].is_transparent)
+            check_transparent_addresses(builder, &listener->values[MW_LISTEN_ADDRESS]);
         if (listener->upstream == NULL)
             continue;
         check_loop(builder, listener);
         check_open_relay(builder, listener);
     }
-    for (size_t i = 0; i < builder->upstream_count; i++)
+    for (size_t i = 0; i < builder->upstream_count; i++) {
         check_require(builder, &builder->upstreams[i]);
+        check_transparent(builder, &builder->upstreams[i]);
+    }
     check_unused_chains(builder);
 }

@@ -1,6 +1,6 @@
 /* config_priv.h - what the files of the configuration's builder share: config.c runs a load and
  * reads the top level, filters and chains, config_relay.c reads upstreams and listeners,
- * config_check.c holds the blocks against each other. */
+ * config_tls.c makes the TLS sides of both, config_check.c holds the blocks against each other. */
 #ifndef MW_OPS_CONFIG_PRIV_H
 #define MW_OPS_CONFIG_PRIV_H
 
@@ -31,11 +31,14 @@ struct mw_config_snapshot {
     struct mw_instance **filters;
     size_t filter_count;
     size_t upstream_count;
+    struct mw_config_tls *tls; /* one reference each */
+    size_t tls_count;
 };
 
 struct mw_config_builder {
     struct mw_arena *arena; /* the snapshot's */
     struct mw_diags *diags;
+    struct mw_tls_tickets *tickets; /* NULL: none */
     struct mw_conf_block *root;
     struct mw_config_snapshot *snapshot;
     struct mw_conf_values top[MW_TOP_COUNT];
@@ -76,7 +79,29 @@ const char *mw_config_hint(const struct mw_config_builder *builder, const char *
 void mw_config_read_upstreams(struct mw_config_builder *builder);
 void mw_config_read_listeners(struct mw_config_builder *builder);
 
+/* ---- config_tls.c ---- */
+/* The TLS side of a listener or upstream, from its checked values, into its settings. */
+void mw_config_read_listen_tls(struct mw_config_builder *builder,
+                               const struct mw_config_listener *listener,
+                               struct mw_listen_settings *to);
+void mw_config_read_upstream_tls(struct mw_config_builder *builder,
+                                 struct mw_config_upstream *upstream);
+void mw_config_free_tls(struct mw_config_snapshot *snapshot);
+
 /* ---- config_check.c ---- */
+/* Record a warning at a value, or at the block where the value is not given. */
+void mw_config_warn(struct mw_config_builder *builder, const struct mw_conf_values *values,
+                    const struct mw_conf_block *block, const char *hint, const char *format, ...)
+    MW_PRINTF(5, 6);
+/* The same for an error. */
+void mw_config_refuse(struct mw_config_builder *builder, const struct mw_conf_values *values,
+                      const struct mw_conf_block *block, const char *hint, const char *format, ...)
+    MW_PRINTF(5, 6);
+/* Does the configuration itself say so, or is it a default? */
+static inline bool mw_config_is_given(const struct mw_conf_values *values)
+{
+    return values->count > 0 && values->pos.file != NULL;
+}
 /* The addresses of an upstream, host names looked up. */
 void mw_config_resolve(struct mw_config_builder *builder, struct mw_config_upstream *upstream);
 /* Everything that two blocks can only get wrong together. */

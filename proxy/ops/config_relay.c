@@ -19,7 +19,11 @@ static void read_upstream(struct mw_config_builder *builder, struct mw_config_up
     to->final_reply_timeout_ms = mw_config_number(&values[MW_UPSTREAM_FINAL_REPLY_TIMEOUT]);
     to->keepalive_ms = mw_config_number(&values[MW_UPSTREAM_KEEPALIVE]);
     to->max_connections = (uint32_t)mw_config_number(&values[MW_UPSTREAM_MAX_CONNECTIONS]);
+    to->queue_timeout_ms = mw_config_number(&values[MW_UPSTREAM_QUEUE_TIMEOUT]);
+    to->banner = (enum mw_banner)mw_config_number(&values[MW_UPSTREAM_BANNER]);
+    to->is_transparent = mw_config_number(&values[MW_UPSTREAM_TRANSPARENT]) != 0;
     mw_config_resolve(builder, upstream);
+    mw_config_read_upstream_tls(builder, upstream);
 }
 
 void mw_config_read_upstreams(struct mw_config_builder *builder)
@@ -119,6 +123,31 @@ static enum mw_bare pass_or_reject(const struct mw_conf_values *values)
     return mw_slice_eq(mw_config_text(values), MW_LIT("pass")) ? MW_BARE_PASS : MW_BARE_REJECT;
 }
 
+/* `auto`: where somebody is told of the name. A PROXY header has no field for it. */
+static enum mw_client_name client_name(const struct mw_conf_values *values,
+                                       const struct mw_listen_settings *listen)
+{
+    static const char *const words[] = {[MW_CLIENT_NAME_OFF] = "off", [MW_CLIENT_NAME_ON] = "on"};
+    struct mw_slice word = mw_config_text(values);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (mw_slice_eq(word, mw_slice_cstr(words[i])))
+            return (enum mw_client_name)i;
+    if (mw_chain_wants_fact(listen->chain, "client.name"))
+        return MW_CLIENT_NAME_ON;
+    bool is_told = listen->upstream != NULL && (listen->upstream->identity == MW_IDENTITY_XCLIENT ||
+                                                listen->upstream->identity == MW_IDENTITY_XFORWARD);
+    return is_told ? MW_CLIENT_NAME_ON : MW_CLIENT_NAME_OFF;
+}
+
+static void read_client_sources(const struct mw_conf_values *values, struct mw_listen_settings *to)
+{
+    to->accept_proxy = (enum mw_accept_proxy)mw_config_number(&values[MW_LISTEN_ACCEPT_PROXY]);
+    to->accept_xclient = mw_config_number(&values[MW_LISTEN_ACCEPT_XCLIENT]) != 0;
+    to->accept_xforward = mw_config_number(&values[MW_LISTEN_ACCEPT_XFORWARD]) != 0;
+    to->client_name = client_name(&values[MW_LISTEN_CLIENT_NAME], to);
+    to->is_transparent = mw_config_number(&values[MW_LISTEN_TRANSPARENT]) != 0;
+}
+
 static void read_listener(struct mw_config_builder *builder, struct mw_config_listener *listener,
                           struct mw_listen_settings *to)
 {
@@ -129,7 +158,10 @@ static void read_listener(struct mw_config_builder *builder, struct mw_config_li
     to->name = listener->block->name;
     to->upstream = listener->upstream == NULL ? NULL : &listener->upstream->settings;
     to->chain = find_chain(builder, &values[MW_LISTEN_CHAIN]);
-    to->accept_proxy = (enum mw_accept_proxy)mw_config_number(&values[MW_LISTEN_ACCEPT_PROXY]);
+    read_client_sources(values, to);
+    mw_config_read_listen_tls(builder, listener, to);
+    to->mixed_verdict = (enum mw_mixed_verdict)mw_config_number(&values[MW_LISTEN_MIXED_VERDICT]);
+    to->prdr = mw_config_number(&values[MW_LISTEN_PRDR]) != 0;
     to->auth = (enum mw_auth_policy)mw_config_number(&values[MW_LISTEN_AUTH]);
     to->early_talker = (enum mw_early_talker)mw_config_number(&values[MW_LISTEN_EARLY_TALKER]);
     to->line_ends = (struct mw_dots_policy){

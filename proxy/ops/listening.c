@@ -50,6 +50,46 @@ static void close_one(struct mw_listening *listening)
     free(listening);
 }
 
+/* ---- transparent sockets (Linux TPROXY) ---- */
+
+/* Takes connections to addresses that are not ours, and may have such a one itself. The option must
+ * be set before bind(). */
+static bool make_transparent(int fd, int family)
+{
+    const int on = 1;
+    if (family == AF_INET6)
+        return setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof on) == 0 &&
+               setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &on, sizeof on) == 0 &&
+               setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+    return setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0 &&
+           setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on) == 0;
+}
+
+/* As mw_listen_socket(). */
+static int transparent_socket(const struct mw_endpoint *endpoint, const char **out_text)
+{
+    const int on = 1;
+    struct sockaddr_storage address;
+    socklen_t len = mw_endpoint_sockaddr(endpoint, &address);
+    int fd = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && make_transparent(fd, address.ss_family) &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, (const struct sockaddr *)(const void *)&address, len) == 0 &&
+        listen(fd, SOMAXCONN) == 0)
+        return fd;
+    int error = errno;
+    *out_text = error == EPERM ? "transparent sockets need CAP_NET_ADMIN or CAP_NET_RAW when they "
+                                 "are opened: start as root, or with "
+                                 "AmbientCapabilities=CAP_NET_RAW"
+                               : strerror(error);
+    if (fd >= 0)
+        close(fd);
+    errno = error;
+    return -1;
+}
+
+/* ---- opening ---- */
+
 /* False with errno and a text if the address cannot be had. */
 static bool open_one(struct mw_worker *worker, const struct mw_listen_settings *settings,
                      const struct mw_endpoint *endpoint, char *out_text, size_t text_size)
@@ -61,7 +101,9 @@ static bool open_one(struct mw_worker *worker, const struct mw_listen_settings *
     listening->endpoint = *endpoint;
     listening->settings = listening->next = settings;
     listening->is_new = true;
-    int fd = mw_listen_socket(endpoint, false, &text);
+    listening->is_transparent = settings->is_transparent;
+    int fd = settings->is_transparent ? transparent_socket(endpoint, &text)
+                                      : mw_listen_socket(endpoint, false, &text);
     if (fd >= 0 && mw_listener_open(&worker->net, fd, on_accept, on_accept_error, listening,
                                     &listening->listener) == MW_OK) {
         mw_list_append(&worker->listeners, &listening->listeners);
@@ -78,16 +120,34 @@ static bool open_one(struct mw_worker *worker, const struct mw_listen_settings *
     return false;
 }
 
+/* An open socket for this listener; false with a text if it is not what is asked for. */
+static bool keep_one(struct mw_listening *listening, const struct mw_listen_settings *settings,
+                     char *out_text, size_t text_size)
+{
+    char address[128];
+    listening->next = settings;
+    if (listening->is_transparent == settings->is_transparent)
+        return true;
+    mw_endpoint_print(&listening->endpoint, address, sizeof address);
+    snprintf(out_text, text_size,
+             "'transparent' was changed for %s (listen %.*s), which an open socket cannot: restart",
+             address, (int)settings->name.len, settings->name.ptr);
+    errno = EINVAL;
+    return false;
+}
+
 enum mw_err mw_listening_prepare(struct mw_worker *worker, const struct mw_snapshot *snapshot,
                                  int *out_error, char *out_text, size_t text_size)
 {
     for (size_t i = 0; i < snapshot->listener_count; i++) {
         const struct mw_listen_settings *settings = &snapshot->listeners[i];
         for (size_t j = 0; j < settings->address_count; j++) {
-            struct mw_listening *listening = find(worker, &settings->addresses[j]);
-            if (listening != NULL) {
-                listening->next = settings;
-            } else if (!open_one(worker, settings, &settings->addresses[j], out_text, text_size)) {
+            const struct mw_endpoint *address = &settings->addresses[j];
+            struct mw_listening *listening = find(worker, address);
+            bool is_there = listening != NULL
+                                ? keep_one(listening, settings, out_text, text_size)
+                                : open_one(worker, settings, address, out_text, text_size);
+            if (!is_there) {
                 *out_error = errno;
                 mw_listening_rollback(worker);
                 return MW_ERR_IO;

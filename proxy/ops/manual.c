@@ -152,7 +152,7 @@ static void put_section(struct mw_buf *out, const struct mw_schema_section *sect
     if (*section->kind == '\0')
         mw_buf_put(out, MW_LIT(".SH DIRECTIVES OF THE PROCESS\n"));
     else
-        mw_buf_putf(out, ".SH BLOCKS: %s NAME\n", section->kind);
+        mw_buf_putf(out, ".SH BLOCKS: %s%s\n", section->kind, section->is_single ? "" : " NAME");
     put_text(out, section->help);
     mw_buf_putc(out, '\n');
     for (size_t i = 0; i < section->rule_count; i++)

@@ -10,11 +10,15 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <pwd.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,12 +41,25 @@ enum mw_err mw_process_account(const char *user, struct mw_account *out_account,
     return MW_OK;
 }
 
-enum mw_err mw_process_become(const struct mw_account *account, const char **out_text)
+/* All capabilities but this one go, after PR_SET_KEEPCAPS had them outlive the change of user. The
+ * system call itself: glibc has no function for it, and libcap would be a library for one call. */
+static bool keep_capability(unsigned int capability)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {0};
+    sets[CAP_TO_INDEX(capability)].effective = CAP_TO_MASK(capability);
+    sets[CAP_TO_INDEX(capability)].permitted = CAP_TO_MASK(capability);
+    return syscall(SYS_capset, &header, sets) == 0 && prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) == 0;
+}
+
+enum mw_err mw_process_become(const struct mw_account *account, bool keep_raw,
+                              const char **out_text)
 {
     if (account->uid == 0)
         return MW_OK; /* `user root`: asked for */
-    if (initgroups(account->name, account->gid) != 0 || setgid(account->gid) != 0 ||
-        setuid(account->uid) != 0) {
+    if ((keep_raw && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) ||
+        initgroups(account->name, account->gid) != 0 || setgid(account->gid) != 0 ||
+        setuid(account->uid) != 0 || (keep_raw && !keep_capability(CAP_NET_RAW))) {
         *out_text = strerror(errno);
         return MW_ERR_DENIED;
     }
@@ -52,6 +69,18 @@ enum mw_err mw_process_become(const struct mw_account *account, const char **out
         return MW_ERR_DENIED;
     }
     return MW_OK;
+}
+
+/* Tried rather than looked up: capabilities, name spaces and security modules all have a say. */
+bool mw_process_may_be_transparent(void)
+{
+    const int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return false;
+    bool may = setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0;
+    close(fd);
+    return may;
 }
 
 /* ---- resources ---- */

@@ -18,9 +18,13 @@ struct mw_account {
 /* Look up `user`. MW_ERR_NOENT with a text if there is no such account. */
 MW_MUST_USE enum mw_err mw_process_account(const char *user, struct mw_account *out_account,
                                            const char **out_text);
-/* Give up root for good: groups, group, user, and proof that there is no way back. MW_ERR_DENIED
- * with a text; the process must not go on then. */
-MW_MUST_USE enum mw_err mw_process_become(const struct mw_account *account, const char **out_text);
+/* Give up root for good: groups, group, user, and proof that there is no way back. `keep_raw`: of
+ * all capabilities CAP_NET_RAW stays, which sockets with clients' addresses need (Linux TPROXY).
+ * MW_ERR_DENIED with a text; the process must not go on then. Before any thread is started. */
+MW_MUST_USE enum mw_err mw_process_become(const struct mw_account *account, bool keep_raw,
+                                          const char **out_text);
+/* May sockets have addresses that are not this machine's (CAP_NET_ADMIN or CAP_NET_RAW)? */
+bool mw_process_may_be_transparent(void);
 
 /* Raise the soft limit of open descriptors to the hard one. Returns what may be open now. */
 size_t mw_process_raise_descriptors(void);

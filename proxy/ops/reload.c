@@ -37,6 +37,19 @@ static bool text_differs(const char *a, const char *b)
     return strcmp(a == NULL ? "" : a, b == NULL ? "" : b) != 0;
 }
 
+static bool resolver_differs(const struct mw_resolver_config *a, const struct mw_resolver_config *b)
+{
+    if (a->server_count != b->server_count || a->timeout_ms != b->timeout_ms ||
+        a->attempts != b->attempts || a->cache_entries != b->cache_entries)
+        return true;
+    for (size_t i = 0; i < a->server_count; i++)
+        if (memcmp(&a->servers[i].address, &b->servers[i].address, sizeof a->servers->address) !=
+                0 ||
+            a->servers[i].port != b->servers[i].port)
+            return true;
+    return false;
+}
+
 /* What was changed in the files but takes effect at a restart only: told, or somebody would wait
  * for it. */
 static const char *needs_restart(const struct mw_process_settings *old,
@@ -49,6 +62,8 @@ static const char *needs_restart(const struct mw_process_settings *old,
         return "'user' was changed: it takes effect at a restart";
     if (text_differs(old->spool_dir, new->spool_dir))
         return "'spool-dir' was changed: it takes effect at a restart";
+    if (resolver_differs(&old->resolver, &new->resolver))
+        return "'resolver' was changed: it takes effect at a restart";
     for (size_t i = 0; old->plugin_dirs[i] != NULL || new->plugin_dirs[i] != NULL; i++)
         if (text_differs(old->plugin_dirs[i], new->plugin_dirs[i]))
             return "'plugin-path' was changed: it takes effect at a restart";
@@ -61,6 +76,11 @@ static void exchange(struct mw_worker *worker, struct mw_snapshot *snapshot,
 {
     char text[512];
     int error;
+    if (!mw_worker_may_serve(snapshot)) {
+        refuse(worker, "an upstream with 'transparent on' needs CAP_NET_RAW: restart", diags);
+        mw_snapshot_unref(&snapshot);
+        return;
+    }
     if (mw_listening_prepare(worker, snapshot, &error, text, sizeof text) != MW_OK) {
         refuse(worker, text, diags);
         mw_snapshot_unref(&snapshot);
@@ -71,6 +91,7 @@ static void exchange(struct mw_worker *worker, struct mw_snapshot *snapshot,
     worker->drain_timeout_ms = process->drain_timeout_ms;
     size_t listeners = mw_listening_commit(worker);
     const char *note = needs_restart(&worker->process, process);
+    mw_certificates_watch(worker->certificates, snapshot);
     MW_LOG(worker->log, MW_EMPTY, MW_EV_RELOADED, mw_uint("gen", snapshot->generation),
            mw_uint("listeners", listeners), mw_uint("warnings", mw_diags_warnings(diags)),
            mw_cstr("note", note));
@@ -83,8 +104,9 @@ void mw_worker_reload(struct mw_worker *worker)
     struct mw_process_settings process;
     mw_log_reopen(worker->log);
     mw_process_notify("RELOADING=1");
-    struct mw_snapshot *snapshot = mw_config_load(
-        worker->config_path, &worker->plugins, worker->snapshot->generation + 1, diags, &process);
+    struct mw_snapshot *snapshot = mw_config_load_to_serve(
+        worker->config_path, &worker->plugins, worker->tickets, worker->snapshot->generation + 1,
+        diags, &process);
     if (snapshot != NULL)
         mw_config_test_into(snapshot, MW_DIAG_ERROR, diags);
     if (mw_diags_errors(diags) > 0) {
@@ -122,6 +144,45 @@ static void log_filter_counter(void *user, const char *filter, const char *name,
     log_counter(sink->worker, text, value);
 }
 
+static void log_handshakes(struct mw_worker *worker, const char *side,
+                           const struct mw_handshake_stats *stats)
+{
+    char name[64];
+    snprintf(name, sizeof name, "tls.%s.handshakes", side);
+    log_counter(worker, name, stats->done);
+    snprintf(name, sizeof name, "tls.%s.resumed", side);
+    log_counter(worker, name, stats->resumed);
+    snprintf(name, sizeof name, "tls.%s.failed", side);
+    log_counter(worker, name, stats->failed);
+}
+
+static void log_resolver_counters(struct mw_worker *worker)
+{
+    struct mw_resolver_stats stats = {0};
+    if (worker->resolver != NULL)
+        mw_resolver_stats(worker->resolver, &stats);
+    log_counter(worker, "dns.queries", stats.queries);
+    log_counter(worker, "dns.cache-hits", stats.cache_hits);
+    log_counter(worker, "dns.joined", stats.joined);
+    log_counter(worker, "dns.failures", stats.failures);
+    log_counter(worker, "dns.under-way", stats.under_way);
+    log_counter(worker, "dns.cached", stats.cached);
+}
+
+/* Seconds since 1970 at which the first certificate of a listener expires. */
+static void log_expiries(struct mw_worker *worker)
+{
+    char name[256];
+    for (size_t i = 0; i < mw_config_tls_count(worker->snapshot); i++) {
+        const struct mw_config_tls *tls = mw_config_tls(worker->snapshot, i);
+        int64_t expiry = mw_config_tls_expiry(tls);
+        if (expiry == INT64_MAX || expiry < 0)
+            continue;
+        snprintf(name, sizeof name, "tls.%.*s.expiry", (int)tls->name.len, tls->name.ptr);
+        log_counter(worker, name, (uint64_t)expiry);
+    }
+}
+
 void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros)
 {
     struct counter_sink sink = {worker, with_zeros};
@@ -136,6 +197,10 @@ void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros)
     log_counter(worker, "messages.lost", stats.messages_lost);
     log_counter(worker, "octets.in", stats.octets_in);
     log_counter(worker, "octets.out", stats.octets_out);
+    log_handshakes(worker, "client", &stats.client_handshakes);
+    log_handshakes(worker, "upstream", &stats.upstream_handshakes);
+    log_resolver_counters(worker);
+    log_expiries(worker);
     log_counter(worker, "log.dropped", mw_log_dropped(worker->log));
     mw_instances_counters(worker->snapshot->instances, log_filter_counter, &sink);
 }

@@ -23,13 +23,33 @@ enum mw_top_directive {
     MW_TOP_COUNT
 };
 
+enum mw_resolver_directive {
+    MW_RESOLVER_NAMESERVER = 0,
+    MW_RESOLVER_TIMEOUT,
+    MW_RESOLVER_ATTEMPTS,
+    MW_RESOLVER_CACHE,
+    MW_RESOLVER_COUNT
+};
+
 enum mw_listen_directive {
     MW_LISTEN_ADDRESS = 0,
     MW_LISTEN_UPSTREAM,
     MW_LISTEN_CHAIN,
+    MW_LISTEN_TLS,
+    MW_LISTEN_CERTIFICATE,
+    MW_LISTEN_CLIENT_CA,
+    MW_LISTEN_TLS_MINIMUM,
+    MW_LISTEN_TLS_CIPHERS,
+    MW_LISTEN_HANDSHAKE_TIMEOUT,
     MW_LISTEN_ACCEPT_PROXY,
+    MW_LISTEN_ACCEPT_XCLIENT,
+    MW_LISTEN_ACCEPT_XFORWARD,
     MW_LISTEN_TRUST,
+    MW_LISTEN_CLIENT_NAME,
+    MW_LISTEN_TRANSPARENT,
     MW_LISTEN_AUTH,
+    MW_LISTEN_MIXED_VERDICT,
+    MW_LISTEN_PRDR,
     MW_LISTEN_EARLY_TALKER,
     MW_LISTEN_BARE_NEWLINE,
     MW_LISTEN_BARE_CR,
@@ -54,15 +74,26 @@ enum mw_upstream_directive {
     MW_UPSTREAM_ADDRESS = 0,
     MW_UPSTREAM_IDENTITY,
     MW_UPSTREAM_REQUIRE_IDENTITY,
+    MW_UPSTREAM_TRANSPARENT,
+    MW_UPSTREAM_TLS,
+    MW_UPSTREAM_CA,
+    MW_UPSTREAM_FINGERPRINT,
+    MW_UPSTREAM_SERVER_NAME,
+    MW_UPSTREAM_CLIENT_CERTIFICATE,
+    MW_UPSTREAM_TLS_MINIMUM,
+    MW_UPSTREAM_TLS_CIPHERS,
+    MW_UPSTREAM_BANNER,
     MW_UPSTREAM_CONNECT_TIMEOUT,
     MW_UPSTREAM_REPLY_TIMEOUT,
     MW_UPSTREAM_FINAL_REPLY_TIMEOUT,
     MW_UPSTREAM_KEEPALIVE,
     MW_UPSTREAM_MAX_CONNECTIONS,
+    MW_UPSTREAM_QUEUE_TIMEOUT,
     MW_UPSTREAM_COUNT
 };
 
 extern const struct mw_conf_rule mw_top_rules[MW_TOP_COUNT];
+extern const struct mw_conf_rule mw_resolver_rules[MW_RESOLVER_COUNT];
 extern const struct mw_conf_rule mw_listen_rules[MW_LISTEN_COUNT];
 extern const struct mw_conf_rule mw_upstream_rules[MW_UPSTREAM_COUNT];
 
@@ -72,6 +103,7 @@ extern const char *const mw_block_kinds[];
 /* One section of the manual: a kind of block with its directives. */
 struct mw_schema_section {
     const char *kind; /* "" for the top level */
+    bool is_single;   /* a block without a name, at most once */
     const char *help;
     const struct mw_conf_rule *rules; /* NULL: described in words (chain) */
     size_t rule_count;

@@ -77,5 +77,8 @@ void mw_worker_close_handles(struct mw_worker *worker)
     for (size_t i = 0; i < MW_WORKER_SIGNALS; i++)
         uv_close((uv_handle_t *)&worker->signals[i], NULL);
     uv_close((uv_handle_t *)&worker->flush, NULL);
+    mw_certificates_close(&worker->certificates);
+    mw_driver_set_resolver(worker->driver, NULL);
+    mw_resolver_free(&worker->resolver);
     worker->has_handles = false;
 }

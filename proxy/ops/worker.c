@@ -24,6 +24,7 @@ struct mw_worker *mw_worker_new(const char *config_path)
 {
     struct mw_worker *worker = mw_xcalloc(1, sizeof *worker);
     worker->config_path = config_path;
+    worker->tickets = mw_tls_tickets_new();
     mw_list_init(&worker->listeners);
     return worker;
 }
@@ -46,8 +47,8 @@ static int fail(int status, const char *format, ...)
 static int load(struct mw_worker *worker)
 {
     struct mw_diags *diags = mw_diags_new();
-    worker->snapshot = mw_config_load(worker->config_path, &worker->plugins, 1, diags,
-                                      &worker->process);
+    worker->snapshot = mw_config_load_to_serve(worker->config_path, &worker->plugins,
+                                               worker->tickets, 1, diags, &worker->process);
     /* a service that comes back after a power cut must not stay away for a test: reload and check
      * are stricter */
     if (worker->snapshot != NULL)
@@ -100,18 +101,35 @@ static int open_sockets(struct mw_worker *worker)
         return 0;
     if (error == EADDRINUSE)
         return fail(EX_UNAVAILABLE, "%s\n  which program has it:  ss -ltnp", text);
+    if (error == EPERM)
+        return fail(EX_NOPERM, "%s", text);
     if (error == EACCES)
         return fail(EX_NOPERM,
                     "%s\n  ports below 1024 need a start as root, or CAP_NET_BIND_SERVICE", text);
     return fail(EX_UNAVAILABLE, "%s", text);
 }
 
-static int drop_privileges(const struct mw_account *account)
+static int drop_privileges(const struct mw_worker *worker, const struct mw_account *account)
 {
     const char *text;
-    if (mw_process_become(account, &text) == MW_OK)
+    bool keep_raw = mw_config_is_transparent(worker->snapshot);
+    if (mw_process_become(account, keep_raw, &text) == MW_OK)
         return 0;
     return fail(EX_NOPERM, "cannot become user '%s': %s", account->name, text);
+}
+
+bool mw_worker_may_serve(const struct mw_snapshot *snapshot)
+{
+    return !mw_config_is_transparent(snapshot) || mw_process_may_be_transparent();
+}
+
+static int check_privileges(const struct mw_worker *worker)
+{
+    if (mw_worker_may_serve(worker->snapshot))
+        return 0;
+    return fail(EX_NOPERM,
+                "an upstream with 'transparent on' needs CAP_NET_RAW: start as root, or with "
+                "AmbientCapabilities=CAP_NET_RAW");
 }
 
 static int open_files(struct mw_worker *worker)
@@ -127,6 +145,15 @@ static int open_files(struct mw_worker *worker)
         return fail(EX_CANTCREAT, "the log cannot be opened%s%s: %s",
                     worker->process.log.path == NULL ? "" : " at ",
                     worker->process.log.path == NULL ? "" : worker->process.log.path, text);
+    return 0;
+}
+
+static int open_resolver(struct mw_worker *worker)
+{
+    char text[256] = "";
+    worker->resolver = mw_resolver_new(&worker->net, &worker->process.resolver, text, sizeof text);
+    if (worker->resolver == NULL)
+        return fail(EX_OSERR, "names cannot be looked up: %s", text);
     return 0;
 }
 
@@ -162,6 +189,8 @@ static void start_handles(struct mw_worker *worker)
     uv_prepare_init(&worker->loop, &worker->flush);
     uv_prepare_start(&worker->flush, on_flush);
     uv_timer_init(&worker->loop, &worker->deadline);
+    worker->certificates = mw_certificates_new(&worker->loop, worker->log, worker->tickets);
+    mw_certificates_watch(worker->certificates, worker->snapshot);
     worker->has_handles = true;
 }
 
@@ -207,10 +236,12 @@ int mw_worker_start(struct mw_worker *worker)
     size_t descriptors = mw_process_raise_descriptors();
     if ((status = load(worker)) != 0 || (status = find_account(worker, &account, &is_root)) != 0 ||
         (status = open_loop(worker)) != 0 || (status = open_sockets(worker)) != 0 ||
-        (is_root && (status = drop_privileges(&account)) != 0) ||
-        (status = open_files(worker)) != 0)
+        (is_root && (status = drop_privileges(worker, &account)) != 0) ||
+        (status = check_privileges(worker)) != 0 || (status = open_files(worker)) != 0 ||
+        (status = open_resolver(worker)) != 0)
         return status;
     worker->driver = mw_driver_new(&worker->net, worker->log, &worker->files);
+    mw_driver_set_resolver(worker->driver, worker->resolver);
     start_handles(worker);
     announce(worker, descriptors);
     worker->phase = MW_WORKER_SERVING;
@@ -237,6 +268,7 @@ static void close_loop(struct mw_worker *worker)
     }
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     mw_driver_free(&worker->driver); /* has a handle of its own to close */
+    mw_resolver_free(&worker->resolver);
     uv_run(&worker->loop, UV_RUN_DEFAULT);
     mw_net_fini(&worker->net);
     mw_assert(uv_loop_close(&worker->loop) == 0);
@@ -254,6 +286,7 @@ void mw_worker_free(struct mw_worker **worker)
     mw_spool_files_fini(&dead->files);
     mw_log_close(&dead->log);
     mw_process_settings_fini(&dead->process);
+    mw_tls_tickets_free(&dead->tickets);
     free(dead);
     *worker = NULL;
 }

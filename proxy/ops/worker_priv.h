@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "message/spool.h"
 #include "net/conn.h"
+#include "ops/certificates.h"
 #include "ops/config.h"
 #include "ops/worker.h"
 #include "session/driver.h"
@@ -30,7 +31,10 @@ struct mw_worker {
     struct mw_net net;
     struct mw_log *log;
     struct mw_spool_files files;
+    struct mw_resolver *resolver; /* outlives the driver's last session */
     struct mw_driver *driver;
+    struct mw_tls_tickets *tickets; /* keys, for all loads */
+    struct mw_certificates *certificates;
     struct mw_plugins *plugins;
     struct mw_snapshot *snapshot;       /* new sessions take this one */
     struct mw_process_settings process; /* of the start: what needs a restart stays as it was */
@@ -51,15 +55,15 @@ struct mw_listening {
     const struct mw_listen_settings *settings; /* of worker->snapshot */
     const struct mw_listen_settings *next;     /* of the snapshot being loaded; NULL: not in it */
     struct mw_listener *listener;
-    bool is_new;
+    bool is_new, is_transparent;
 };
 
 /* ---- listening.c ---- */
 
 /* Open what `snapshot` asks for beyond the sockets that are open already; equal addresses keep
- * theirs. All or nothing: on failure every new socket is closed again and the errno and address of
- * the failed one are in *out_error, out_text. Afterwards mw_listening_commit() or _rollback() must
- * follow. */
+ * theirs (and cannot change `transparent`, which is a socket's for good). All or nothing: on
+ * failure every new socket is closed again and the errno and address of the failed one are in
+ * *out_error, out_text. Afterwards mw_listening_commit() or _rollback() must follow. */
 MW_MUST_USE enum mw_err mw_listening_prepare(struct mw_worker *worker,
                                              const struct mw_snapshot *snapshot, int *out_error,
                                              char *out_text, size_t text_size);
@@ -76,10 +80,14 @@ void mw_worker_reload(struct mw_worker *worker);
  * `with_zeros`: a thousand rules have two thousand of them). */
 void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros);
 
+/* The capability that the snapshot's upstreams need is there? */
+bool mw_worker_may_serve(const struct mw_snapshot *snapshot);
+
 /* ---- shutdown.c ---- */
 
 /* First call: drain. Second call, or when the drain time is over: stop. */
 void mw_worker_end(struct mw_worker *worker);
+/* Everything on the loop but the deadline; no session is left. */
 void mw_worker_close_handles(struct mw_worker *worker);
 
 #endif

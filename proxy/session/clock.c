@@ -44,7 +44,8 @@ void mw_clock_disarm_upstream(struct mw_session *session)
 /* When the client has to have said something; 0 while it is not its turn. */
 static uint64_t client_deadline(const struct mw_session *session)
 {
-    if (session->ring_count > 0 || session->after_stage != NULL || session->is_over)
+    if (session->ring_count > 0 || session->after_stage != NULL || session->is_over ||
+        session->awaits_upstream)
         return 0;
     const struct mw_listen_settings *settings = session->settings;
     switch ((enum mw_state)session->state) {
@@ -59,6 +60,7 @@ static uint64_t client_deadline(const struct mw_session *session)
                                               : session->client_since + settings->data_timeout_ms;
     case MW_STATE_OPENING:
     case MW_STATE_COMMIT:
+    case MW_STATE_SECURING: /* the handshake has the owner's deadline */
     case MW_STATE_CLOSING:
     case MW_STATE_COUNT:
         return 0;

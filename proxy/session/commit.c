@@ -7,9 +7,10 @@
  *
  * Law 1: a 250 for a message exists only as the upstream's (or a logged discard). Law 2: what goes
  * out is written here, from header list and spool. Two-step commit: before the final dot the client
- * has to be there still. The step OPEN replays the envelope where it has to: after a recipient or
- * the sender was changed or deleted (RSET first), or on a new connection (the upstream went away
- * while the client uploaded). One command at a time: it is rare, and simple is right. */
+ * has to be there still. Recipients with verdicts of their own: mixed.c. The step OPEN replays the
+ * envelope where it has to: after a recipient or the sender was changed or deleted (RSET first), or
+ * on a new connection (the upstream went away while the client uploaded). One command at a time: it
+ * is rare, and simple is right. */
 #include "session/session_priv.h"
 
 /* ---- how a message ends ---- */
@@ -31,10 +32,22 @@ static const char *verdict_word(uint16_t code)
     return code < 500 ? "tempfail" : "reject";
 }
 
+/* The message's reply to the client; the group of them under PRDR. */
+static void tell(struct mw_session *session, struct mw_slice reply, uint16_t code)
+{
+    struct mw_buf group = {0};
+    if (session->tx->gives_prdr)
+        mw_mixed_print_prdr(session, reply, code, &group);
+    mw_exchange_answer(session, group.len > 0 ? mw_buf_view(&group) : reply, false);
+    mw_buf_fini(&group);
+}
+
 /* Give the message's exchange its reply and end the transaction. A 421 ends the session with it. */
 static void conclude(struct mw_session *session, struct mw_slice reply, uint16_t code,
                      struct mw_slice text)
 {
+    session->tx->gives_prdr &= code != 421;
+    mw_mixed_report(session, code);
     mw_report_message(session, verdict_word(code), code, text);
     count_message(session, code);
     session->tx->step = MW_STEP_NONE;
@@ -42,7 +55,7 @@ static void conclude(struct mw_session *session, struct mw_slice reply, uint16_t
         mw_session_finish_reply(session, reply, MW_END_UPSTREAM);
         return;
     }
-    mw_exchange_answer(session, reply, false);
+    tell(session, reply, code);
     mw_transaction_end(session, code >= 300);
 }
 
@@ -78,11 +91,12 @@ static void discard(struct mw_session *session)
 {
     struct mw_buf text = {0};
     mw_reply_own(&text, MW_REPLY_OK);
+    mw_mixed_report(session, 250);
     mw_report_message(session, "discard", 250, MW_EMPTY);
     session->discarded++;
     session->subject.messages++;
     session->tx->step = MW_STEP_NONE;
-    mw_exchange_answer(session, mw_buf_view(&text), false);
+    tell(session, mw_buf_view(&text), 250);
     mw_transaction_end(session, false);
     mw_buf_fini(&text);
 }
@@ -116,6 +130,15 @@ static void send_final_dot(struct mw_session *session)
     session->upstream_deadline = session->now + session->settings->upstream->final_reply_timeout_ms;
 }
 
+/* Single recipients were refused, and that refuses the message. */
+static void conclude_mixed(struct mw_session *session)
+{
+    struct mw_buf reply = {0};
+    uint16_t code = mw_mixed_refusal(session, &reply);
+    conclude(session, mw_buf_view(&reply), code, mw_slice_skip(mw_buf_view(&reply), 4));
+    mw_buf_fini(&reply);
+}
+
 static void eom_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     struct mw_transaction *tx = session->tx;
@@ -130,6 +153,8 @@ static void eom_decided(struct mw_session *session, const struct mw_outcome *out
         struct mw_slice text = mw_slice_skip(mw_buf_view(&reply), 4);
         conclude(session, mw_buf_view(&reply), tx->refusal_code, text);
         mw_buf_fini(&reply);
+    } else if (!tx->is_discarded && mw_mixed_refuses(session)) {
+        conclude_mixed(session);
     } else if (tx->is_discarded || mw_envelope_wanted(&tx->envelope) == 0) {
         discard(session);
     } else if (tx->plan == MW_PLAN_STREAM) {
@@ -141,21 +166,6 @@ static void eom_decided(struct mw_session *session, const struct mw_outcome *out
         mw_spool_rewind(tx->spool);
         mw_commit_open_data(session);
     }
-}
-
-static void refuse_bad_octets(struct mw_session *session)
-{
-    const struct mw_dots *dots = &session->tx->dots;
-    const struct mw_dots_policy *policy = &session->settings->line_ends;
-    if (!dots->is_refused)
-        return;
-    enum mw_reply_id reply = MW_REPLY_NUL_SEEN;
-    if ((dots->seen & MW_SEEN_BARE_LF) != 0 && policy->bare_lf == MW_BARE_REJECT)
-        reply = MW_REPLY_BARE_LF;
-    else if ((dots->seen & MW_SEEN_BARE_CR) != 0 &&
-             (policy->bare_cr == MW_BARE_REJECT || (dots->seen & MW_SEEN_FAKE_END) != 0))
-        reply = MW_REPLY_BARE_CR;
-    mw_content_refuse_own(session, reply, "end_of_message");
 }
 
 /* Header and body are complete. Filters may replace the body: no file job may be under way then. */
@@ -170,7 +180,7 @@ void mw_commit_message_end(struct mw_session *session)
     tx->awaits_spool = false;
     if (tx->spool != NULL && mw_spool_error(tx->spool) != MW_OK)
         mw_content_refuse_own(session, MW_REPLY_SPOOL_FAILED, "end_of_message");
-    refuse_bad_octets(session);
+    mw_content_refuse_bad_octets(session);
     session->subject.spool = tx->spool;
     if (tx->is_refused || tx->plan == MW_PLAN_SWALLOW) {
         struct mw_outcome outcome = {.verdict = MW_CONTINUE};
@@ -246,7 +256,7 @@ static void send_mail(struct mw_session *session)
     mw_envelope_print(&line, MW_LIT("MAIL FROM:"), envelope->sender.address,
                       envelope->sender.params);
     envelope->sent_sender = envelope->sender.address;
-    mw_upstream_send_ident(session);
+    mw_upstream_send_xforward(session);
     mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_MAIL, 0);
     mw_buf_fini(&line);
 }

@@ -218,10 +218,20 @@ static void header_span(struct mw_session *session, struct mw_span span)
 
 /* ---- content ---- */
 
+/* What was announced with SIZE: the smaller of the upstream's limit and ours (RFC 1870). A streamed
+ * message is the upstream's to measure: it counts what it gets. */
+static uint64_t size_limit(const struct mw_session *session)
+{
+    uint64_t ours = session->settings->max_message_size, theirs = session->up.ehlo.size;
+    if (session->tx->plan == MW_PLAN_STREAM || theirs == 0)
+        return ours;
+    return ours == 0 || theirs < ours ? theirs : ours;
+}
+
 static void content_span(struct mw_session *session, struct mw_span span)
 {
     struct mw_transaction *tx = session->tx;
-    uint64_t limit = session->settings->max_message_size;
+    uint64_t limit = size_limit(session);
     tx->size += span.octets.len;
     session->subject.message_size = tx->size;
     if (limit != 0 && tx->size > limit) {
@@ -262,6 +272,21 @@ static void chunk_done(struct mw_session *session)
     mw_buf_fini(&reply);
 }
 
+void mw_content_refuse_bad_octets(struct mw_session *session)
+{
+    const struct mw_dots *dots = &session->tx->dots;
+    const struct mw_dots_policy *policy = &session->settings->line_ends;
+    if (!dots->is_refused || session->tx->is_refused)
+        return;
+    enum mw_reply_id reply = MW_REPLY_NUL_SEEN;
+    if ((dots->seen & MW_SEEN_BARE_LF) != 0 && policy->bare_lf == MW_BARE_REJECT)
+        reply = MW_REPLY_BARE_LF;
+    else if ((dots->seen & MW_SEEN_BARE_CR) != 0 &&
+             (policy->bare_cr == MW_BARE_REJECT || (dots->seen & MW_SEEN_FAKE_END) != 0))
+        reply = MW_REPLY_BARE_CR;
+    mw_content_refuse_own(session, reply, "body");
+}
+
 bool mw_content_take(struct mw_session *session)
 {
     struct mw_transaction *tx = session->tx;
@@ -285,6 +310,11 @@ bool mw_content_take(struct mw_session *session)
     if (tx->is_bdat)
         tx->bdat_left -= used;
     bool is_done = tx->dots.is_done;
+    /* at once: under the stream plan an upstream that reads line ends in another way would take
+     * what comes behind a false end of data for commands, long before the message is refused */
+    mw_content_refuse_bad_octets(session);
+    if (session->is_over)
+        return false;
     if (span.octets.len > 0)
         content_span(session, span);
     if (is_done && !session->is_over) {

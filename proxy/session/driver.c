@@ -1,13 +1,13 @@
-/* driver.c - links: one client's socket, its session, its upstream connection, its timer.
+/* driver.c - links: one client's socket, its session, its timer.
  *
  * Every callback of the loop has the same shape: tell the session (one event), then
- * mw_client_after(): perform what the session asked for meanwhile (connect, close), write both
- * queues in one call each, settle, start file jobs, set reading and the timer. Nothing here knows
- * what SMTP is; nothing in the session knows what a socket is.
+ * mw_client_after(): perform what the session asked for meanwhile (connect, close, secure), write
+ * both queues in one call each, settle, start file jobs, set reading and the timer. Nothing here
+ * knows what SMTP is; nothing in the session knows what a socket is.
  *
- * Life of a client: accepted -> PROXY (driver_front.c) -> SESSION -> LINGER (our last reply is on
- * its way) -> CLOSED -> freed when both handles are gone. An upstream leg has its own life, because
- * a session may drop one and open another. */
+ * Life of a client: accepted -> PROXY, TLS, NAME (driver_front.c) -> SESSION -> LINGER (our last
+ * reply is on its way) -> CLOSED -> freed when both handles are gone. An upstream leg has its own
+ * life (driver_upstream.c), because a session may drop one and open another. */
 #include "session/driver.h"
 
 #include <stdlib.h>
@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "net/proxyproto.h"
 #include "session/driver_priv.h"
 #include "smtp/replies.h"
 
@@ -29,216 +28,6 @@ struct mw_client *mw_client_of(struct mw_conn *conn)
 {
     return mw_container_of(conn, struct mw_client, conn);
 }
-
-static struct mw_upstream_leg *leg_of(struct mw_conn *conn)
-{
-    return mw_container_of(conn, struct mw_upstream_leg, conn);
-}
-
-/* ---- the upstream's leg ---- */
-
-static void leg_closed(struct mw_conn *conn)
-{
-    free(leg_of(conn));
-}
-
-static void drop_leg(struct mw_client *client)
-{
-    struct mw_upstream_leg *leg = client->upstream;
-    client->wants_connect = false;
-    client->attempt_at = 0;
-    if (leg == NULL)
-        return;
-    client->upstream = NULL;
-    client->driver->upstream_open--;
-    leg->client = NULL;
-    mw_conn_close(&leg->conn, false);
-}
-
-static void try_next_address(struct mw_client *client);
-
-static void attempt_failed(struct mw_client *client, const char *text)
-{
-    const struct mw_upstream_settings *upstream = client->listen->upstream;
-    char address[128];
-    mw_endpoint_print(&upstream->addresses[client->address_next - 1], address, sizeof address);
-    MW_LOG(client->driver->log, mw_session_subject(client->session)->session_id,
-           MW_EV_UPSTREAM_FAILED, mw_text("upstream", upstream->name), mw_cstr("address", address),
-           mw_cstr("problem", text));
-    drop_leg(client);
-    try_next_address(client);
-}
-
-static void leg_connected(struct mw_conn *conn, enum mw_err err, const char *text)
-{
-    struct mw_upstream_leg *leg = leg_of(conn);
-    struct mw_client *client = leg->client;
-    if (client == NULL)
-        return;
-    if (err != MW_OK) {
-        attempt_failed(client, text);
-        mw_client_after(client);
-        return;
-    }
-    leg->is_connected = true;
-    client->attempt_at = 0;
-    enum mw_identity identity = client->listen->upstream->identity;
-    if (identity == MW_IDENTITY_PROXY_V1 || identity == MW_IDENTITY_PROXY_V2) {
-        const struct mw_subject *subject = mw_session_subject(client->session);
-        struct mw_buf header = {0};
-        struct mw_proxy_header proxy = {.version = identity == MW_IDENTITY_PROXY_V1 ? 1 : 2,
-                                        .source = subject->client_address,
-                                        .destination = subject->server_address,
-                                        .source_port = subject->client_port,
-                                        .destination_port = subject->server_port,
-                                        .unique_id = subject->session_id};
-        mw_proxy_print(&proxy, &header);
-        mw_queue_add(mw_session_to_upstream(client->session), mw_buf_view(&header));
-        mw_buf_fini(&header);
-    }
-    mw_session_upstream_up(client->session, now_of(client));
-    mw_client_after(client);
-}
-
-static void leg_read(struct mw_conn *conn, struct mw_slice octets)
-{
-    struct mw_client *client = leg_of(conn)->client;
-    if (client == NULL)
-        return;
-    mw_session_upstream_data(client->session, octets, now_of(client));
-    mw_client_after(client);
-}
-
-static void leg_eof(struct mw_conn *conn, const char *text)
-{
-    struct mw_client *client = leg_of(conn)->client;
-    if (client == NULL)
-        return;
-    mw_session_upstream_eof(client->session, text, now_of(client));
-    mw_client_after(client);
-}
-
-static void leg_drained(struct mw_conn *conn)
-{
-    struct mw_client *client = leg_of(conn)->client;
-    if (client == NULL)
-        return;
-    mw_session_progress(client->session, now_of(client));
-    mw_client_after(client);
-}
-
-static const struct mw_conn_ops leg_ops = {
-    .on_connected = leg_connected,
-    .on_read = leg_read,
-    .on_eof = leg_eof,
-    .on_drained = leg_drained,
-    .on_closed = leg_closed,
-};
-
-/* The first that answers. Each attempt gets an equal share of the time that the session allows for
- * all of them. */
-static void try_next_address(struct mw_client *client)
-{
-    const struct mw_upstream_settings *upstream = client->listen->upstream;
-    const char *text = "no address answered";
-    if (upstream->max_connections != 0 &&
-        client->driver->upstream_open >= upstream->max_connections) {
-        mw_session_upstream_failed(client->session, "max-connections is reached", now_of(client));
-        return;
-    }
-    while (client->address_next < upstream->address_count) {
-        struct mw_upstream_leg *leg = mw_xcalloc(1, sizeof *leg);
-        leg->client = client;
-        const struct mw_endpoint *to = &upstream->addresses[client->address_next++];
-        if (mw_conn_connect(&leg->conn, client->driver->net, to, &leg_ops, &text) == MW_OK) {
-            client->upstream = leg;
-            client->driver->upstream_open++;
-            if (client->address_next < upstream->address_count)
-                client->attempt_at = now_of(client) +
-                                     upstream->connect_timeout_ms / upstream->address_count;
-            return;
-        }
-        free(leg);
-    }
-    mw_session_upstream_failed(client->session, text, now_of(client));
-}
-
-/* ---- what the session asks for: noted here, done in mw_client_after ---- */
-
-static enum mw_err op_run_stage(void *user, const struct mw_call *call,
-                                struct mw_outcome *out_outcome)
-{
-    struct mw_client *client = user;
-    uint64_t begun = uv_hrtime();
-    enum mw_err err = mw_run_stage(client->run, call, out_outcome);
-    mw_session_add_filter_time(client->session, (uv_hrtime() - begun) / 1000);
-    return err;
-}
-
-static void op_cancel_stage(void *user)
-{
-    mw_run_cancel(((struct mw_client *)user)->run);
-}
-
-static void op_transaction_begin(void *user)
-{
-    struct mw_client *client = user;
-    if (client->run != NULL)
-        mw_run_transaction_begin(client->run);
-}
-
-static void op_transaction_end(void *user, bool is_aborted)
-{
-    struct mw_client *client = user;
-    if (client->run != NULL)
-        mw_run_transaction_end(client->run, is_aborted);
-}
-
-static struct mw_slice op_changes(void *user, char out_text[64])
-{
-    struct mw_client *client = user;
-    return client->run != NULL ? mw_run_changes(client->run, out_text) : MW_EMPTY;
-}
-
-static void op_connect_upstream(void *user)
-{
-    struct mw_client *client = user;
-    client->address_next = 0;
-    client->wants_connect = true;
-}
-
-static void op_close_upstream(void *user)
-{
-    drop_leg(user);
-}
-
-static bool op_client_present(void *user)
-{
-    return mw_conn_is_peer_present(&((struct mw_client *)user)->conn);
-}
-
-static struct mw_spool *op_spool_open(void *user)
-{
-    return mw_services_spool_open(user);
-}
-
-static void op_spool_close(void *user, struct mw_spool *spool)
-{
-    mw_services_spool_close(user, spool);
-}
-
-static const struct mw_session_ops session_ops = {
-    .run_stage = op_run_stage,
-    .cancel_stage = op_cancel_stage,
-    .transaction_begin = op_transaction_begin,
-    .transaction_end = op_transaction_end,
-    .changes = op_changes,
-    .connect_upstream = op_connect_upstream,
-    .close_upstream = op_close_upstream,
-    .client_present = op_client_present,
-    .spool_open = op_spool_open,
-    .spool_close = op_spool_close,
-};
 
 /* ---- the end of a client ---- */
 
@@ -256,7 +45,6 @@ static void client_gone(struct mw_client *client)
     mw_list_remove(&client->waiting);
     driver->stats.sessions_open--;
     mw_queue_fini(&client->out);
-    mw_buf_fini(&client->proxy_in);
     free(client);
     mw_snapshot_unref(&snapshot);
     check_empty(driver);
@@ -288,12 +76,13 @@ static void end_session(struct mw_client *client)
     driver->stats.messages_lost += counts[3];
     driver->stats.octets_in += client->conn.octets_in;
     driver->stats.octets_out += client->conn.octets_out;
-    drop_leg(client);
+    mw_upstream_close(client);
     /* a session that ended by itself has no transaction any more; one that is cut off ends it while
      * filters still listen */
     if (!mw_session_is_over(client->session))
         mw_session_shutdown(client->session, true, now_of(client));
     mw_run_free(&client->run);
+    mw_conn_flush(&client->conn, &client->out); /* instead of the queue that goes now */
     mw_session_free(&client->session);
 }
 
@@ -302,11 +91,8 @@ void mw_client_close(struct mw_client *client)
     if (client->phase == MW_PHASE_CLOSED)
         return;
     end_session(client);
+    mw_front_fini(client);
     client->phase = MW_PHASE_CLOSED;
-    if (client->health != NULL)
-        mw_health_fini(client->health);
-    free(client->health);
-    client->health = NULL;
     mw_conn_close(&client->conn, false);
     uv_close((uv_handle_t *)&client->timer, timer_closed);
 }
@@ -318,14 +104,14 @@ void mw_client_linger(struct mw_client *client)
     client->phase = MW_PHASE_LINGER;
     client->phase_at = now_of(client) + MW_LINGER_MS;
     mw_conn_flush(&client->conn, &client->out);
-    if (mw_queue_len(&client->out) == 0) {
+    if (mw_conn_is_flushed(&client->conn)) {
         if (client->is_gone) {
             mw_client_close(client);
             return;
         }
         /* octets that the client has sent meanwhile must not turn our reply into a reset: read them
          * until it closes */
-        shutdown(client->conn.fd, SHUT_WR);
+        mw_conn_finish(&client->conn);
     }
     mw_conn_read_start(&client->conn);
     mw_client_schedule(client);
@@ -345,9 +131,11 @@ void mw_client_schedule(struct mw_client *client)
         uint64_t run = client->run != NULL ? mw_run_deadline(client->run) : 0;
         if (run != 0 && run < deadline)
             deadline = run;
-        if (client->attempt_at != 0 && client->attempt_at < deadline)
-            deadline = client->attempt_at;
+        if (client->upstream_at != 0 && client->upstream_at < deadline)
+            deadline = client->upstream_at;
     }
+    if (client->secure_at != 0 && client->secure_at < deadline)
+        deadline = client->secure_at;
     /* a timer that fires early is cheaper than one that is set anew with every command */
     if (deadline >= client->timer_at)
         return;
@@ -366,23 +154,25 @@ static void set_reading(struct mw_conn *conn, bool is_wanted)
 static void flush(struct mw_client *client)
 {
     struct mw_queue *to_client = mw_session_to_client(client->session);
-    struct mw_queue *to_upstream = mw_session_to_upstream(client->session);
-    if (mw_queue_len(to_client) > 0)
+    if (mw_queue_len(to_client) > 0 && !client->is_securing)
         mw_conn_flush(&client->conn, to_client);
-    if (client->upstream != NULL && client->upstream->is_connected && mw_queue_len(to_upstream) > 0)
-        mw_conn_flush(&client->upstream->conn, to_upstream);
+    mw_upstream_flush(client);
     mw_session_settle(client->session);
 }
 
 static void next_turn(uv_timer_t *timer);
 
-static void wait_for_turn(struct mw_client *client)
+void mw_driver_wants_turn(struct mw_driver *driver)
 {
-    struct mw_driver *driver = client->driver;
-    if (!mw_list_contains(&client->waiting))
-        mw_list_append(&driver->waiting, &client->waiting);
     if (!uv_is_active((uv_handle_t *)&driver->turn))
         uv_timer_start(&driver->turn, next_turn, 0, 0);
+}
+
+static void wait_for_turn(struct mw_client *client)
+{
+    if (!mw_list_contains(&client->waiting))
+        mw_list_append(&client->driver->waiting, &client->waiting);
+    mw_driver_wants_turn(client->driver);
 }
 
 /* The session's last words move to the client's own queue: they outlive the session. */
@@ -407,7 +197,8 @@ static void session_over(struct mw_client *client)
     end_session(client);
     if (end == MW_END_CLIENT_CLOSED)
         client->is_gone = true;
-    if (mw_queue_len(&client->out) == 0 && (end == MW_END_QUIT || client->is_gone))
+    if (client->is_securing ||
+        (mw_conn_is_flushed(&client->conn) && (end == MW_END_QUIT || client->is_gone)))
         mw_client_close(client);
     else
         mw_client_linger(client);
@@ -419,13 +210,15 @@ void mw_client_after(struct mw_client *client)
         return;
     client->is_handling = true;
     for (int rounds = 0;; rounds++) {
-        if (client->wants_connect && !mw_session_is_over(client->session)) {
-            client->wants_connect = false;
-            try_next_address(client);
-        }
+        if (client->wants_connect && !mw_session_is_over(client->session))
+            mw_upstream_connect(client);
         flush(client);
-        if (mw_session_is_over(client->session))
+        if (mw_session_is_over(client->session) || client->is_broken)
             break;
+        if (client->wants_secure)
+            mw_handshake_begin(client);
+        if (client->wants_secure_upstream)
+            mw_upstream_secure(client);
         if (client->is_decided) {
             struct mw_outcome outcome;
             client->is_decided = false;
@@ -448,9 +241,13 @@ void mw_client_after(struct mw_client *client)
         session_over(client);
         return;
     }
-    set_reading(&client->conn, mw_session_wants_client(client->session));
-    if (client->upstream != NULL && client->upstream->is_connected)
-        set_reading(&client->upstream->conn, mw_session_wants_upstream(client->session));
+    if (client->is_broken) {
+        mw_client_close(client);
+        return;
+    }
+    if (!client->is_securing)
+        set_reading(&client->conn, mw_session_wants_client(client->session));
+    mw_upstream_set_reading(client);
     mw_client_schedule(client);
 }
 
@@ -471,6 +268,7 @@ static void next_turn(uv_timer_t *timer)
             mw_client_after(client);
         }
     }
+    mw_upstream_serve_queues(driver);
     check_empty(driver);
 }
 
@@ -519,6 +317,7 @@ static void client_drained(struct mw_conn *conn)
 
 static const struct mw_conn_ops client_ops = {
     .on_read = client_read,
+    .on_secured = mw_handshake_done,
     .on_eof = client_eof,
     .on_drained = client_drained,
     .on_closed = client_closed,
@@ -532,13 +331,16 @@ static void client_timer(uv_timer_t *timer)
     if (client->phase == MW_PHASE_LINGER) {
         if (now >= client->phase_at)
             mw_client_close(client);
+    } else if (client->secure_at != 0 && now >= client->secure_at) {
+        mw_handshake_timeout(client);
+        mw_client_after(client);
     } else if (client->phase != MW_PHASE_SESSION) {
         if (client->phase != MW_PHASE_CLOSED && now >= client->phase_at)
             mw_front_timeout(client);
     } else {
         uint64_t run = client->run != NULL ? mw_run_deadline(client->run) : 0;
-        if (client->attempt_at != 0 && now >= client->attempt_at)
-            attempt_failed(client, "no answer in its share of connect-timeout");
+        if (client->upstream_at != 0 && now >= client->upstream_at)
+            mw_upstream_timeout(client);
         else if (run != 0 && now >= run)
             mw_run_expire(client->run, now); /* comes back as decided() */
         else if (now >= mw_session_deadline(client->session))
@@ -561,31 +363,31 @@ static struct mw_slice make_id(struct mw_driver *driver, char out_text[12])
     return MW_SLICE(out_text, 7);
 }
 
-void mw_client_begin(struct mw_client *client, struct mw_slice early)
+void mw_client_begin(struct mw_client *client)
 {
     struct mw_driver *driver = client->driver;
     char id[12];
     client->phase = MW_PHASE_SESSION;
-    client->session = mw_session_new(client->snapshot, client->listen, &session_ops, client,
-                                     driver->log, make_id(driver, id), &client->peer);
-    const struct mw_chain *chain = client->listen->chain;
-    if (chain != NULL && mw_chain_length(chain) > 0) {
-        mw_services_fill(client);
-        client->run = mw_run_new(chain, mw_session_subject(client->session), &client->services);
-        mw_session_set_stages(client->session, mw_run_stages(client->run),
-                              mw_chain_wants_spool(chain));
-    }
+    client->session = mw_session_new(client->snapshot, client->listen, &mw_client_session_ops,
+                                     client, driver->log, make_id(driver, id), &client->peer);
+    mw_front_fini(client);
+    client->pool = mw_pool_of(&driver->pools, client->listen->upstream->name);
+    mw_session_subject(client->session)->upstream = &client->pool->view;
+    mw_client_begin_filters(client);
     mw_session_start(client->session, now_of(client));
-    if (early.len > 0 && !mw_session_is_over(client->session))
-        mw_session_client_data(client->session, early, now_of(client));
+    if (driver->is_draining && !mw_session_is_over(client->session))
+        mw_session_shutdown(client->session, false, now_of(client));
     mw_client_after(client);
 }
 
-static void refuse_socket(struct mw_driver *driver, int fd, enum mw_reply_id id)
+/* With implicit TLS there is nobody who could read a reply. */
+static void refuse_socket(struct mw_driver *driver, const struct mw_listen_settings *listen, int fd,
+                          enum mw_reply_id id)
 {
     struct mw_buf reply = {0};
     mw_reply_own(&reply, id);
-    if (send(fd, reply.ptr, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+    if (listen->tls != MW_LISTEN_TLS_IMPLICIT &&
+        send(fd, reply.ptr, reply.len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
         shutdown(fd, SHUT_WR);
     mw_buf_fini(&reply);
     close(fd);
@@ -610,13 +412,14 @@ void mw_driver_accept(struct mw_driver *driver, struct mw_snapshot *snapshot,
                       const struct sockaddr_storage *peer)
 {
     if (driver->is_draining || is_full(driver, listen)) {
-        refuse_socket(driver, fd, driver->is_draining ? MW_REPLY_SHUTTING_DOWN : MW_REPLY_TOO_BUSY);
+        refuse_socket(driver, listen, fd,
+                      driver->is_draining ? MW_REPLY_SHUTTING_DOWN : MW_REPLY_TOO_BUSY);
         return;
     }
     struct mw_client *client = mw_xcalloc(1, sizeof *client);
     if (mw_conn_init(&client->conn, driver->net, fd, &client_ops) != MW_OK) {
         free(client);
-        refuse_socket(driver, fd, MW_REPLY_TOO_BUSY);
+        refuse_socket(driver, listen, fd, MW_REPLY_TOO_BUSY);
         return;
     }
     client->driver = driver;
@@ -654,10 +457,16 @@ struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
                       (uint64_t)getpid() % 256;
     mw_list_init(&driver->clients);
     mw_list_init(&driver->waiting);
+    mw_pools_init(&driver->pools, driver->next_id ^ uv_hrtime());
     uv_timer_init(net->loop, &driver->turn);
     uv_unref((uv_handle_t *)&driver->turn);
     driver->turn.data = driver;
     return driver;
+}
+
+void mw_driver_set_resolver(struct mw_driver *driver, struct mw_resolver *resolver)
+{
+    driver->resolver = resolver;
 }
 
 static void driver_closed(uv_handle_t *handle)
@@ -670,6 +479,7 @@ void mw_driver_free(struct mw_driver **driver)
     if (*driver == NULL)
         return;
     mw_assert(mw_list_is_empty(&(*driver)->clients));
+    mw_pools_fini(&(*driver)->pools);
     uv_close((uv_handle_t *)&(*driver)->turn, driver_closed);
     *driver = NULL;
 }

@@ -7,20 +7,29 @@
 #include "base/log.h"
 #include "message/spool.h"
 #include "net/conn.h"
+#include "net/resolver.h"
 #include "session/settings.h"
 
 struct mw_driver;
+
+struct mw_handshake_stats {
+    uint64_t done, failed;
+    uint64_t resumed; /* of those done */
+};
 
 /* Totals since the start, for status, metrics and tests. */
 struct mw_driver_stats {
     uint64_t sessions_open, sessions_total, sessions_refused;
     uint64_t messages_accepted, messages_refused, messages_discarded, messages_lost;
     uint64_t octets_in, octets_out;
+    struct mw_handshake_stats client_handshakes, upstream_handshakes;
 };
 
 /* `net`, `log` and `files` are borrowed and must outlive the driver. */
 struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
                                 struct mw_spool_files *files);
+/* The resolver for clients' names (NULL: none are looked up). Borrowed; must outlive the driver. */
+void mw_driver_set_resolver(struct mw_driver *driver, struct mw_resolver *resolver);
 /* Only when no session is left (see mw_driver_stop). */
 void mw_driver_free(struct mw_driver **driver);
 

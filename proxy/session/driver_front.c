@@ -1,9 +1,14 @@
-/* driver_front.c - before a session: how many there may be, who the client is (PROXY header from
- * trusted peers), and the load balancer's own connections, which mailweir answers itself.
+/* driver_front.c - before a session: who the client is (PROXY header from trusted peers, its name
+ * in the DNS), the handshake of implicit TLS, and the load balancer's own connections, which
+ * mailweir answers itself.
+ *
+ *   accepted -> PROXY -> TLS -> NAME -> the session begins
+ *                          \-> HEALTH (LOCAL in the header)
  *
  * accept-proxy required: only peers in `trust` are served, and each must send a header; optional:
  * peers in `trust` must send one, others are served as they are. Whether a header is expected is
- * never guessed from what a peer sends. */
+ * never guessed from what a peer sends. Exactly the header is taken from the socket (as its
+ * specification advises): what is behind it may be the first octets of a handshake. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,27 +48,29 @@ static void refuse_proxy(struct mw_client *client, const char *problem)
            mw_client("client", MW_EMPTY, mw_inet_print(&client->peer.address, address),
                      client->peer.port),
            mw_cstr("problem", problem));
-    say_and_close(client, MW_REPLY_PROXY_BAD);
+    mw_conn_peek(&client->conn, false);
+    if (client->listen->tls == MW_LISTEN_TLS_IMPLICIT) /* it expects a handshake, not words */
+        mw_client_close(client);
+    else
+        say_and_close(client, MW_REPLY_PROXY_BAD);
 }
 
-void mw_front_start(struct mw_client *client)
+void mw_front_fini(struct mw_client *client)
 {
-    enum mw_accept_proxy accept = client->listen->accept_proxy;
-    bool trusted = accept != MW_ACCEPT_PROXY_OFF && is_trusted(client);
-    if (accept == MW_ACCEPT_PROXY_REQUIRED && !trusted) {
-        refuse_proxy(client, "the peer is not in `trust`");
-        return;
-    }
-    if (!trusted) {
-        mw_client_begin(client, MW_EMPTY);
-        return;
-    }
-    client->phase = MW_PHASE_PROXY;
-    client->phase_at = now_of(client) + MW_PROXY_WAIT_MS;
-    client->proxy_in = MW_BUF_INIT(MW_NET_READ_SIZE + MW_PROXY_MAX);
-    mw_conn_read_start(&client->conn);
-    mw_client_schedule(client);
+    mw_query_cancel(&client->query);
+    mw_buf_fini(&client->proxy_in);
+    mw_buf_fini(&client->names);
+    free(client->proxy_tls);
+    client->proxy_tls = NULL;
+    client->peer.name = client->peer.reverse_name = MW_EMPTY;
+    client->peer.tls = NULL;
+    if (client->health != NULL)
+        mw_health_fini(client->health);
+    free(client->health);
+    client->health = NULL;
 }
+
+/* ---- the load balancer's own connection ---- */
 
 static void flush_health(struct mw_client *client)
 {
@@ -75,46 +82,143 @@ static void flush_health(struct mw_client *client)
     mw_client_schedule(client);
 }
 
-static void begin_health(struct mw_client *client, struct mw_slice early)
+static void begin_health(struct mw_client *client)
 {
     client->phase = MW_PHASE_HEALTH;
     client->phase_at = now_of(client) + 2 * MW_PROXY_WAIT_MS;
     client->health = mw_xcalloc(1, sizeof *client->health);
     mw_health_start(client->health, client->snapshot->hostname, client->driver->is_draining,
                     &client->out);
-    if (early.len > 0)
-        mw_health_data(client->health, client->snapshot->hostname, early, &client->out);
+    mw_conn_read_start(&client->conn);
     flush_health(client);
 }
 
-static void take_proxy(struct mw_client *client, struct mw_slice octets)
+/* ---- the client's name ---- */
+
+static void begin_session(struct mw_client *client)
 {
-    if (mw_buf_add(&client->proxy_in, octets) != MW_OK) {
-        refuse_proxy(client, "too many octets without a header");
+    if (mw_conn_tls(&client->conn) != NULL) /* ours is what the client really has */
+        client->peer.tls = mw_conn_tls(&client->conn);
+    else
+        client->peer.tls = client->proxy_tls;
+    mw_client_begin(client);
+}
+
+static void name_known(void *user, enum mw_dns_status status, struct mw_slice name,
+                       struct mw_slice reverse)
+{
+    struct mw_client *client = user;
+    client->query = NULL;
+    client->names = MW_BUF_INIT(2 * MW_NAME_MAX);
+    if (mw_buf_add(&client->names, name) == MW_OK && mw_buf_add(&client->names, reverse) == MW_OK) {
+        client->peer.name = mw_slice_take(mw_buf_view(&client->names), name.len);
+        client->peer.reverse_name = mw_slice_skip(mw_buf_view(&client->names), name.len);
+    }
+    client->peer.is_name_unknown = status == MW_DNS_FAILED;
+    begin_session(client);
+}
+
+static bool wants_name(const struct mw_client *client)
+{
+    static const struct mw_inet unknown;
+    return client->listen->client_name == MW_CLIENT_NAME_ON && client->driver->resolver != NULL &&
+           memcmp(&client->peer.address, &unknown, sizeof unknown) != 0;
+}
+
+/* Nothing is read meanwhile: a client that leaves is noticed when the session begins. */
+static void look_up_name(struct mw_client *client)
+{
+    client->phase = MW_PHASE_NAME;
+    client->phase_at = now_of(client) + MW_NAME_WAIT_MS;
+    mw_conn_read_stop(&client->conn);
+    client->query = mw_resolver_client_name(client->driver->resolver, &client->peer.address,
+                                            name_known, client);
+    mw_client_schedule(client);
+}
+
+/* ---- the steps ---- */
+
+void mw_front_secured(struct mw_client *client)
+{
+    if (client->is_local)
+        begin_health(client);
+    else if (wants_name(client))
+        look_up_name(client);
+    else
+        begin_session(client);
+}
+
+/* The client's address is known. */
+static void identified(struct mw_client *client)
+{
+    if (client->listen->tls != MW_LISTEN_TLS_IMPLICIT) {
+        mw_front_secured(client);
         return;
     }
-    struct mw_proxy_header header;
-    size_t used;
-    enum mw_err err = mw_proxy_parse(mw_buf_view(&client->proxy_in), &header, &used);
-    if (err == MW_AGAIN)
+    client->phase = MW_PHASE_TLS;
+    client->phase_at = UINT64_MAX; /* secure_at holds */
+    mw_handshake_begin(client);
+    mw_client_schedule(client);
+}
+
+void mw_front_start(struct mw_client *client)
+{
+    enum mw_accept_proxy accept = client->listen->accept_proxy;
+    bool trusted = accept != MW_ACCEPT_PROXY_OFF && is_trusted(client);
+    if (accept == MW_ACCEPT_PROXY_REQUIRED && !trusted) {
+        refuse_proxy(client, "the peer is not in `trust`");
         return;
+    }
+    if (!trusted) {
+        identified(client);
+        return;
+    }
+    client->phase = MW_PHASE_PROXY;
+    client->phase_at = now_of(client) + MW_PROXY_WAIT_MS;
+    client->proxy_in = MW_BUF_INIT(MW_PROXY_MAX);
+    mw_conn_peek(&client->conn, true);
+    mw_conn_read_start(&client->conn);
+    mw_client_schedule(client);
+}
+
+static void take_header(struct mw_client *client, const struct mw_proxy_header *header)
+{
+    client->is_local = header->is_local;
+    if (header->is_local)
+        return;
+    client->peer.address = header->source;
+    client->peer.port = header->source_port;
+    client->peer.server_address = header->destination;
+    client->peer.server_port = header->destination_port;
+    if (header->tls.is_secure) {
+        client->proxy_tls = mw_xcalloc(1, sizeof *client->proxy_tls);
+        mw_proxy_get_tls(header, client->proxy_tls);
+    }
+}
+
+/* `octets` were only looked at: all that belong to the header are taken, none behind it. */
+static void take_proxy(struct mw_client *client, struct mw_slice octets)
+{
+    size_t before = client->proxy_in.len, used;
+    struct mw_proxy_header header;
+    octets = mw_slice_take(octets, MW_PROXY_MAX - before);
+    mw_buf_put(&client->proxy_in, octets);
+    enum mw_err err = mw_proxy_parse(mw_buf_view(&client->proxy_in), &header, &used);
+    if (err == MW_AGAIN && client->proxy_in.len < MW_PROXY_MAX) {
+        mw_conn_take(&client->conn, octets.len);
+        return;
+    }
     if (err != MW_OK) {
         refuse_proxy(client, "not a PROXY header, or malformed");
         return;
     }
-    struct mw_buf kept = client->proxy_in;
-    client->proxy_in = (struct mw_buf){0};
-    struct mw_slice early = mw_slice_skip(mw_buf_view(&kept), used);
-    if (header.is_local) {
-        begin_health(client, early);
-    } else {
-        client->peer.address = header.source;
-        client->peer.port = header.source_port;
-        client->peer.server_address = header.destination;
-        client->peer.server_port = header.destination_port;
-        mw_client_begin(client, early);
-    }
-    mw_buf_fini(&kept);
+    mw_assert(used > before);
+    mw_conn_take(&client->conn, used - before);
+    mw_conn_peek(&client->conn, false);
+    mw_conn_read_stop(&client->conn);
+    take_header(client, &header);
+    mw_buf_fini(&client->proxy_in);
+    identified(client);
 }
 
 void mw_front_data(struct mw_client *client, struct mw_slice octets)
@@ -129,8 +233,12 @@ void mw_front_data(struct mw_client *client, struct mw_slice octets)
 
 void mw_front_timeout(struct mw_client *client)
 {
-    if (client->phase == MW_PHASE_PROXY)
+    if (client->phase == MW_PHASE_PROXY) {
         refuse_proxy(client, "no header in time");
-    else
+    } else if (client->phase == MW_PHASE_NAME) {
+        mw_query_cancel(&client->query);
+        name_known(client, MW_DNS_FAILED, MW_EMPTY, MW_EMPTY);
+    } else {
         mw_client_close(client);
+    }
 }

@@ -12,12 +12,17 @@ static void refuse_sequence(struct mw_session *session)
 {
     enum mw_verb verb = session->command.verb;
     enum mw_reply_id reply = MW_REPLY_SEQUENCE;
-    if (session->state == MW_STATE_IN_BDAT)
-        reply = MW_REPLY_SEQUENCE_BDAT;
-    else if (verb == MW_VERB_MAIL)
+    bool is_in_bdat = session->state == MW_STATE_IN_BDAT;
+    if (verb == MW_VERB_MAIL)
         reply = MW_REPLY_SEQUENCE_NESTED;
-    else if (verb == MW_VERB_RCPT || verb == MW_VERB_DATA)
-        reply = MW_REPLY_SEQUENCE_MAIL;
+    else if (verb == MW_VERB_RCPT)
+        reply = is_in_bdat ? MW_REPLY_SEQUENCE_RCPT_BDAT : MW_REPLY_SEQUENCE_MAIL;
+    else if (verb == MW_VERB_DATA)
+        reply = is_in_bdat ? MW_REPLY_SEQUENCE_DATA_BDAT : MW_REPLY_SEQUENCE_RCPT;
+    else if (is_in_bdat)
+        reply = MW_REPLY_SEQUENCE_BDAT;
+    else if (verb == MW_VERB_ETRN && session->state == MW_STATE_IN_TX)
+        reply = MW_REPLY_SEQUENCE_AUTH;
     else if (verb == MW_VERB_AUTH)
         reply = session->state == MW_STATE_GREETED ? MW_REPLY_SEQUENCE_HELO
                                                    : MW_REPLY_SEQUENCE_AUTH;
@@ -39,6 +44,8 @@ static bool needs_upstream(const struct mw_session *session, const struct mw_ver
 {
     if (command->verb == MW_VERB_UNKNOWN)
         return mw_is_relay_verb(session, command->word);
+    if (mw_must_secure(session, command->verb) || mw_own_banner_answers(session, command->verb))
+        return false;
     return (row->flags & MW_FLAG_RELAY) != 0 &&
            (command->verb != MW_VERB_QUIT || session->up.state != MW_UP_DOWN);
 }
@@ -49,6 +56,11 @@ static bool must_wait(const struct mw_session *session, const struct mw_verb_row
 {
     const struct mw_upstream *up = &session->up;
     if ((row->flags & MW_FLAG_SYNC) != 0 && session->ring_count > 0)
+        return true;
+    /* own banner: a recipient that may have to wait for MAIL to be sent begins with a clean slate
+     */
+    if (command->verb == MW_VERB_RCPT && session->ring_count > 0 && mw_is_own_banner(session) &&
+        session->tx != NULL && session->tx->envelope.sent_sender.ptr == NULL)
         return true;
     if (!needs_upstream(session, row, command))
         return false;
@@ -76,9 +88,26 @@ void mw_forget_command(struct mw_session *session)
         session->command.line = session->command.word = session->command.arg = MW_EMPTY;
 }
 
+/* Before STARTTLS where that is required. The payload of a BDAT is dropped by its count. */
+static void refuse_insecure(struct mw_session *session)
+{
+    bool is_last;
+    if (session->command.verb == MW_VERB_BDAT &&
+        mw_bdat_parse(session->command.arg, &session->swallow_left, &is_last) != MW_OK)
+        session->swallow_left = 0;
+    if (session->command.verb == MW_VERB_AUTH)
+        session->has_secret = true;
+    mw_command_error(session, MW_REPLY_STARTTLS_FIRST);
+}
+
 /* Cut a command line from the input and handle it. False: not complete, or it has to wait. */
 static bool take_command(struct mw_session *session)
 {
+    if (mw_slice_istarts(session->input, MW_LIT("\x16\x03"))) { /* a TLS handshake in the clear */
+        mw_report_reject_own(session, "command", MW_REPLY_FOREIGN);
+        mw_session_finish(session, MW_REPLY_FOREIGN, MW_END_ERRORS);
+        return false;
+    }
     struct mw_line line = mw_line_next(session->input, MW_LINE_MAX);
     if (line.kind == MW_LINE_NONE)
         return false;
@@ -94,8 +123,9 @@ static bool take_command(struct mw_session *session)
             }
             mw_upstream_open(session);
         }
-        if (is_legal(session, row, command.verb) && must_wait(session, row, &command))
-            return false;
+        if (is_legal(session, row, command.verb) ? must_wait(session, row, &command)
+                                                 : session->ring_count > 0)
+            return false; /* a reply on its way (RSET's, say) may make it legal */
     } else if (session->ring_count >= MW_RING_MAX) {
         return false;
     }
@@ -109,7 +139,9 @@ static bool take_command(struct mw_session *session)
         return true;
     }
     const struct mw_verb_row *row = &mw_verb_rows[command.verb];
-    if (!is_legal(session, row, command.verb))
+    if (mw_must_secure(session, command.verb))
+        refuse_insecure(session);
+    else if (!is_legal(session, row, command.verb))
         refuse_sequence(session);
     else
         row->handle(session);
@@ -169,6 +201,7 @@ static bool take_input(struct mw_session *session)
         return mw_content_take(session);
     case MW_STATE_OPENING:
     case MW_STATE_COMMIT:
+    case MW_STATE_SECURING:
     case MW_STATE_CLOSING:
     case MW_STATE_COUNT:
         return false;
@@ -179,21 +212,21 @@ static bool take_input(struct mw_session *session)
 /* Nothing is owed to the client and nothing of its is in progress. */
 static bool is_idle(const struct mw_session *session)
 {
-    return session->ring_count == 0 && session->after_stage == NULL &&
+    return session->ring_count == 0 && session->after_stage == NULL && !session->awaits_upstream &&
            session->up.state != MW_UP_CONNECTING && session->up.state != MW_UP_OPENING;
 }
 
 void mw_pump(struct mw_session *session)
 {
     session->is_held_back = false;
-    while (!session->is_over && session->after_stage == NULL) {
+    while (!session->is_over && session->after_stage == NULL && !session->awaits_upstream) {
         if (mw_queue_len(&session->to_client) >= MW_CLIENT_QUEUE_MARK) {
             session->is_held_back =
                 true; /* goes on when the client has taken some: mw_session_wants_progress */
             break;
         }
         if (session->is_draining && session->tx == NULL && is_idle(session) &&
-            session->state != MW_STATE_IN_AUTH) {
+            session->state != MW_STATE_IN_AUTH && session->state != MW_STATE_SECURING) {
             mw_session_finish(session, MW_REPLY_SHUTTING_DOWN, MW_END_SHUTDOWN);
             break;
         }

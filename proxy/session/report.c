@@ -1,5 +1,6 @@
 /* report.c - the log lines that users read: one a rejection, one a message, one a session. Keys and
  * order are fixed (the design's config.md); "who said no" is always by=. */
+#include "chain/stage.h"
 #include "session/session_priv.h"
 
 #include <string.h>
@@ -50,13 +51,13 @@ static struct mw_slice rcpt_of(const struct mw_session *session, const char *sta
     return session->tx->envelope.rcpts[session->rcpt_at_hand].mailbox.address;
 }
 
-static void refusal_line(struct mw_session *session, enum mw_event_id event, const char *stage,
-                         const struct mw_outcome *outcome)
+/* `told`: what the client got instead of the code, 0 = the code. */
+static void line_about(struct mw_session *session, enum mw_event_id event, const char *stage,
+                       const struct mw_outcome *outcome, struct mw_slice to, uint16_t told)
 {
     char id[40], address[MW_INET_TEXT_MAX];
     bool has_sender = session->tx != NULL && session->tx->envelope.has_sender;
-    struct mw_slice to = rcpt_of(session, stage);
-    struct mw_log_field fields[] = {
+    struct mw_log_field fields[13] = {
         mw_cstr("stage", stage),
         mw_text("by", outcome->by),
         mw_text("rule", outcome->rule),
@@ -67,11 +68,19 @@ static void refusal_line(struct mw_session *session, enum mw_event_id event, con
         to.len > 0 ? mw_addr("to", to) : mw_text("to", MW_EMPTY),
         mw_text("text", outcome->text),
         mw_text("where", outcome->where),
-        mw_text("reason", outcome->reason), /* last: left out where there is none */
     };
-    size_t count = sizeof fields / sizeof *fields;
-    mw_log_event(session->log, event, mw_report_id(session, id), fields,
-                 outcome->reason.len > 0 ? count : count - 1);
+    size_t count = 10;
+    if (outcome->reason.len > 0)
+        fields[count++] = mw_text("reason", outcome->reason);
+    if (told != 0)
+        fields[count++] = mw_uint("told", told);
+    mw_log_event(session->log, event, mw_report_id(session, id), fields, count);
+}
+
+static void refusal_line(struct mw_session *session, enum mw_event_id event, const char *stage,
+                         const struct mw_outcome *outcome)
+{
+    line_about(session, event, stage, outcome, rcpt_of(session, stage), 0);
 }
 
 void mw_report_reject(struct mw_session *session, const char *stage,
@@ -84,6 +93,17 @@ void mw_report_reject(struct mw_session *session, const char *stage,
     struct mw_outcome told = *outcome;
     told.code = 250; /* law 1: the one 250 that is not the upstream's is in the log */
     refusal_line(session, MW_EV_DISCARD, stage, &told);
+}
+
+void mw_report_rcpt(struct mw_session *session, const struct mw_rcpt_verdict *verdict,
+                    struct mw_slice to, uint16_t told)
+{
+    struct mw_outcome outcome = verdict->outcome;
+    bool is_discard = outcome.verdict == MW_DISCARD;
+    if (is_discard)
+        outcome.code = 250;
+    line_about(session, is_discard ? MW_EV_DISCARD : MW_EV_REJECT, mw_stage_name(verdict->stage),
+               &outcome, to, told);
 }
 
 void mw_report_reject_own(struct mw_session *session, const char *stage, enum mw_reply_id reply)
@@ -136,7 +156,7 @@ void mw_report_message(struct mw_session *session, const char *verdict, uint16_t
         client_field(session, address),
         mw_text("helo", subject->helo),
         mw_text("proto", subject->protocol),
-        mw_text("tls", MW_EMPTY),
+        mw_text("tls", mw_is_secure(session) ? mw_slice_cstr(subject->tls->version) : MW_EMPTY),
         mw_text("user", subject->auth_user),
         mw_addr("from", tx->envelope.sender.address),
         mw_ratio("nrcpt", tx->envelope.accepted, tx->envelope.rcpt_count),

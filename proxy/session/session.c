@@ -66,6 +66,14 @@ struct mw_session *mw_session_new(struct mw_snapshot *snapshot,
     session->subject.server_port = peer->server_port;
     session->subject.session_arena = &session->arena;
     session->subject.message_number = 1;
+    session->subject.client_name = mw_arena_dup(&session->arena, peer->name);
+    session->subject.client_reverse_name = mw_arena_dup(&session->arena, peer->reverse_name);
+    session->subject.is_client_name_unknown = peer->is_name_unknown;
+    if (peer->tls != NULL && peer->tls->is_secure) {
+        struct mw_tls_info *info = mw_arena_alloc(&session->arena, sizeof *info);
+        *info = *peer->tls;
+        session->subject.tls = info;
+    }
     return session;
 }
 
@@ -76,8 +84,10 @@ void mw_session_free(struct mw_session **pointer)
         return;
     *pointer = NULL;
     mw_transaction_end(session, true);
+    mw_xforward_end(session);
     mw_exchange_clear(session);
     mw_expect_clear(session);
+    mw_buf_fini(&session->up.first_words);
     mw_queue_fini(&session->to_client);
     mw_queue_fini(&session->to_upstream);
     mw_buf_fini(&session->client_in);
@@ -117,7 +127,8 @@ void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply,
     if (session->state == MW_STATE_CLOSING)
         return;
     session->end = (uint8_t)end;
-    mw_queue_add(&session->to_client, reply);
+    if (session->state != MW_STATE_SECURING) /* in a handshake no reply can be said */
+        mw_queue_add(&session->to_client, reply);
     mw_enter_state(session, MW_STATE_CLOSING, mw_session_end_word(end));
     mw_cancel_stage(session);
     mw_exchange_clear(session);
@@ -209,25 +220,12 @@ static void event_end(struct mw_session *session)
 #endif
 }
 
-static void connect_decided(struct mw_session *session, const struct mw_outcome *outcome)
-{
-    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD) {
-        mw_upstream_open(session);
-        return;
-    }
-    struct mw_buf reply = {0};
-    mw_report_reject(session, "connect", outcome);
-    mw_build_outcome(outcome, &reply);
-    mw_session_finish_reply(session, mw_buf_view(&reply), MW_END_REFUSED);
-    mw_buf_fini(&reply);
-}
-
 void mw_session_start(struct mw_session *session, uint64_t now_ms)
 {
     event_begin(session, now_ms);
     session->begun_ms = session->client_since = now_ms;
     struct mw_call call = {.stage = MW_STAGE_CONNECT};
-    mw_run_stage_then(session, &call, connect_decided);
+    mw_run_stage_then(session, &call, mw_connect_decided);
     event_end(session);
 }
 
@@ -275,7 +273,9 @@ void mw_session_client_eof(struct mw_session *session, uint64_t now_ms)
         mw_session_finish(session, MW_REPLY_CLIENT_GONE,
                           MW_END_CLIENT_CLOSED); /* it may have half-closed only */
     }
-    if (session->state == MW_STATE_OPENING && !session->is_over)
+    if ((session->state == MW_STATE_OPENING || session->state == MW_STATE_SECURING ||
+         session->awaits_upstream) &&
+        !session->is_over)
         mw_session_finish(session, MW_REPLY_COUNT, MW_END_CLIENT_CLOSED);
     event_end(session);
 }
@@ -291,6 +291,22 @@ void mw_session_upstream_failed(struct mw_session *session, const char *text, ui
 {
     event_begin(session, now_ms);
     mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, text);
+    event_end(session);
+}
+
+void mw_session_client_secured(struct mw_session *session, const struct mw_tls_info *info,
+                               uint64_t now_ms)
+{
+    event_begin(session, now_ms);
+    mw_client_secured(session, info);
+    event_end(session);
+}
+
+void mw_session_upstream_secured(struct mw_session *session, const struct mw_tls_info *info,
+                                 uint64_t now_ms)
+{
+    event_begin(session, now_ms);
+    mw_upstream_secured(session, info);
     event_end(session);
 }
 
@@ -404,6 +420,7 @@ void mw_session_settle(struct mw_session *session)
 bool mw_session_wants_client(const struct mw_session *session)
 {
     if (session->is_over || session->is_client_gone || session->after_stage != NULL ||
+        session->state == MW_STATE_SECURING ||
         mw_queue_len(&session->to_client) >= MW_CLIENT_QUEUE_MARK)
         return false;
     if (session->state == MW_STATE_CONTENT)
@@ -504,5 +521,7 @@ void mw_session_check(const struct mw_session *session)
     mw_assert(unanswered == slots || (unanswered == slots + 1 && (own || end_open)));
     mw_assert(session->up.state != MW_UP_DOWN || session->up.expect_count == 0);
     mw_assert(!session->is_over || session->after_stage == NULL);
+    mw_assert(session->state != MW_STATE_SECURING || session->ring_count == 0);
+    mw_assert(!session->awaits_upstream || session->is_over || session->tx != NULL);
     mw_assert(session->client_used <= session->client_in.len);
 }

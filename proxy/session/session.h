@@ -18,6 +18,7 @@
 
 #include "base/log.h"
 #include "base/queue.h"
+#include "base/tlsinfo.h"
 #include "chain/run.h"
 #include "session/settings.h"
 
@@ -60,6 +61,19 @@ struct mw_session_ops {
     void (*connect_upstream)(void *user);
     /* Drop the connection, or the attempt; no further event about it. */
     void (*close_upstream)(void *user);
+    /* The reply that announces it is the last thing in the queue: write it, drop whatever the peer
+     * said before, shake hands. mw_session_client_secured() (or _upstream_secured()) follows, or
+     * client_eof (upstream_eof, upstream_failed); never from inside this call. */
+    void (*secure_client)(void *user);
+    void (*secure_upstream)(void *user);
+    /* Another client begins on this connection (XCLIENT): the subject has changed. Close the
+     * filters' session and open a new one. */
+    void (*restart_filters)(void *user);
+    /* What this upstream answered to an EHLO last (`banner own`), whole reply; empty: not known
+     * yet.
+     */
+    struct mw_slice (*known_ehlo)(void *user);
+    void (*remember_ehlo)(void *user, struct mw_slice reply);
     /* Two-step commit: is the client's side still open (or are octets of it still unread)? */
     bool (*client_present)(void *user);
     struct mw_spool *(*spool_open)(void *user);
@@ -67,9 +81,15 @@ struct mw_session_ops {
     void (*spool_close)(void *user, struct mw_spool *spool);
 };
 
+/* Who the client is, before its first word: from its socket, its PROXY header, its handshake. The
+ * texts are borrowed. */
 struct mw_session_peer {
     struct mw_inet address, server_address;
     uint16_t port, server_port;
+    struct mw_slice reverse_name;  /* what the PTR record says, verified or not */
+    struct mw_slice name;          /* verified reverse name */
+    bool is_name_unknown;          /* the lookup failed for now: neither a name nor none */
+    const struct mw_tls_info *tls; /* NULL: in the clear so far; copied */
 };
 
 /* `id` is copied. Everything else is borrowed and must outlive the session. `stages`: bits of the
@@ -91,6 +111,11 @@ void mw_session_client_data(struct mw_session *session, struct mw_slice octets, 
 void mw_session_client_eof(struct mw_session *session, uint64_t now_ms);
 void mw_session_upstream_up(struct mw_session *session, uint64_t now_ms);
 void mw_session_upstream_failed(struct mw_session *session, const char *text, uint64_t now_ms);
+/* The handshake that was asked for is done. `info` is copied. */
+void mw_session_client_secured(struct mw_session *session, const struct mw_tls_info *info,
+                               uint64_t now_ms);
+void mw_session_upstream_secured(struct mw_session *session, const struct mw_tls_info *info,
+                                 uint64_t now_ms);
 void mw_session_upstream_data(struct mw_session *session, struct mw_slice octets, uint64_t now_ms);
 void mw_session_upstream_eof(struct mw_session *session, const char *text, uint64_t now_ms);
 void mw_session_decided(struct mw_session *session, const struct mw_outcome *outcome,

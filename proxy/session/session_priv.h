@@ -10,6 +10,7 @@
  * message content: from octets to header block, body, stream or spool commit.c       end of
  * message: verdict, envelope reconciliation, late DATA, final reply upstream.c     opening and
  * reopening the upstream, identity, replies in, keep-alive report.c       the log lines for users
+ *   mixed.c        recipients with different verdicts: who gets the message, what is told; PRDR
  */
 #ifndef MW_SESSION_PRIV_H
 #define MW_SESSION_PRIV_H
@@ -21,6 +22,7 @@
 #include "smtp/line.h"
 #include "smtp/replies.h"
 #include "smtp/reply.h"
+#include "smtp/xclient.h"
 
 enum {
     MW_RING_MAX =
@@ -42,7 +44,8 @@ struct mw_exchange {
 /* Replies that the upstream owes us, in the order of what we sent. */
 enum mw_expect_kind {
     MW_EXPECT_GREETING = 0, /* after connecting */
-    MW_EXPECT_OWN_EHLO,     /* our EHLO, to learn about XCLIENT */
+    MW_EXPECT_OWN_EHLO,     /* our EHLO, to learn about STARTTLS, XCLIENT, XFORWARD */
+    MW_EXPECT_STARTTLS,     /* 220: then the handshake */
     MW_EXPECT_XCLIENT,      /* its reply is the client's greeting */
     MW_EXPECT_AGAIN_HELO,   /* reopening: the client's HELO once more */
     MW_EXPECT_SLOT,         /* belongs to the first unanswered exchange */
@@ -52,7 +55,8 @@ enum mw_expect_kind {
     MW_EXPECT_DATA,         /* late DATA: 354 */
     MW_EXPECT_FINAL,        /* the message's reply */
     MW_EXPECT_NOOP,         /* keep-alive */
-    MW_EXPECT_XFORWARD,     /* IDENT before MAIL; whatever it says */
+    MW_EXPECT_XFORWARD,     /* before MAIL; index 1: the client's identity hangs on it */
+    MW_EXPECT_LATE_MAIL,    /* own banner: MAIL after the first recipient has passed */
 };
 struct mw_expect {
     uint8_t kind;
@@ -63,7 +67,7 @@ struct mw_expect {
 enum mw_up_state {
     MW_UP_DOWN = 0, /* no connection */
     MW_UP_CONNECTING,
-    MW_UP_OPENING, /* greeting, XCLIENT, HELO again */
+    MW_UP_OPENING, /* greeting, TLS, XCLIENT, HELO again */
     MW_UP_READY,
 };
 
@@ -72,7 +76,14 @@ struct mw_upstream {
     bool is_reopening; /* the client has its greeting already */
     bool has_tx;       /* MAIL was accepted there and not yet ended */
     bool has_replied_helo;
-    bool is_in_content;  /* DATA was accepted: every octet is content until the end */
+    bool is_in_content;    /* DATA was accepted: every octet is content until the end */
+    bool is_secure;        /* the handshake is done */
+    bool is_securing;      /* it is under way: nothing may be written */
+    bool is_clear_agreed;  /* opportunistic, and there is no TLS to be had */
+    bool has_own_ehlo;     /* `offers` is what it answers on this connection, in this TLS state */
+    struct mw_ehlo offers; /* to our own EHLO, while opening; XFORWARD's attributes later on */
+    struct mw_buf first_words; /* the upstream's first words, kept while more has to be done before
+                               the client gets them */
     uint32_t answerable; /* of the expected replies: their commands were on the wire when this event
                             began */
     uint32_t connection; /* counts connections that were dropped: replies of an old one are never
@@ -119,7 +130,12 @@ struct mw_transaction {
     bool is_refused;        /* content is swallowed; `refusal` is the reply at its end */
     struct mw_buf refusal;  /* a whole reply */
     uint16_t refusal_code;
-    bool was_logged; /* the message line was written */
+    bool requires_tls;      /* RFC 8689: no leg of it may be in the clear */
+    bool was_logged;        /* the message line was written */
+    bool wants_prdr;        /* MAIL had PRDR, which we had announced */
+    bool gives_prdr;        /* the message's reply is one for each recipient and one for all */
+    bool were_rcpts_logged; /* that a single verdict was about */
+    struct mw_buf group;    /* split: the policy group of its recipients */
     struct mw_slice message_id;
     uint8_t step; /* enum mw_commit_step */
 };
@@ -134,6 +150,16 @@ enum mw_commit_step {
 };
 
 typedef void mw_stage_fn(struct mw_session *session, const struct mw_outcome *outcome);
+
+/* Who the client is by its connection, put back when what XFORWARD said is over. */
+struct mw_own_client {
+    struct mw_inet address;
+    uint16_t port;
+    struct mw_slice name, reverse_name, helo, protocol;
+    bool is_name_unknown;
+    uint32_t commands;     /* XFORWARDs so far */
+    struct mw_arena arena; /* holds what they said */
+};
 
 struct mw_session {
     struct mw_snapshot *snapshot;
@@ -150,6 +176,12 @@ struct mw_session {
     bool is_over, is_draining;
     bool is_helo_refused; /* by a filter, and none was accepted: no MAIL */
     bool has_helo, is_esmtp, is_authenticated, has_secret, has_greeted;
+    bool is_esmtp_said;      /* the HELO at hand is an EHLO */
+    bool is_helo_wanted;     /* after STARTTLS: what HELO said before is forgotten (RFC 3207 4.2) */
+    bool has_conveyed_login; /* auth_user came with XCLIENT */
+    uint32_t xclients;
+    bool awaits_upstream; /* own banner: a recipient waits until the upstream has the envelope */
+    struct mw_own_client *forwarded; /* XFORWARD is in force; what it replaced */
     bool is_skipping_line, is_client_gone, wants_spool, in_event;
     bool is_held_back; /* the client does not take its replies: no further command is read from
                           `input` */
@@ -216,8 +248,9 @@ void mw_verb_bdat(struct mw_session *session);
 void mw_verb_rset(struct mw_session *session);
 void mw_verb_relay(struct mw_session *session);
 void mw_verb_auth(struct mw_session *session);
-void mw_verb_not_offered(struct mw_session *session);
-void mw_verb_denied(struct mw_session *session);
+void mw_verb_starttls(struct mw_session *session);
+void mw_verb_xclient(struct mw_session *session);
+void mw_verb_xforward(struct mw_session *session);
 void mw_verb_quit(struct mw_session *session);
 void mw_verb_unknown(struct mw_session *session);
 /* Named in relay-verbs: forwarded although we do not know it. */
@@ -245,6 +278,55 @@ void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply,
                              enum mw_session_end end);
 /* A command of the client's was wrong: counts, answers, and ends the session at max-errors. */
 void mw_command_error(struct mw_session *session, enum mw_reply_id reply);
+
+/* Words of another protocol, or of none: the session ends (attacks.md 6). */
+bool mw_is_foreign_word(struct mw_slice line);
+/* May this peer tell who the client is? */
+bool mw_is_trusted(const struct mw_session *session);
+static inline bool mw_is_secure(const struct mw_session *session)
+{
+    return session->subject.tls != NULL && session->subject.tls->is_secure;
+}
+/* What `protocol` is called now: SMTP, ESMTP, ESMTPS, ESMTPA, ESMTPSA (RFC 3848); empty before
+ * HELO. */
+struct mw_slice mw_protocol(const struct mw_session *session);
+
+/* ---- verb_helo.c ---- */
+/* HELO or EHLO is accepted; `reply` is what the upstream says now, or said to an earlier client. */
+void mw_helo_accepted(struct mw_session *session, const struct mw_reply *reply, enum mw_verb verb);
+
+/* ---- verb_starttls.c ---- */
+/* No command but those of RFC 3207 4 before the client is secure. */
+bool mw_must_secure(const struct mw_session *session, enum mw_verb verb);
+void mw_client_secured(struct mw_session *session, const struct mw_tls_info *info);
+
+/* ---- verb_xclient.c ---- */
+/* What XFORWARD said is over: with its transaction. Harmless where there is none. */
+void mw_xforward_end(struct mw_session *session);
+
+/* ---- restart.c ---- */
+/* The subject is another client now: close the filters' session, begin as at connect. */
+void mw_session_restart(struct mw_session *session);
+void mw_connect_decided(struct mw_session *session, const struct mw_outcome *outcome);
+
+/* ---- own_banner.c: `banner own`, the upstream is connected when a recipient has passed ---- */
+static inline bool mw_is_own_banner(const struct mw_session *session)
+{
+    return session->settings->upstream->banner == MW_BANNER_OWN;
+}
+/* This command is answered without an upstream. */
+bool mw_own_banner_answers(const struct mw_session *session, enum mw_verb verb);
+void mw_own_banner_greet(struct mw_session *session);
+/* EHLO or HELO has passed: true if it was answered from what is known. */
+bool mw_own_banner_helo(struct mw_session *session);
+/* The recipient at hand has passed: true if the upstream has to be given the envelope first (the
+ * command is answered later). */
+bool mw_own_banner_rcpt(struct mw_session *session, size_t index);
+/* The upstream is ready or has answered: go on with the recipient that waits. */
+void mw_own_banner_go_on(struct mw_session *session);
+void mw_own_banner_mail_reply(struct mw_session *session, const struct mw_reply *reply);
+/* No upstream: the recipient that waits gets its reply. */
+void mw_own_banner_failed(struct mw_session *session, enum mw_reply_id reply);
 
 /* ---- pump.c ---- */
 /* Take what can be taken of session->input. */
@@ -304,6 +386,8 @@ void mw_content_refuse_upstream(struct mw_session *session, const struct mw_repl
 void mw_content_refuse_own(struct mw_session *session, enum mw_reply_id reply, const char *stage);
 void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outcome,
                        const char *stage);
+/* Octets that the listener's settings do not let pass were seen. Harmless where there are none. */
+void mw_content_refuse_bad_octets(struct mw_session *session);
 bool mw_content_is_blocked(const struct mw_session *session);
 
 /* ---- commit.c ---- */
@@ -325,6 +409,23 @@ void mw_commit_failed(struct mw_session *session, enum mw_reply_id reply);
 bool mw_commit_early_reply(struct mw_session *session, const struct mw_reply *reply);
 bool mw_commit_wants_progress(const struct mw_session *session);
 
+/* ---- mixed.c ---- */
+/* The message's verdict is CONTINUE: do verdicts for single recipients refuse it all the same? Then
+ * mw_mixed_refusal() appends the reply and returns its code. */
+bool mw_mixed_refuses(struct mw_session *session);
+uint16_t mw_mixed_refusal(struct mw_session *session, struct mw_buf *out);
+/* tx->gives_prdr: append the whole group around `reply`, which is the message's. */
+void mw_mixed_print_prdr(struct mw_session *session, struct mw_slice reply, uint16_t code,
+                         struct mw_buf *out);
+/* Log the verdicts for single recipients, once, when it is known what the client is told (the
+ * message's code; 0: nothing). */
+void mw_mixed_report(struct mw_session *session, uint16_t told);
+/* The recipient at hand passed the filters, but its policy group is not that of the others. */
+bool mw_mixed_must_split(struct mw_session *session, size_t index);
+/* PRDR behind MAIL FROM: refused (and answered), or noted and taken out. */
+bool mw_prdr_refused(struct mw_session *session, const struct mw_envelope_arg *arg);
+void mw_prdr_take(struct mw_session *session, const struct mw_envelope_arg *arg);
+
 /* ---- upstream.c ---- */
 void mw_upstream_open(struct mw_session *session);
 void mw_upstream_drop(struct mw_session *session);
@@ -339,9 +440,11 @@ void mw_upstream_connected(struct mw_session *session);
 /* Send a command of our own (without a client's exchange). */
 void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind,
                       uint32_t index);
-/* XFORWARD IDENT with the message's id, where the upstream takes it and commands may be pipelined:
- * the id is then in its log, too. */
-void mw_upstream_send_ident(struct mw_session *session);
+/* Before MAIL: XFORWARD with the message's id (it is then in the upstream's log, too) and, where
+ * the identity goes that way, with the client's. Where the upstream takes it and commands may be
+ * pipelined. */
+void mw_upstream_send_xforward(struct mw_session *session);
+void mw_upstream_secured(struct mw_session *session, const struct mw_tls_info *info);
 /* End the upstream's transaction, if it has one, with an RSET whose reply nobody sees. */
 void mw_upstream_reset(struct mw_session *session);
 
@@ -352,6 +455,9 @@ void mw_report_reject(struct mw_session *session, const char *stage,
 void mw_report_reject_own(struct mw_session *session, const char *stage, enum mw_reply_id reply);
 void mw_report_reject_upstream(struct mw_session *session, const char *stage,
                                const struct mw_reply *reply);
+/* A verdict for one recipient; `told`: what the client got for it, 0 = nothing. */
+void mw_report_rcpt(struct mw_session *session, const struct mw_rcpt_verdict *verdict,
+                    struct mw_slice to, uint16_t told);
 void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code,
                        struct mw_slice text);
 

@@ -17,8 +17,27 @@ enum mw_identity {
     MW_IDENTITY_NONE = 0,
     MW_IDENTITY_PROXY_V1,
     MW_IDENTITY_PROXY_V2,
-    MW_IDENTITY_XCLIENT
+    MW_IDENTITY_XCLIENT,
+    MW_IDENTITY_XFORWARD
 };
+enum mw_listen_tls {
+    MW_LISTEN_TLS_OFF = 0,
+    MW_LISTEN_TLS_STARTTLS,
+    MW_LISTEN_TLS_REQUIRED,
+    MW_LISTEN_TLS_IMPLICIT
+};
+enum mw_upstream_tls {
+    MW_UPSTREAM_TLS_OFF = 0,
+    MW_UPSTREAM_TLS_OPPORTUNISTIC, /* if it offers STARTTLS; in the clear if the handshake fails */
+    MW_UPSTREAM_TLS_REQUIRED,      /* no session without */
+    MW_UPSTREAM_TLS_VERIFIED,      /* required, and the certificate is right */
+    MW_UPSTREAM_TLS_IMPLICIT
+};
+enum mw_banner { MW_BANNER_UPSTREAM = 0, MW_BANNER_OWN };
+enum mw_mixed_verdict { MW_MIXED_REFUSE = 0, MW_MIXED_ACCEPT_REST, MW_MIXED_SPLIT };
+enum mw_client_name { MW_CLIENT_NAME_OFF = 0, MW_CLIENT_NAME_ON }; /* `auto` is decided at load */
+struct mw_tls_server; /* net/tls.h; the session only sees whether there is one */
+struct mw_tls_client;
 enum mw_early_talker { MW_EARLY_PASS = 0, MW_EARLY_NOTE, MW_EARLY_REJECT };
 enum mw_auth_policy { MW_AUTH_OFF = 0, MW_AUTH_TLS_ONLY, MW_AUTH_ALWAYS };
 enum mw_accept_proxy {
@@ -40,6 +59,11 @@ struct mw_upstream_settings {
     uint64_t final_reply_timeout_ms; /* after the end of a message */
     uint64_t keepalive_ms;           /* NOOP interval while a message is spooled */
     uint32_t max_connections;        /* a worker; 0 = no limit */
+    uint64_t queue_timeout_ms;       /* how long a session waits for one of them; 0 = not at all */
+    enum mw_upstream_tls tls;
+    struct mw_tls_client *tls_client; /* NULL: tls off; owned by the snapshot */
+    enum mw_banner banner;
+    bool is_transparent; /* connect from the client's own address (Linux TPROXY) */
 };
 
 /* A `listen NAME { }` block with what it refers to. */
@@ -50,8 +74,16 @@ struct mw_listen_settings {
     const struct mw_upstream_settings *upstream;
     const struct mw_chain *chain; /* NULL: no filters */
     enum mw_accept_proxy accept_proxy;
-    const struct mw_network *trust; /* peers that PROXY is taken from */
+    bool accept_xclient, accept_xforward;
+    const struct mw_network *trust; /* peers that PROXY, XCLIENT and XFORWARD are taken from */
     size_t trust_count;
+    enum mw_listen_tls tls;
+    struct mw_tls_server *tls_server; /* NULL: tls off; owned by the snapshot */
+    uint64_t handshake_timeout_ms;
+    enum mw_client_name client_name; /* look up the verified reverse name */
+    enum mw_mixed_verdict mixed_verdict;
+    bool prdr; /* offer per-recipient replies; needs a chain that sees the whole message */
+    bool is_transparent; /* the listening socket takes connections to any address (Linux TPROXY) */
     enum mw_auth_policy auth;
     struct mw_dots_policy line_ends;
     enum mw_early_talker early_talker;

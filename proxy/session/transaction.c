@@ -5,6 +5,14 @@
 
 #include <stdlib.h>
 
+/* What filters said of single recipients is in the transaction's arena. */
+static void forget_rcpts(struct mw_session *session)
+{
+    session->subject.rcpt_group = MW_EMPTY;
+    session->subject.rcpt_verdicts = NULL;
+    session->subject.rcpt_verdict_cap = 0;
+}
+
 void mw_transaction_begin(struct mw_session *session)
 {
     mw_assert(session->tx == NULL);
@@ -21,6 +29,7 @@ void mw_transaction_begin(struct mw_session *session)
     session->subject.spool = NULL;
     session->subject.message_size = 0;
     session->subject.has_replaced_body = false;
+    forget_rcpts(session);
     session->ops->transaction_begin(session->user);
 }
 
@@ -29,6 +38,7 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     struct mw_transaction *tx = session->tx;
     if (tx == NULL)
         return;
+    mw_mixed_report(session, 0); /* if nobody has: then nobody was told anything */
     session->ops->transaction_end(session->user, is_aborted);
     mw_upstream_reset(session);
     if (tx->is_bdat) /* given up in mid-chunk: what is left of the payload must never be read as
@@ -39,6 +49,7 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     session->subject.headers = NULL;
     session->subject.spool = NULL;
     session->subject.message_size = 0;
+    forget_rcpts(session);
     /* pieces of the header block or spool may still wait in the queue: make them its own */
     mw_queue_settle(&session->to_upstream);
     if (tx->spool != NULL)
@@ -47,9 +58,12 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     mw_envelope_fini(&tx->envelope);
     mw_buf_fini(&tx->pending);
     mw_buf_fini(&tx->refusal);
+    mw_buf_fini(&tx->group);
     mw_arena_fini(&tx->arena);
     free(tx);
     session->tx = NULL;
+    session->awaits_upstream = false;
+    mw_xforward_end(session);
     session->header_deadline = session->rate_deadline = session->keepalive_at = 0;
     if (session->state != MW_STATE_CLOSING)
         mw_enter_state(session, session->has_helo ? MW_STATE_READY : MW_STATE_GREETED,

@@ -1,14 +1,16 @@
 /* upstream.c - the other leg: opening it, telling it who the client is, taking its replies apart.
  *
- * Opening, one row a step (each waits for its reply: Postfix refuses pipelining around PROXY,
- * XCLIENT and EHLO): connected             PROXY header was put in front by the owner   -> GREETING
- *   greeting, no XCLIENT                                               -> the client's greeting;
- * ready greeting, XCLIENT     EHLO <our name>                              -> OWN_EHLO EHLO reply
- * XCLIENT attributes that it listed            -> XCLIENT XCLIENT reply         (a new greeting) ->
- * the client's greeting; ready reopening             the client's accepted HELO line again ->
- * AGAIN_HELO; ready, in silence An upstream that does not take the identity it was configured for
- * gets no session (require-identity): every client would be the proxy's own address to it, and that
- * is an open relay.
+ * Opening, step by step; each waits for its reply, because Postfix refuses pipelining around PROXY,
+ * STARTTLS, XCLIENT and EHLO (go_on_opening):
+ *   connected           the PROXY header was put in front by the owner; implicit TLS is done
+ *   greeting            the client gets it, at the end of all this
+ *   EHLO <our name>     where TLS or an identity has to be negotiated
+ *   STARTTLS            handshake; what the upstream said before is forgotten; EHLO again
+ *   XCLIENT             its reply is the client's greeting
+ *   reopening           the client's accepted HELO line again, in silence
+ * An upstream that does not take the identity it was configured for gets no session
+ * (require-identity): every client would be the proxy's own address to it, and that is an open
+ * relay. One that has to be secure and is not gets none either.
  *
  * The connection is dropped and later reopened where a streamed message had to be abandoned; a
  * session that authenticated through it ends instead. */
@@ -40,17 +42,53 @@ void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_
     arm(session, kind, MW_VERB_UNKNOWN);
 }
 
-void mw_upstream_send_ident(struct mw_session *session)
+/* What is told about the client, of what is known; ADDR and PORT always. */
+static void describe_client(const struct mw_session *session, struct mw_xclient *out)
 {
-    const uint32_t needed = MW_EXT_XFORWARD_IDENT | MW_EXT_PIPELINING;
+    const struct mw_subject *subject = &session->subject;
+    static const struct mw_inet unknown;
+    bool has_address = memcmp(&subject->client_address, &unknown, sizeof unknown) != 0;
+    *out = (struct mw_xclient){.address_state = has_address ? MW_X_GIVEN : MW_X_UNAVAILABLE,
+                               .address = subject->client_address,
+                               .port_state = has_address ? MW_X_GIVEN : MW_X_UNAVAILABLE,
+                               .port = subject->client_port};
+    out->name.state = subject->is_client_name_unknown ? MW_X_TEMPUNAVAIL : MW_X_UNAVAILABLE;
+    if (subject->client_name.len > 0)
+        out->name = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = subject->client_name};
+}
+
+/* The identity goes by XFORWARD: it was configured so, or a trusted peer said so and the upstream
+ * takes it. */
+static bool is_identity_forwarded(const struct mw_session *session)
+{
+    return session->settings->upstream->identity == MW_IDENTITY_XFORWARD ||
+           session->forwarded != NULL;
+}
+
+void mw_upstream_send_xforward(struct mw_session *session)
+{
+    const struct mw_upstream *up = &session->up;
+    const struct mw_subject *subject = &session->subject;
+    uint32_t attrs = up->ehlo.xforward_attrs | up->offers.xforward_attrs;
+    struct mw_xclient values = {0};
     char id[40];
-    if ((session->up.ehlo.exts & needed) != needed)
+    if (attrs == 0 || ((up->ehlo.exts | up->offers.exts) & MW_EXT_PIPELINING) == 0)
         return;
+    if (is_identity_forwarded(session)) {
+        describe_client(session, &values);
+        values.helo = (struct mw_xtext_value){
+            .state = subject->helo.len > 0 ? MW_X_GIVEN : MW_X_UNAVAILABLE, .text = subject->helo};
+        values.proto = (struct mw_xtext_value){
+            .state = subject->protocol.len > 0 ? MW_X_GIVEN : MW_X_UNAVAILABLE,
+            .text = subject->protocol};
+        values.has_source = true;
+        values.source = MW_X_SOURCE_REMOTE;
+    }
+    values.ident = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = mw_report_id(session, id)};
     struct mw_buf line = {0};
-    mw_buf_put(&line, MW_LIT("XFORWARD IDENT="));
-    mw_xtext_encode(mw_report_id(session, id), &line);
-    mw_buf_put(&line, MW_LIT("\r\n"));
-    mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XFORWARD, 0);
+    if (mw_xclient_print(&values, true, attrs, &line) == MW_OK)
+        mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XFORWARD,
+                         session->settings->upstream->identity == MW_IDENTITY_XFORWARD);
     mw_buf_fini(&line);
 }
 
@@ -84,7 +122,11 @@ void mw_upstream_open(struct mw_session *session)
     mw_assert(up->state == MW_UP_DOWN);
     up->state = MW_UP_CONNECTING;
     up->is_reopening = session->has_greeted;
-    session->upstream_deadline = session->now + session->settings->upstream->connect_timeout_ms;
+    const struct mw_upstream_settings *settings = session->settings->upstream;
+    /* it may have to wait for a free connection first (the owner bounds both parts by themselves)
+     */
+    session->upstream_deadline = session->now + settings->connect_timeout_ms +
+                                 (settings->max_connections != 0 ? settings->queue_timeout_ms : 0);
     session->ops->connect_upstream(session->user);
 }
 
@@ -102,16 +144,30 @@ void mw_upstream_drop(struct mw_session *session)
     up->state = MW_UP_DOWN;
     up->connection++;
     up->has_tx = up->is_in_content = up->has_replied_helo = false;
-    up->ehlo = (struct mw_ehlo){0};
+    up->is_secure = up->is_securing = up->has_own_ehlo = false;
+    up->ehlo = up->offers = (struct mw_ehlo){0};
+    mw_buf_fini(&up->first_words);
     session->upstream_deadline = 0;
 }
 
 void mw_upstream_connected(struct mw_session *session)
 {
     session->up.state = MW_UP_OPENING;
+    session->upstream_deadline = session->now + session->settings->upstream->connect_timeout_ms;
     mw_expect_push(session, MW_EXPECT_GREETING, MW_VERB_UNKNOWN, 0);
 }
 
+/* After a reopening in silence: whoever waited for it goes on. */
+static void ready_again(struct mw_session *session)
+{
+    session->up.state = MW_UP_READY;
+    session->up.has_replied_helo = session->has_helo;
+    session->upstream_deadline = 0;
+    mw_own_banner_go_on(session);
+    mw_commit_go_on(session);
+}
+
+/* Everything is negotiated; `reply` is what the upstream says to a client that begins. */
 static void opened(struct mw_session *session, const struct mw_reply *reply)
 {
     struct mw_upstream *up = &session->up;
@@ -141,9 +197,7 @@ static void opened(struct mw_session *session, const struct mw_reply *reply)
         mw_upstream_send(session, mw_buf_view(&session->helo_line), MW_EXPECT_AGAIN_HELO, 0);
         return; /* still within connect-timeout */
     }
-    up->state = MW_UP_READY;
-    session->upstream_deadline = 0;
-    mw_commit_go_on(session);
+    ready_again(session);
 }
 
 static void identity_failed(struct mw_session *session, const char *problem)
@@ -156,95 +210,185 @@ static void identity_failed(struct mw_session *session, const char *problem)
     mw_session_finish(session, MW_REPLY_IDENTITY_REFUSED, MW_END_IDENTITY);
 }
 
-/* One attribute, if the upstream listed it. Values are xtext (never a blank or a line end). */
-static void xclient_add(const struct mw_upstream *up, struct mw_buf *line, uint32_t attr,
-                        const char *name, struct mw_slice value)
+/* ---- opening: TLS and identity ---- */
+
+static void insecure(struct mw_session *session, const char *problem)
 {
-    if ((up->ehlo.xclient_attrs & attr) == 0)
+    MW_LOG(session->log, session->subject.session_id, MW_EV_UPSTREAM_FAILED,
+           mw_text("upstream", session->settings->upstream->name), mw_cstr("problem", problem),
+           mw_cstr("advice", "let the upstream offer STARTTLS with a certificate that we trust, or "
+                             "set another tls in its block"));
+    if (session->has_greeted) {
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, problem);
         return;
-    mw_buf_putf(line, " %s=", name);
-    mw_xtext_encode(value, line);
+    }
+    mw_report_reject_own(session, "connect", MW_REPLY_UPSTREAM_INSECURE);
+    mw_session_finish(session, MW_REPLY_UPSTREAM_INSECURE, MW_END_UPSTREAM);
 }
 
-static struct mw_slice xclient_address(const struct mw_inet *address,
-                                       char out_text[MW_INET_TEXT_MAX + 8])
-{
-    char text[MW_INET_TEXT_MAX];
-    struct mw_slice printed = mw_inet_print(address, text);
-    struct mw_slice prefix = mw_inet_is_v4(address) ? MW_EMPTY : MW_LIT("IPV6:");
-    memcpy(out_text, prefix.ptr, prefix.len);
-    memcpy(out_text + prefix.len, printed.ptr, printed.len);
-    return MW_SLICE(out_text, prefix.len + printed.len);
-}
-
-static struct mw_slice decimal(uint32_t number, char out_text[12])
-{
-    size_t at = 12;
-    do {
-        out_text[--at] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    return MW_SLICE(out_text + at, 12 - at);
-}
-
-/* ADDR first, so that nothing can cut it off. HELO and PROTO come with the client's own EHLO. */
+/* HELO comes with the client's own; where an XCLIENT peer told it, and at a reopening, it is known.
+ */
 static void send_xclient(struct mw_session *session)
 {
     const struct mw_subject *subject = &session->subject;
-    const struct mw_upstream *up = &session->up;
-    char address[MW_INET_TEXT_MAX + 8], number[12];
+    struct mw_xclient values;
     struct mw_buf line = {0};
-    mw_buf_put(&line, MW_LIT("XCLIENT"));
-    xclient_add(up, &line, MW_XCLIENT_ADDR, "ADDR",
-                xclient_address(&subject->client_address, address));
-    xclient_add(up, &line, MW_XCLIENT_NAME, "NAME",
-                subject->client_name.len > 0 ? subject->client_name : MW_LIT("[UNAVAILABLE]"));
-    xclient_add(up, &line, MW_XCLIENT_PORT, "PORT", decimal(subject->client_port, number));
-    if (subject->server_port != 0) {
-        xclient_add(up, &line, MW_XCLIENT_DESTADDR, "DESTADDR",
-                    xclient_address(&subject->server_address, address));
-        xclient_add(up, &line, MW_XCLIENT_DESTPORT, "DESTPORT",
-                    decimal(subject->server_port, number));
+    describe_client(session, &values);
+    values.reverse_name = values.name;
+    if (subject->client_reverse_name.len > 0)
+        values.reverse_name = (struct mw_xtext_value){.state = MW_X_GIVEN,
+                                                      .text = subject->client_reverse_name};
+    if (subject->helo.len > 0) {
+        bool is_esmtp = !mw_slice_eq(subject->protocol, MW_LIT("SMTP"));
+        values.helo = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = subject->helo};
+        values.proto = (struct mw_xtext_value){.state = MW_X_GIVEN,
+                                               .text = is_esmtp ? MW_LIT("ESMTP") : MW_LIT("SMTP")};
     }
-    mw_buf_put(&line, MW_LIT("\r\n"));
-    mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XCLIENT, 0);
+    if (session->has_conveyed_login)
+        values.login = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = subject->auth_user};
+    if (subject->server_port != 0) {
+        values.destination_state = values.destination_port_state = MW_X_GIVEN;
+        values.destination = subject->server_address;
+        values.destination_port = subject->server_port;
+    }
+    if (mw_xclient_print(&values, false, session->up.offers.xclient_attrs, &line) == MW_OK)
+        mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XCLIENT, 0);
+    else
+        identity_failed(session, "the client's identity does not fit into XCLIENT");
     mw_buf_fini(&line);
+}
+
+static bool wants_starttls(const struct mw_session *session)
+{
+    enum mw_upstream_tls tls = session->settings->upstream->tls;
+    bool is_wanted = tls == MW_UPSTREAM_TLS_OPPORTUNISTIC || tls == MW_UPSTREAM_TLS_REQUIRED ||
+                     tls == MW_UPSTREAM_TLS_VERIFIED;
+    return is_wanted && !session->up.is_secure && !session->up.is_clear_agreed;
+}
+
+static bool is_by_command(enum mw_identity identity)
+{
+    return identity == MW_IDENTITY_XCLIENT || identity == MW_IDENTITY_XFORWARD;
+}
+
+/* STARTTLS, or not where that is allowed. False: the session is over or the connection dropped. */
+static bool start_tls(struct mw_session *session)
+{
+    struct mw_upstream *up = &session->up;
+    if ((up->offers.exts & MW_EXT_STARTTLS) != 0) {
+        mw_upstream_send(session, MW_LIT("STARTTLS\r\n"), MW_EXPECT_STARTTLS, 0);
+        return false;
+    }
+    if (session->settings->upstream->tls != MW_UPSTREAM_TLS_OPPORTUNISTIC) {
+        insecure(session, "STARTTLS is not announced");
+        return false;
+    }
+    up->is_clear_agreed = true;
+    return true;
+}
+
+/* What an upstream that takes identities by command has to announce; NULL: it does. */
+static const char *identity_problem(const struct mw_session *session)
+{
+    const struct mw_ehlo *offers = &session->up.offers;
+    if (session->settings->upstream->identity == MW_IDENTITY_XCLIENT)
+        return (offers->exts & MW_EXT_XCLIENT) != 0 &&
+                       (offers->xclient_attrs & MW_XCLIENT_ADDR) != 0
+                   ? NULL
+                   : "XCLIENT with ADDR is not announced";
+    if ((offers->exts & MW_EXT_XFORWARD) == 0 || (offers->xforward_attrs & MW_XCLIENT_ADDR) == 0)
+        return "XFORWARD with ADDR is not announced";
+    return (offers->exts & MW_EXT_PIPELINING) != 0 ? NULL : "XFORWARD without PIPELINING";
+}
+
+static void opened_at_last(struct mw_session *session)
+{
+    struct mw_reply greeting;
+    struct mw_buf words = session->up.first_words;
+    size_t used;
+    session->up.first_words = (struct mw_buf){0};
+    if (mw_reply_parse(mw_buf_view(&words), &greeting, &used) == MW_OK)
+        opened(session, &greeting);
+    mw_buf_fini(&words);
+}
+
+/* The next step of the opening behind the greeting. */
+static void go_on_opening(struct mw_session *session)
+{
+    const struct mw_upstream_settings *settings = session->settings->upstream;
+    struct mw_upstream *up = &session->up;
+    if (!up->has_own_ehlo && (wants_starttls(session) || is_by_command(settings->identity))) {
+        struct mw_buf line = {0};
+        mw_buf_putf(&line, "EHLO %.*s\r\n", (int)session->snapshot->hostname.len,
+                    session->snapshot->hostname.ptr);
+        mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_OWN_EHLO, 0);
+        mw_buf_fini(&line);
+        return;
+    }
+    if (wants_starttls(session) && !start_tls(session))
+        return;
+    if (is_by_command(settings->identity)) {
+        const char *problem = identity_problem(session);
+        if (problem != NULL && settings->require_identity) {
+            identity_failed(session, problem);
+            return;
+        }
+        if (problem == NULL && settings->identity == MW_IDENTITY_XCLIENT) {
+            send_xclient(session);
+            return;
+        }
+    }
+    opened_at_last(session);
 }
 
 static void on_greeting(struct mw_session *session, const struct mw_reply *reply)
 {
-    if (session->settings->upstream->identity != MW_IDENTITY_XCLIENT || reply->code >= 300) {
+    if (reply->code >= 300 ||
+        (!wants_starttls(session) && !is_by_command(session->settings->upstream->identity))) {
         opened(session, reply);
         return;
     }
-    struct mw_buf line = {0};
-    mw_buf_putf(&line, "EHLO %.*s\r\n", (int)session->snapshot->hostname.len,
-                session->snapshot->hostname.ptr);
-    mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_OWN_EHLO, 0);
-    mw_buf_fini(&line);
+    mw_buf_put(&session->up.first_words, reply->octets);
+    go_on_opening(session);
 }
 
 static void on_own_ehlo(struct mw_session *session, const struct mw_reply *reply)
 {
-    mw_ehlo_parse(reply, &session->up.ehlo);
-    bool is_offered = reply->code == 250 && (session->up.ehlo.exts & MW_EXT_XCLIENT) != 0 &&
-                      (session->up.ehlo.xclient_attrs & MW_XCLIENT_ADDR) != 0;
-    if (is_offered) {
-        send_xclient(session);
-    } else if (session->settings->upstream->require_identity) {
-        identity_failed(session, "XCLIENT with ADDR is not announced");
+    session->up.has_own_ehlo = true;
+    session->up.offers = (struct mw_ehlo){0};
+    if (reply->code == 250)
+        mw_ehlo_parse(reply, &session->up.offers);
+    go_on_opening(session);
+}
+
+static void on_starttls(struct mw_session *session, const struct mw_reply *reply)
+{
+    if (reply->code == 220) {
+        session->up.is_securing = true;
+        session->ops->secure_upstream(session->user);
+    } else if (session->settings->upstream->tls == MW_UPSTREAM_TLS_OPPORTUNISTIC) {
+        session->up.is_clear_agreed = true;
+        go_on_opening(session);
     } else {
-        /* allowed by configuration: the client then gets a greeting that is not the first one's
-         * words */
-        struct mw_reply greeting = {
-            .code = 220, .octets = MW_LIT("220 ESMTP\r\n"), .is_clean = true, .line_count = 1};
-        opened(session, &greeting);
+        insecure(session, "STARTTLS was refused");
     }
+}
+
+void mw_upstream_secured(struct mw_session *session, const struct mw_tls_info *info)
+{
+    struct mw_upstream *up = &session->up;
+    up->is_secure = info->is_secure;
+    if (!up->is_securing)
+        return; /* implicit: the greeting comes now */
+    up->is_securing = up->has_own_ehlo = false;
+    up->offers = (struct mw_ehlo){0};
+    session->upstream_in.len = 0;
+    go_on_opening(session);
 }
 
 static void on_xclient(struct mw_session *session, const struct mw_reply *reply)
 {
-    session->up.ehlo = (struct mw_ehlo){0};
+    session->up.offers = (struct mw_ehlo){0};
     if (reply->code == 501 || reply->code == 502 || reply->code == 503 ||
         (reply->code == 550 && mw_slice_istarts(reply->text, MW_LIT("5.7.0")))) {
         /* our command was refused, not the client */
@@ -263,10 +407,14 @@ static void on_again_helo(struct mw_session *session, const struct mw_reply *rep
     mw_ehlo_parse(reply, &session->up.ehlo);
     if (!session->is_esmtp)
         session->up.ehlo = (struct mw_ehlo){0};
-    session->up.state = MW_UP_READY;
-    session->up.has_replied_helo = true;
-    session->upstream_deadline = 0;
-    mw_commit_go_on(session);
+    if (session->tx != NULL && session->tx->requires_tls &&
+        (!session->up.is_secure || (session->up.ehlo.exts & MW_EXT_REQUIRETLS) == 0)) {
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, "the new connection has no REQUIRETLS");
+        return;
+    }
+    if (mw_is_own_banner(session) && session->is_esmtp)
+        session->ops->remember_ehlo(session->user, reply->octets);
+    ready_again(session);
 }
 
 /* ---- replies ---- */
@@ -300,6 +448,11 @@ static void on_slot(struct mw_session *session, struct mw_expect expect,
     enum mw_verb verb = (enum mw_verb)expect.verb;
     if (is_identity_refusal(session, reply, verb)) {
         identity_failed(session, "the PROXY header was not understood");
+        return;
+    }
+    if (reply->code >= 300 && reply->code < 400 && !(verb == MW_VERB_AUTH && reply->code == 334)) {
+        /* the client would begin to send content, or credentials, that nobody asked for */
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_NONSENSE, "3xx for a command that has none");
         return;
     }
     session->up.has_replied_helo = true;
@@ -345,6 +498,12 @@ static void on_unsolicited(struct mw_session *session, const struct mw_reply *re
         mw_upstream_lost(session, MW_REPLY_UPSTREAM_NONSENSE, "a reply that nothing asked for");
         return;
     }
+    bool is_alone_again = mw_is_own_banner(session) && session->tx == NULL &&
+                          session->ring_count == 0 && !session->is_authenticated;
+    if (is_alone_again || session->state == MW_STATE_SECURING) {
+        mw_upstream_drop(session); /* it got tired of us: the next recipient opens a new one */
+        return;
+    }
     if (session->tx != NULL && session->tx->plan != MW_PLAN_STREAM &&
         (session->state == MW_STATE_CONTENT || session->state == MW_STATE_COMMIT)) {
         /* it got tired of waiting while the message was spooled: the envelope will be replayed */
@@ -368,12 +527,21 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
     }
     session->up.answerable--;
     struct mw_expect expect = mw_expect_pop(session);
+    bool is_ours = expect.kind == MW_EXPECT_OWN_EHLO || expect.kind == MW_EXPECT_STARTTLS ||
+                   expect.kind == MW_EXPECT_XFORWARD;
+    if (reply->code == 421 && is_ours) { /* not about what we said: it goes */
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_LOST, "421");
+        return;
+    }
     switch ((enum mw_expect_kind)expect.kind) {
     case MW_EXPECT_GREETING:
         on_greeting(session, reply);
         break;
     case MW_EXPECT_OWN_EHLO:
         on_own_ehlo(session, reply);
+        break;
+    case MW_EXPECT_STARTTLS:
+        on_starttls(session, reply);
         break;
     case MW_EXPECT_XCLIENT:
         on_xclient(session, reply);
@@ -385,7 +553,13 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
         on_slot(session, expect, reply);
         break;
     case MW_EXPECT_XFORWARD:
-        break; /* for the upstream's log only: a refusal changes nothing */
+        if (expect.index == 1 && reply->code >= 300 &&
+            session->settings->upstream->require_identity)
+            identity_failed(session, "XFORWARD was refused");
+        break; /* else for the upstream's log only: a refusal changes nothing */
+    case MW_EXPECT_LATE_MAIL:
+        mw_own_banner_mail_reply(session, reply);
+        break;
     case MW_EXPECT_NOOP:
     case MW_EXPECT_RSET:
         /* not in its right mind: the next command gets a new connection, those on their way a 4xx
@@ -413,6 +587,8 @@ bool mw_upstream_may_speak(const struct mw_session *session)
 {
     /* while a filter judges a spooled message nothing is owed: a 421 or the end means that the
      * envelope will be replayed */
+    if (session->up.is_securing)
+        return false;
     return session->after_stage == NULL ||
            (session->state == MW_STATE_COMMIT && session->tx->plan == MW_PLAN_SPOOL);
 }
@@ -438,7 +614,14 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
             return;
         }
         view = mw_slice_skip(view, used);
+        bool was_securing = session->up.is_securing;
         on_reply(session, &reply);
+        if (session->up.connection == connection && session->up.is_securing && !was_securing &&
+            view.len > 0) { /* said in the clear, to be believed behind TLS (law 7) */
+            mw_upstream_lost(session, MW_REPLY_UPSTREAM_NONSENSE,
+                             "octets behind the reply to STARTTLS");
+            return;
+        }
     }
     if (session->is_over || session->up.connection != connection)
         return; /* dropped, perhaps opened anew already: what else the old one said does not matter
@@ -462,6 +645,7 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
 {
     if (session->is_over || session->up.state == MW_UP_DOWN)
         return;
+    bool has_lost_handshake = session->up.is_securing;
     bool was_opening = session->up.state != MW_UP_READY;
     bool is_quitting = session->up.expect_count > 0 &&
                        session->up.expects[session->up.expect_first].kind == MW_EXPECT_SLOT &&
@@ -474,12 +658,28 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
            mw_text("upstream", session->settings->upstream->name), mw_cstr("problem", why),
            mw_uint("unanswered", session->up.expect_count));
     mw_upstream_drop(session);
+    if (has_lost_handshake && session->settings->upstream->tls == MW_UPSTREAM_TLS_OPPORTUNISTIC) {
+        session->up.is_clear_agreed = true; /* for the rest of this session */
+        mw_upstream_open(session);
+        return;
+    }
+    if (session->state == MW_STATE_SECURING)
+        return; /* nothing can be said to the client now; its next command opens a new connection */
+    if (session->awaits_upstream) {
+        mw_own_banner_failed(session, reply);
+        return;
+    }
+    if (mw_is_own_banner(session) && !was_opening && session->tx == NULL &&
+        session->ring_count == 0 && session->after_stage == NULL && !session->is_authenticated)
+        return; /* alone again; nobody has to know */
     if (!session->has_greeted) {
-        mw_report_reject_own(session, "connect",
-                             reply == MW_REPLY_UPSTREAM_NONSENSE ? reply : MW_REPLY_UPSTREAM_NONE);
-        mw_session_finish(session,
-                          reply == MW_REPLY_UPSTREAM_NONSENSE ? reply : MW_REPLY_UPSTREAM_NONE,
-                          MW_END_UPSTREAM);
+        enum mw_reply_id last = MW_REPLY_UPSTREAM_NONE;
+        if (reply == MW_REPLY_UPSTREAM_NONSENSE)
+            last = reply;
+        else if (has_lost_handshake)
+            last = MW_REPLY_UPSTREAM_INSECURE;
+        mw_report_reject_own(session, "connect", last);
+        mw_session_finish(session, last, MW_END_UPSTREAM);
         return;
     }
     if (session->tx != NULL && session->tx->step != MW_STEP_NONE) {

@@ -112,6 +112,7 @@ void mw_reply_auth(struct mw_session *session, const struct mw_reply *reply)
     if (reply->code == 235) {
         session->is_authenticated = true;
         session->subject.auth_mechanism = session->auth_mechanism;
+        session->subject.protocol = mw_protocol(session);
     } else {
         session->subject.auth_user = MW_EMPTY;
         session->errors++;

@@ -26,8 +26,8 @@ static void bdat_decided(struct mw_session *session, const struct mw_outcome *ou
     } else if (outcome->verdict != MW_CONTINUE) {
         mw_content_refuse(session, outcome, "data");
     }
-    if (mw_envelope_wanted(&tx->envelope) == 0)
-        tx->is_discarded = true;
+    if (mw_envelope_wanted(&tx->envelope) == 0 && session->subject.rcpt_verdict_cap == 0)
+        tx->is_discarded = true; /* else some were refused just now: told at the message's end */
     tx->plan = tx->is_discarded ? MW_PLAN_SWALLOW : MW_PLAN_SPOOL;
     mw_content_begin(session);
 }
@@ -47,7 +47,7 @@ void mw_verb_bdat(struct mw_session *session)
     }
     struct mw_transaction *tx = session->tx;
     if (tx == NULL) {
-        chunk_refused(session, MW_REPLY_SEQUENCE_MAIL, size);
+        chunk_refused(session, MW_REPLY_SEQUENCE_RCPT, size);
         return;
     }
     if (!tx->is_bdat) {
@@ -55,9 +55,9 @@ void mw_verb_bdat(struct mw_session *session)
         bool is_wanted = mw_envelope_wanted(envelope) > 0 || envelope->discarded > 0 ||
                          tx->is_discarded;
         if (envelope->rcpt_count == 0 || !is_wanted) {
-            chunk_refused(
-                session,
-                envelope->rcpt_count == 0 ? MW_REPLY_SEQUENCE_RCPT : MW_REPLY_NO_RECIPIENTS, size);
+            /* RFC 3030 2: a failed BDAT ends the transaction; the client would have to RSET */
+            mw_transaction_end(session, true);
+            chunk_refused(session, MW_REPLY_NO_RECIPIENTS, size);
             return;
         }
     }

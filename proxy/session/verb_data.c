@@ -12,8 +12,8 @@ static void data_decided(struct mw_session *session, const struct mw_outcome *ou
         mw_refuse(session, "data", outcome); /* the transaction stays as it was: RFC 5321 3.3 */
         return;
     }
-    if (mw_envelope_wanted(&tx->envelope) == 0)
-        tx->is_discarded = true;
+    if (mw_envelope_wanted(&tx->envelope) == 0 && session->subject.rcpt_verdict_cap == 0)
+        tx->is_discarded = true; /* else some were refused just now: told at the message's end */
     mw_dots_init(&tx->dots);
     if (tx->is_discarded)
         tx->plan = MW_PLAN_SWALLOW;
@@ -34,7 +34,7 @@ void mw_verb_data(struct mw_session *session)
     if (session->command.arg.len > 0) {
         mw_command_error(session, MW_REPLY_SYNTAX_DATA);
     } else if (envelope->rcpt_count == 0) {
-        mw_command_error(session, MW_REPLY_SEQUENCE_RCPT);
+        mw_command_error(session, MW_REPLY_NO_RECIPIENTS);
     } else if (mw_envelope_wanted(envelope) == 0 && envelope->discarded == 0 &&
                !session->tx->is_discarded) {
         mw_report_reject_own(session, "data", MW_REPLY_NO_RECIPIENTS);

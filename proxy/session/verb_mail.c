@@ -16,13 +16,17 @@ static void mail_decided(struct mw_session *session, const struct mw_outcome *ou
     }
     const struct mw_mailbox *sender = &tx->envelope.sender;
     struct mw_buf line = {0};
-    if (sender->address.ptr != sender->original.ptr)
+    if (sender->address.ptr != sender->original.ptr || tx->wants_prdr)
         mw_envelope_print(&line, MW_LIT("MAIL FROM:"), sender->address, sender->params);
-    tx->envelope.sent_sender = sender->address;
-    mw_upstream_send_ident(session);
-    mw_forward(session, mw_buf_view(&line), 0);
-    mw_buf_fini(&line);
     mw_enter_state(session, MW_STATE_IN_TX, "MAIL");
+    if (mw_own_banner_answers(session, MW_VERB_MAIL)) {
+        mw_answer_own(session, MW_REPLY_MAIL_OK);
+    } else {
+        tx->envelope.sent_sender = sender->address;
+        mw_upstream_send_xforward(session);
+        mw_forward(session, mw_buf_view(&line), 0);
+    }
+    mw_buf_fini(&line);
 }
 
 /* A keyword given twice has two readings (first or last): what we judge would not be what the
@@ -38,7 +42,8 @@ static bool has_repeated_param(const struct mw_envelope_arg *arg)
 void mw_verb_mail(struct mw_session *session)
 {
     struct mw_envelope_arg arg;
-    if (session->is_helo_refused) { /* a client that goes on regardless would evade the rule */
+    if (session->is_helo_refused ||
+        session->is_helo_wanted) { /* a client that goes on regardless would evade the rule */
         mw_command_error(session, MW_REPLY_SEQUENCE_HELO);
         return;
     }
@@ -55,8 +60,19 @@ void mw_verb_mail(struct mw_session *session)
         mw_answer_own(session, MW_REPLY_SIZE_DECLARED);
         return;
     }
+    if (mw_envelope_arg_param(&arg, MW_LIT("REQUIRETLS")) != NULL &&
+        (session->shown & MW_EXT_REQUIRETLS) ==
+            0) { /* RFC 8689 5: not where a leg is in the clear */
+        mw_report_reject_own(session, "mail", MW_REPLY_REQUIRETLS_LACKING);
+        mw_answer_own(session, MW_REPLY_REQUIRETLS_LACKING);
+        return;
+    }
+    if (mw_prdr_refused(session, &arg))
+        return;
     mw_transaction_begin(session);
+    session->tx->requires_tls = mw_envelope_arg_param(&arg, MW_LIT("REQUIRETLS")) != NULL;
     mw_envelope_set_sender(&session->tx->envelope, &arg);
+    mw_prdr_take(session, &arg);
     session->subject.message_size = session->tx->envelope.declared_size;
     mw_enter_state(session, MW_STATE_IN_TX, "MAIL being judged");
     struct mw_call call = {.stage = MW_STAGE_MAIL};

@@ -1,5 +1,5 @@
-/* verb_other.c - the verbs without a transaction of their own: RSET, QUIT, NOOP and its kind, what
- * is not offered, what is not known. */
+/* verb_other.c - the verbs without a transaction of their own: RSET, QUIT, NOOP and its kind,
+ * what is not known. */
 #include "session/session_priv.h"
 
 /* True if a filter refused the command (which has its reply then). */
@@ -20,7 +20,11 @@ static void run_command_stage(struct mw_session *session, mw_stage_fn *after)
 
 static void relay_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
-    if (!was_refused(session, outcome))
+    if (was_refused(session, outcome))
+        return;
+    if (mw_own_banner_answers(session, session->command.verb))
+        mw_answer_own(session, MW_REPLY_OK);
+    else
         mw_forward(session, MW_EMPTY, 0);
 }
 
@@ -36,7 +40,13 @@ static void rset_decided(struct mw_session *session, const struct mw_outcome *ou
         was_refused(session, outcome);
         return;
     }
-    mw_forward(session, MW_EMPTY, 0);
+    if (mw_own_banner_answers(session, MW_VERB_RSET)) {
+        mw_xforward_end(session);
+        mw_transaction_end(session, true);
+        mw_answer_own(session, MW_REPLY_OK);
+    } else {
+        mw_forward(session, MW_EMPTY, 0);
+    }
 }
 
 void mw_verb_rset(struct mw_session *session)
@@ -49,6 +59,7 @@ void mw_reply_rset(struct mw_session *session, const struct mw_reply *reply)
     if (reply->code >= 300)
         return;
     session->up.has_tx = false;
+    mw_xforward_end(session);
     mw_transaction_end(session, true);
 }
 
@@ -68,18 +79,6 @@ void mw_verb_quit(struct mw_session *session)
     run_command_stage(session, quit_decided);
 }
 
-/* STARTTLS is mailweir's own, and comes with TLS (not in this version). */
-void mw_verb_not_offered(struct mw_session *session)
-{
-    mw_command_error(session, MW_REPLY_NOT_OFFERED);
-}
-
-/* XCLIENT, XFORWARD: obeyed from trusted peers only, never forwarded with our privilege. */
-void mw_verb_denied(struct mw_session *session)
-{
-    mw_command_error(session, MW_REPLY_DENIED);
-}
-
 static void unknown_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     if (was_refused(session, outcome))
@@ -90,7 +89,24 @@ static void unknown_decided(struct mw_session *session, const struct mw_outcome 
         mw_command_error(session, MW_REPLY_UNKNOWN_COMMAND);
 }
 
+bool mw_is_foreign_word(struct mw_slice line)
+{
+    static const char *const words[] = {"GET ",    "POST ",       "HEAD ",    "PUT ",
+                                        "DELETE ", "CONNECT ",    "OPTIONS ", "PATCH ",
+                                        "TRACE ",  "PRI * HTTP/", "SSH-"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (mw_slice_istarts(line, mw_slice_cstr(words[i])))
+            return true;
+    return false;
+}
+
 void mw_verb_unknown(struct mw_session *session)
 {
+    if (mw_is_foreign_word(session->command.line)) {
+        /* whoever made it send that hopes that what follows is taken for commands */
+        mw_report_reject_own(session, "command", MW_REPLY_FOREIGN);
+        mw_session_finish(session, MW_REPLY_FOREIGN, MW_END_ERRORS);
+        return;
+    }
     run_command_stage(session, unknown_decided);
 }

@@ -20,6 +20,15 @@ static void rcpt_decided(struct mw_session *session, const struct mw_outcome *ou
         mw_refuse(session, "rcpt", outcome);
         return;
     }
+    if (mw_mixed_must_split(session, index)) {
+        /* not refused, and not to be counted as refused: it comes again in the next transaction */
+        mw_envelope_set_status(envelope, index, MW_RCPT_DELETED, mw_reply_own_code(MW_REPLY_SPLIT));
+        mw_report_reject_own(session, "rcpt", MW_REPLY_SPLIT);
+        mw_answer_own(session, MW_REPLY_SPLIT);
+        return;
+    }
+    if (mw_own_banner_rcpt(session, index))
+        return;
     struct mw_buf line = {0};
     if (rcpt->mailbox.address.ptr != rcpt->mailbox.original.ptr)
         mw_envelope_print(&line, MW_LIT("RCPT TO:"), rcpt->mailbox.address, rcpt->mailbox.params);
@@ -44,6 +53,7 @@ void mw_verb_rcpt(struct mw_session *session)
         return;
     }
     session->rcpt_at_hand = (uint32_t)index;
+    session->subject.rcpt_group = MW_EMPTY;
     struct mw_call call = {.stage = MW_STAGE_RCPT, .rcpt = index};
     mw_run_stage_then(session, &call, rcpt_decided);
 }

@@ -1,5 +1,8 @@
 /* ehlo.c - one table of the extensions we know, with what becomes of each on its way to the client.
- */
+ *
+ * The client's reply keeps to the limits of RFC 5321 4.5.3.1.5 and to those of our own reader
+ * (reply.h), whatever the upstream sent: a long line is cut at a blank, and lines of an upstream
+ * that sends hundreds of them end where ours would no longer fit behind. */
 #include "smtp/ehlo.h"
 
 #include <stdio.h>
@@ -7,13 +10,15 @@
 
 /* What happens to the upstream's line. */
 enum fate {
-    PASSED,    /* as the upstream wrote it */
-    PLAIN,     /* the keyword alone */
-    SIZED,     /* SIZE: with the smaller limit */
-    IF_AUTH,   /* as written, if the policy shows AUTH */
-    IF_CHUNKS, /* CHUNKING: if the policy shows it */
-    IF_BINARY, /* BINARYMIME: if CHUNKING is shown and the upstream has both */
-    HIDDEN,    /* belongs to this leg of the connection only */
+    PASSED,        /* as the upstream wrote it */
+    PLAIN,         /* the keyword alone */
+    SIZED,         /* SIZE: with the smaller limit */
+    IF_AUTH,       /* as written, if the policy shows AUTH */
+    IF_CHUNKS,     /* CHUNKING: if the policy shows it */
+    IF_BINARY,     /* BINARYMIME: if CHUNKING is shown and the upstream has both */
+    IF_STARTTLS,   /* STARTTLS: ours, in the upstream's place, if the policy shows it */
+    IF_REQUIRETLS, /* REQUIRETLS: if the policy shows it */
+    HIDDEN,        /* belongs to this leg of the connection only; ours may follow behind */
 };
 
 static const struct extension {
@@ -31,11 +36,12 @@ static const struct extension {
     EXT("ENHANCEDSTATUSCODES", ENHANCED,   PASSED),
     EXT("CHUNKING",            CHUNKING,   IF_CHUNKS),
     EXT("BINARYMIME",          BINARYMIME, IF_BINARY),
-    EXT("STARTTLS",            STARTTLS,   HIDDEN),
+    EXT("STARTTLS",            STARTTLS,   IF_STARTTLS),
     EXT("AUTH",                AUTH,       IF_AUTH),
     EXT("XCLIENT",             XCLIENT,    HIDDEN),
     EXT("XFORWARD",            XFORWARD,   HIDDEN),
-    EXT("REQUIRETLS",          REQUIRETLS, HIDDEN),
+    EXT("REQUIRETLS",          REQUIRETLS, IF_REQUIRETLS),
+    EXT("PRDR",                PRDR,       HIDDEN),
     EXT("DELIVERBY",           PASSED,     PASSED),
     EXT("MT-PRIORITY",         PASSED,     PASSED),
     EXT("FUTURERELEASE",       PASSED,     PASSED),
@@ -48,16 +54,17 @@ static const struct extension {
     /* clang-format on */
 };
 
+enum { OF_XCLIENT = 1, OF_XFORWARD = 2, OF_BOTH = 3 };
+
 static const struct xclient_attr {
     struct mw_slice name;
     uint32_t bit;
+    unsigned verbs;
 } xclient_attrs[] = {
-/* clang-format off */
-#define ATTR(name) {{#name, sizeof #name - 1}, MW_XCLIENT_##name}
-    ATTR(NAME),  ATTR(ADDR),     ATTR(PORT),     ATTR(PROTO), ATTR(HELO),
-    ATTR(LOGIN), ATTR(DESTADDR), ATTR(DESTPORT), ATTR(REVERSE_NAME),
-#undef ATTR
-    /* clang-format on */
+#define MW_XATTR(name, kind, state, value, verbs) \
+    {{#name, sizeof #name - 1}, MW_XCLIENT_##name, verbs},
+#include "smtp/xclient.def"
+#undef MW_XATTR
 };
 
 /* ---- One line of the reply ---- */
@@ -119,24 +126,16 @@ static bool next_word(struct mw_slice *list, struct mw_slice *out_word)
 
 /* ---- What the upstream offers ---- */
 
-static uint32_t xclient_attrs_of(struct mw_slice list)
+/* What belongs to another verb counts for nothing: we would be answered 501. */
+static uint32_t attrs_of(struct mw_slice list, unsigned verb)
 {
     uint32_t attrs = 0;
     struct mw_slice word;
     while (next_word(&list, &word))
         for (size_t i = 0; i < sizeof xclient_attrs / sizeof xclient_attrs[0]; i++)
-            if (mw_slice_ieq(word, xclient_attrs[i].name))
+            if ((xclient_attrs[i].verbs & verb) != 0 && mw_slice_ieq(word, xclient_attrs[i].name))
                 attrs |= xclient_attrs[i].bit;
     return attrs;
-}
-
-static bool lists_word(struct mw_slice list, struct mw_slice wanted)
-{
-    struct mw_slice word;
-    while (next_word(&list, &word))
-        if (mw_slice_ieq(word, wanted))
-            return true;
-    return false;
 }
 
 /* The limit, or 0 where none can be read: the upstream then judges by itself. RFC 1870 3. */
@@ -154,8 +153,10 @@ static void learn(struct mw_ehlo *ehlo, const struct offer *offer)
     if (bit == MW_EXT_SIZE && !(ehlo->exts & MW_EXT_SIZE))
         ehlo->size = size_of(offer->params);
     if (bit == MW_EXT_XCLIENT)
-        ehlo->xclient_attrs |= xclient_attrs_of(offer->params);
-    if (bit == MW_EXT_XFORWARD && lists_word(offer->params, MW_LIT("IDENT")))
+        ehlo->xclient_attrs |= attrs_of(offer->params, OF_XCLIENT);
+    if (bit == MW_EXT_XFORWARD)
+        ehlo->xforward_attrs |= attrs_of(offer->params, OF_XFORWARD);
+    if (ehlo->xforward_attrs & MW_XCLIENT_IDENT)
         ehlo->exts |= MW_EXT_XFORWARD_IDENT;
     ehlo->exts |= bit;
 }
@@ -181,13 +182,41 @@ struct printer {
     const struct mw_ehlo_policy *policy;
     struct mw_ehlo upstream;
     uint32_t shown;
+    size_t begin;     /* of the reply in `out` */
     size_t last_line; /* where it begins in `out` */
+    size_t line_count;
 };
+
+enum {
+    TEXT_MAX = 512 - 6, /* octets on a line, without "250-" and CRLF. RFC 5321 4.5.3.1.5 */
+    OWN_LINES_MAX = 8,  /* that show_own() may add */
+    OWN_OCTETS_MAX = 1024,
+};
+
+/* Whether one more line of the upstream's leaves room for ours behind it. */
+static bool has_room(const struct printer *printer)
+{
+    size_t octets = printer->out->len - printer->begin;
+    return printer->line_count + 1 + OWN_LINES_MAX <= MW_REPLY_LINES_MAX &&
+           octets + TEXT_MAX + 6 + OWN_OCTETS_MAX <= MW_REPLY_MAX;
+}
+
+/* As much of a line as may go out: whole words. Empty if already the first is too long. */
+static struct mw_slice fit(struct mw_slice text)
+{
+    if (text.len <= TEXT_MAX)
+        return text;
+    size_t len = TEXT_MAX;
+    while (len > 0 && text.ptr[len] != ' ' && text.ptr[len] != '\t')
+        len--;
+    return mw_slice_trim(mw_slice_take(text, len));
+}
 
 static void put_line(struct printer *printer, struct mw_slice text)
 {
     struct mw_buf *out = printer->out;
     printer->last_line = out->len;
+    printer->line_count++;
     mw_buf_put(out, MW_LIT("250-"));
     char *to = mw_buf_reserve(out, text.len);
     for (size_t i = 0; i < text.len; i++) {
@@ -254,6 +283,14 @@ static void show_known(struct printer *printer, const struct offer *offer)
         if (shows_binary(printer))
             show(printer, bit, offer->known->keyword);
         break;
+    case IF_STARTTLS:
+        if (printer->policy->show_starttls)
+            show(printer, bit, offer->known->keyword);
+        break;
+    case IF_REQUIRETLS:
+        if (printer->policy->show_requiretls)
+            show(printer, bit, offer->known->keyword);
+        break;
     case HIDDEN:
         break;
     }
@@ -266,8 +303,11 @@ static bool is_repeated(const struct printer *printer, uint32_t bit)
     return (bit & printer->shown & ~(uint32_t)(MW_EXT_AUTH | MW_EXT_PASSED)) != 0;
 }
 
-static void show_offer(struct printer *printer, const struct offer *offer)
+static void show_offer(struct printer *printer, struct offer *offer)
 {
+    offer->line = fit(offer->line);
+    if (offer->line.len == 0 || !has_room(printer))
+        return;
     if (offer->known == NULL) {
         if (is_listed(printer->policy, offer->keyword))
             put_line(printer, offer->line);
@@ -286,18 +326,34 @@ static void show_own(struct printer *printer)
         show_size(printer);
     if (!(printer->shown & MW_EXT_CHUNKING) && printer->policy->show_chunking)
         show(printer, MW_EXT_CHUNKING, MW_LIT("CHUNKING"));
+    if (!(printer->shown & MW_EXT_STARTTLS) && printer->policy->show_starttls)
+        show(printer, MW_EXT_STARTTLS, MW_LIT("STARTTLS"));
+    if (printer->policy->show_xclient)
+        show(printer, MW_EXT_XCLIENT,
+             MW_LIT("XCLIENT NAME ADDR PORT PROTO HELO LOGIN REVERSE_NAME DESTADDR DESTPORT"));
+    if (printer->policy->show_xforward)
+        show(printer, MW_EXT_XFORWARD, MW_LIT("XFORWARD NAME ADDR PORT PROTO HELO SOURCE IDENT"));
+    if (printer->policy->show_prdr)
+        show(printer, MW_EXT_PRDR, MW_LIT("PRDR"));
+}
+
+/* The first line. A greeting that does not fit says nothing that a client needs. */
+static void put_greeting(struct printer *printer, struct mw_slice greeting)
+{
+    struct mw_slice name = printer->policy->hostname;
+    put_line(printer, fit(name.len > 0 ? name : greeting));
 }
 
 void mw_ehlo_print(const struct mw_reply *reply, const struct mw_ehlo_policy *policy,
                    struct mw_buf *out, uint32_t *out_shown)
 {
-    struct printer printer = {.out = out, .policy = policy};
+    struct printer printer = {.out = out, .policy = policy, .begin = out->len};
     size_t at = 0;
     struct mw_slice greeting = MW_EMPTY;
     struct offer offer;
     mw_ehlo_parse(reply, &printer.upstream);
     mw_reply_line(reply, &at, &greeting);
-    put_line(&printer, greeting);
+    put_greeting(&printer, greeting);
     while (next_offer(reply, &at, &offer))
         show_offer(&printer, &offer);
     show_own(&printer);

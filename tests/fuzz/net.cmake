@@ -1,1 +1,2 @@
 mw_fuzz(proxyproto USES net)
+mw_fuzz(dnsanswer USES net)

@@ -106,12 +106,15 @@ static bool peer_line(struct reader *reader, struct mw_slice line)
     static const struct {
         const char *line;
         enum dialog_kind kind;
-    } lines[] = {{"U accept", DIALOG_ACCEPT}, {"U refuse", DIALOG_REFUSE},
-                 {"U stalls", DIALOG_STALLS}, {"U reads", DIALOG_READS},
-                 {"C stalls", DIALOG_STALLS}, {"C reads", DIALOG_READS}};
+        uint64_t number;
+    } lines[] = {{"U accept", DIALOG_ACCEPT, 0}, {"U refuse", DIALOG_REFUSE, 0},
+                 {"U stalls", DIALOG_STALLS, 0}, {"U reads", DIALOG_READS, 0},
+                 {"C stalls", DIALOG_STALLS, 0}, {"C reads", DIALOG_READS, 0},
+                 {"C tls", DIALOG_SECURES, 0},   {"C tls fails", DIALOG_SECURES, 1},
+                 {"U tls", DIALOG_SECURES, 0},   {"U tls fails", DIALOG_SECURES, 1}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         if (mw_slice_eq(line, mw_slice_cstr(lines[i].line))) {
-            add(reader, lines[i].kind, side);
+            add(reader, lines[i].kind, side)->number = lines[i].number;
             return true;
         }
     if (rest.len == 0 || (rest.ptr[0] != '<' && rest.ptr[0] != '>'))

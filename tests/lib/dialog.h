@@ -24,6 +24,7 @@ enum dialog_kind {
     DIALOG_REFUSE,
     DIALOG_STALLS,   /* the peer reads nothing more */
     DIALOG_READS,    /* and goes on */
+    DIALOG_SECURES,  /* shakes hands; number: 1 = it fails */
     DIALOG_TIME,     /* number: milliseconds */
     DIALOG_SHUTDOWN, /* number: 1 = now */
     DIALOG_DECIDE,   /* the verdict of a filter that was told to hold */

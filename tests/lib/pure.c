@@ -15,6 +15,45 @@ static const char *const verdict_names[] = {"continue", "accept",  "reject",
 
 /* ---- the pretended filter ---- */
 
+static struct mw_slice next_word(struct mw_slice *text);
+
+/* "b@up.test" as the client gave it, or "*1": the second one. */
+static bool is_meant(const struct mw_subject *subject, size_t index, struct mw_slice address)
+{
+    uint64_t number;
+    if (address.len > 1 && address.ptr[0] == '*')
+        return mw_slice_to_u64(mw_slice_skip(address, 1), 1000, &number) == MW_OK &&
+               number == index;
+    return mw_slice_eq(subject->envelope->rcpts[index].mailbox.original, address);
+}
+
+/* As host->rcpt_verdict: default replies, and nothing for a recipient that is not wanted, nor
+ * where messages stream. */
+static void judge_rcpt(struct pure *pure, enum mw_stage stage, const struct pure_judged *judged)
+{
+    struct mw_subject *subject = mw_session_subject(pure->session);
+    struct mw_slice text = mw_slice_cstr(judged->text), address = next_word(&text);
+    struct mw_slice code_word = next_word(&text), dsn = next_word(&text);
+    bool is_reject = judged->verdict == MW_REJECT;
+    uint64_t code = is_reject ? 550 : 451;
+    struct mw_outcome outcome = {.verdict = judged->verdict,
+                                 .dsn = is_reject ? MW_LIT("5.7.1") : MW_LIT("4.7.1"),
+                                 .text = is_reject ? MW_LIT("Rejected") : MW_LIT("Try again later"),
+                                 .by = MW_LIT("script"),
+                                 .rule = MW_LIT("rule")};
+    if (mw_slice_to_u64(code_word, 599, &code) == MW_OK) {
+        outcome.dsn = dsn;
+        outcome.text = mw_slice_trim(text);
+    }
+    outcome.code = (uint16_t)code;
+    for (size_t i = 0; pure->wants_spool && i < subject->envelope->rcpt_count; i++) {
+        if (is_meant(subject, i, address) && mw_rcpt_is_wanted(&subject->envelope->rcpts[i])) {
+            mw_subject_judge_rcpt(subject, i, stage, &outcome);
+            return;
+        }
+    }
+}
+
 static void apply_edits(struct pure *pure, const struct pure_rule *rule, size_t rcpt)
 {
     struct mw_subject *subject = mw_session_subject(pure->session);
@@ -44,6 +83,10 @@ static void apply_edits(struct pure *pure, const struct pure_rule *rule, size_t 
         mw_spool_add(subject->spool, MW_LIT("\r\n"), false);
         subject->has_replaced_body = true;
     }
+    for (size_t i = 0; i < rule->judged_count; i++)
+        judge_rcpt(pure, rule->stage, &rule->judged[i]);
+    if (rule->group[0])
+        subject->rcpt_group = mw_slice_cstr(rule->group);
     mw_assert(err == MW_OK);
 }
 
@@ -118,7 +161,42 @@ static void close_upstream(void *user)
 {
     struct pure *pure = user;
     pure->closes += pure->is_connected;
+    pure->wants_upstream_tls = false;
     pure->wants_connect = pure->is_connected = false;
+}
+
+static void secure_client(void *user)
+{
+    struct pure *pure = user;
+    mw_assert(!pure->wants_client_tls);
+    pure->wants_client_tls = true;
+}
+
+static void secure_upstream(void *user)
+{
+    struct pure *pure = user;
+    mw_assert(!pure->wants_upstream_tls && pure->is_connected);
+    pure->wants_upstream_tls = true;
+}
+
+static void restart_filters(void *user)
+{
+    struct pure *pure = user;
+    mw_assert(pure->waiting == NULL);
+    pure->restarts++;
+}
+
+static struct mw_slice known_ehlo(void *user)
+{
+    struct pure *pure = user;
+    return mw_buf_view(&pure->known_ehlo);
+}
+
+static void remember_ehlo(void *user, struct mw_slice reply)
+{
+    struct pure *pure = user;
+    pure->known_ehlo.len = 0;
+    mw_buf_put(&pure->known_ehlo, reply);
 }
 
 static bool client_present(void *user)
@@ -147,6 +225,11 @@ static const struct mw_session_ops ops = {
     .changes = changes,
     .connect_upstream = connect_upstream,
     .close_upstream = close_upstream,
+    .secure_client = secure_client,
+    .secure_upstream = secure_upstream,
+    .restart_filters = restart_filters,
+    .known_ehlo = known_ehlo,
+    .remember_ehlo = remember_ehlo,
     .client_present = client_present,
     .spool_open = spool_open,
     .spool_close = spool_close,
@@ -179,6 +262,24 @@ static bool copy_text(char *to, size_t size, struct mw_slice from)
     return true;
 }
 
+/* "reject-rcpt" and its kind. */
+static bool parse_judged(struct pure_rule *rule, struct mw_slice key, struct mw_slice value)
+{
+    struct mw_slice verdict = MW_EMPTY, rest = MW_EMPTY;
+    if (!mw_slice_split(key, '-', &verdict, &rest) || !mw_slice_eq(rest, MW_LIT("rcpt")) ||
+        rule->judged_count == PURE_JUDGED_MAX)
+        return false;
+    struct pure_judged *judged = &rule->judged[rule->judged_count];
+    for (int i = MW_REJECT; i <= MW_DISCARD; i++) {
+        if (!mw_slice_eq(verdict, mw_slice_cstr(verdict_names[i])))
+            continue;
+        judged->verdict = (enum mw_verdict)i;
+        rule->judged_count++;
+        return copy_text(judged->text, sizeof judged->text, value);
+    }
+    return false;
+}
+
 static bool parse_edit(struct pure_rule *rule, struct mw_slice word)
 {
     struct mw_slice key, value;
@@ -196,11 +297,12 @@ static bool parse_edit(struct pure_rule *rule, struct mw_slice word)
         {"add-header", rule->add_header, sizeof rule->add_header},
         {"delete-header", rule->delete_header, sizeof rule->delete_header},
         {"body", rule->body, sizeof rule->body},
+        {"group", rule->group, sizeof rule->group},
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
         if (mw_slice_eq(key, mw_slice_cstr(edits[i].key)))
             return copy_text(edits[i].to, edits[i].size, value);
-    return false;
+    return parse_judged(rule, key, value);
 }
 
 static bool parse_stage(struct pure_rule *rule, struct mw_slice word)
@@ -282,6 +384,7 @@ void pure_init(struct pure *pure)
         .final_reply_timeout_ms = 600000,
         .keepalive_ms = 60000,
         .require_identity = true,
+        .queue_timeout_ms = 10000,
     };
     pure->listen = (struct mw_listen_settings){
         .name = MW_LIT("mx"),
@@ -374,6 +477,7 @@ void pure_fini(struct pure *pure)
     mw_spool_files_fini(&pure->files);
     mw_buf_fini(&pure->client_got);
     mw_buf_fini(&pure->upstream_got);
+    mw_buf_fini(&pure->known_ehlo);
 }
 
 /* Events get their own copy of the octets, freed at once: ASan sees anything kept by mistake. */
@@ -439,6 +543,37 @@ void pure_upstream_closes(struct pure *pure)
     pure->is_connected = false;
     mw_session_upstream_eof(pure->session, NULL, pure->now);
     after(pure);
+}
+
+static const struct mw_tls_info tls_info = {
+    .is_secure = true, .bits = 256, .version = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384"};
+
+bool pure_client_secures(struct pure *pure, bool is_good)
+{
+    if (!pure->wants_client_tls || mw_session_is_over(pure->session))
+        return false;
+    pure->wants_client_tls = false;
+    if (is_good)
+        mw_session_client_secured(pure->session, &tls_info, pure->now);
+    else
+        mw_session_client_eof(pure->session, pure->now);
+    after(pure);
+    return true;
+}
+
+bool pure_upstream_secures(struct pure *pure, bool is_good)
+{
+    if (!pure->wants_upstream_tls || mw_session_is_over(pure->session))
+        return false;
+    pure->wants_upstream_tls = false;
+    if (is_good) {
+        mw_session_upstream_secured(pure->session, &tls_info, pure->now);
+    } else {
+        pure->is_connected = false;
+        mw_session_upstream_failed(pure->session, "no shared cipher", pure->now);
+    }
+    after(pure);
+    return true;
 }
 
 void pure_decide(struct pure *pure)

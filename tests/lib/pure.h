@@ -8,7 +8,13 @@
 
 #include "session/session.h"
 
-enum { PURE_RULES_MAX = 16, PURE_WORDS_MAX = 8 };
+enum { PURE_RULES_MAX = 16, PURE_WORDS_MAX = 8, PURE_JUDGED_MAX = 4 };
+
+/* A verdict for one recipient, "b@up.test 550 5.7.1 Not for me". */
+struct pure_judged {
+    enum mw_verdict verdict;
+    char text[160];
+};
 
 /* What the pretended filter says at a stage. */
 struct pure_rule {
@@ -21,7 +27,9 @@ struct pure_rule {
     char dsn[12], text[120];
     /* edits made together with the verdict; empty = none */
     char sender[80], rcpt[80], add_rcpt[80], delete_rcpt[80], add_header[120], delete_header[40],
-        body[120];
+        body[120], group[40];
+    struct pure_judged judged[PURE_JUDGED_MAX];
+    size_t judged_count;
 };
 
 struct pure {
@@ -39,9 +47,12 @@ struct pure {
     uint32_t calls[MW_STAGE_COUNT];
     const struct pure_rule *waiting;
     bool wants_connect, is_connected, is_client_closed, is_client_absent, wants_spool;
-    bool client_blocked, upstream_blocked; /* the peer takes nothing: its queue stays */
-    bool jobs_held;                        /* the disk is slow: no spool job runs */
-    uint32_t connects, closes;
+    bool client_blocked, upstream_blocked;     /* the peer takes nothing: its queue stays */
+    bool jobs_held;                            /* the disk is slow: no spool job runs */
+    bool wants_client_tls, wants_upstream_tls; /* a handshake was asked for */
+    struct mw_buf known_ehlo;                  /* banner own */
+    struct mw_network trust;
+    uint32_t connects, closes, restarts;
     struct mw_slice words[2][PURE_WORDS_MAX]; /* pure_set: relay-verbs, relay-extensions */
     char spool_dir[200];
 };
@@ -64,6 +75,9 @@ void pure_upstream_accepts(struct pure *pure);
 void pure_upstream_refuses(struct pure *pure);
 void pure_upstream_sends(struct pure *pure, struct mw_slice octets);
 void pure_upstream_closes(struct pure *pure);
+/* The handshake that was asked for: done, or failed. False: none was asked for. */
+bool pure_client_secures(struct pure *pure, bool is_good);
+bool pure_upstream_secures(struct pure *pure, bool is_good);
 void pure_decide(struct pure *pure); /* the waiting filter's verdict */
 void pure_time(struct pure *pure, uint64_t ms);
 /* Let blocked queues go and held jobs run. */

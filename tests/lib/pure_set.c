@@ -91,8 +91,17 @@ static bool set_word(struct pure *pure, struct mw_slice name, struct mw_slice va
     static const char *const auth[] = {"off", "tls-only", "always", NULL},
                              *const early[] = {"pass", "note", "reject", NULL},
                              *const bare[] = {"pass", "normalize", "reject", NULL},
-                             *const on_off[] = {"off", "on", NULL},
-                             *const identity[] = {"none", "proxy-v1", "proxy-v2", "xclient", NULL};
+                             *const on_off[] = {"off", "on", NULL}, *const identity[] = {"none",
+                                                                                         "proxy-v1",
+                                                                                         "proxy-v2",
+                                                                                         "xclient",
+                                                                                         "xforward",
+                                                                                         NULL},
+                             *const tls[] = {"off", "starttls", "required", "implicit", NULL},
+                             *const up_tls[] = {"off",      "opportunistic", "required",
+                                                "verified", "implicit",      NULL},
+                             *const banner[] = {"upstream", "own", NULL},
+                             *const mixed[] = {"refuse", "accept-rest", "split", NULL};
     struct mw_listen_settings *listen = &pure->listen;
     int at = -1;
     if (mw_slice_eq(name, MW_LIT("relay-verbs"))) {
@@ -120,6 +129,26 @@ static bool set_word(struct pure *pure, struct mw_slice name, struct mw_slice va
         listen->line_ends.nul = (enum mw_bare)(at = position(value, bare));
     } else if (mw_slice_eq(name, MW_LIT("identity"))) {
         pure->upstream.identity = (enum mw_identity)(at = position(value, identity));
+    } else if (mw_slice_eq(name, MW_LIT("tls"))) {
+        listen->tls = (enum mw_listen_tls)(at = position(value, tls));
+    } else if (mw_slice_eq(name, MW_LIT("upstream.tls"))) {
+        pure->upstream.tls = (enum mw_upstream_tls)(at = position(value, up_tls));
+    } else if (mw_slice_eq(name, MW_LIT("banner"))) {
+        pure->upstream.banner = (enum mw_banner)(at = position(value, banner));
+    } else if (mw_slice_eq(name, MW_LIT("mixed-verdict"))) {
+        listen->mixed_verdict = (enum mw_mixed_verdict)(at = position(value, mixed));
+    } else if (mw_slice_eq(name, MW_LIT("prdr"))) {
+        listen->prdr = (at = position(value, on_off)) == 1;
+    } else if (mw_slice_eq(name, MW_LIT("accept-xclient"))) {
+        listen->accept_xclient = (at = position(value, on_off)) == 1;
+    } else if (mw_slice_eq(name, MW_LIT("accept-xforward"))) {
+        listen->accept_xforward = (at = position(value, on_off)) == 1;
+    } else if (mw_slice_eq(name, MW_LIT("trust"))) {
+        if (mw_network_parse(value, &pure->trust) != MW_OK)
+            return false;
+        listen->trust = &pure->trust;
+        listen->trust_count = 1;
+        return true;
     } else if (mw_slice_eq(name, MW_LIT("require-identity"))) {
         pure->upstream.require_identity = (at = position(value, on_off)) == 1;
     }

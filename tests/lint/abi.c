@@ -83,7 +83,8 @@ HOST(33, header_insert); HOST(34, header_change); HOST(35, header_delete); HOST(
 HOST(37, reply); HOST(38, because);
 HOST(39, park); HOST(40, resume); HOST(41, timer); HOST(42, timer_cancel); HOST(43, work);
 HOST(44, log); HOST(45, count);
-SIZE(mw_host, 24 + 8 * 46);
+HOST(46, rcpt_verdict); HOST(47, rcpt_group);
+SIZE(mw_host, 24 + 8 * 48);
 
 AT(mw_filter, size, 0); AT(mw_filter, abi, 8); AT(mw_filter, name, 16); AT(mw_filter, version, 24);
 AT(mw_filter, summary, 32); AT(mw_filter, settings, 40); AT(mw_filter, setting_count, 48);

@@ -284,6 +284,9 @@ void kit_end(struct kit *kit, bool is_aborted)
     kit->subject.headers = NULL;
     kit->subject.transaction_arena = NULL;
     kit->subject.message_size = 0;
+    kit->subject.rcpt_group = MW_EMPTY;
+    kit->subject.rcpt_verdicts = NULL;
+    kit->subject.rcpt_verdict_cap = 0;
     kit->subject.message_number++;
     kit->subject.messages += !is_aborted;
 }

@@ -389,6 +389,22 @@ static bool time_step(struct play *play, const struct dialog_step *step)
     return true;
 }
 
+static bool secure_step(struct play *play, const struct dialog_step *step)
+{
+    bool is_good = step->number == 0;
+    while (!(step->side == DIALOG_CLIENT ? play->pure.wants_client_tls
+                                         : play->pure.wants_upstream_tls) &&
+           decide(play))
+        ;
+    if (!is_quiet(play, step))
+        return false;
+    if (!(step->side == DIALOG_CLIENT ? pure_client_secures(&play->pure, is_good)
+                                      : pure_upstream_secures(&play->pure, is_good)))
+        return fail(play, step, "no handshake was asked for", MW_EMPTY);
+    feed(play);
+    return true;
+}
+
 static bool play_step(struct play *play, size_t *at)
 {
     const struct dialog_step *step = &play->dialog->steps[*at];
@@ -410,6 +426,8 @@ static bool play_step(struct play *play, size_t *at)
     case DIALOG_STALLS:
     case DIALOG_READS:
         return stall_step(play, step);
+    case DIALOG_SECURES:
+        return secure_step(play, step);
     case DIALOG_TIME:
         return time_step(play, step);
     case DIALOG_SHUTDOWN:

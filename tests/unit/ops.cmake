@@ -1,4 +1,6 @@
-mw_test(ops.config SOURCES test_config.c USES ops)
-add_dependencies(test_ops_config filter_limits)
+mw_test(ops.config SOURCES test_config.c config_kit.c USES ops)
+add_dependencies(test_ops_config filter_limits filter_rules)
+mw_test(ops.config_tls SOURCES test_config_tls.c config_kit.c cert_kit.c USES ops LIBS PkgConfig::OPENSSL)
+mw_test(ops.certificates SOURCES test_certificates.c config_kit.c cert_kit.c USES ops LIBS PkgConfig::OPENSSL)
 mw_test(ops.schema SOURCES test_schema.c USES ops)
 mw_test(ops.process SOURCES test_process.c USES ops)

@@ -1,65 +1,8 @@
 /* From files to a snapshot: what the session gets, and the exact words about what two blocks get
  * wrong together. */
-#include "ops/config.h"
-
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "test.h"
-
-/* One load; what it said stands in `said`. */
-struct run {
-    struct mw_plugins *plugins;
-    struct mw_snapshot *snapshot;
-    struct mw_process_settings process;
-    struct mw_diags *diags;
-    char said[16384];
-};
-static struct run run;
-
-static void fini(void)
-{
-    mw_snapshot_unref(&run.snapshot);
-    mw_plugins_free(&run.plugins);
-    mw_process_settings_fini(&run.process);
-    mw_diags_free(&run.diags);
-    memset(&run, 0, sizeof run);
-}
-
-/* A directory of our own, so that messages name "t.conf" and nothing of this machine. */
-static void enter_directory(void)
-{
-    static char directory[] = "/tmp/mailweir-test-config.XXXXXX";
-    static bool is_there;
-    if (!is_there && (mkdtemp(directory) == NULL || chdir(directory) != 0))
-        abort();
-    is_there = true;
-    setenv("MAILWEIR_PLUGIN_PATH", MW_TEST_BINARY_DIR "/filters", 1);
-}
-
-static void load(const char *text)
-{
-    enter_directory();
-    fini();
-    FILE *file = fopen("t.conf", "w");
-    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
-        abort();
-    run.diags = mw_diags_new();
-    run.snapshot = mw_config_load("t.conf", &run.plugins, 7, run.diags, &run.process);
-    struct mw_buf printed = {0};
-    mw_diags_print(run.diags, &printed);
-    size_t len = printed.len < sizeof run.said - 1 ? printed.len : sizeof run.said - 1;
-    if (len > 0)
-        memcpy(run.said, printed.ptr, len);
-    run.said[len] = '\0';
-    mw_buf_fini(&printed);
-}
-
-#define SAID(text) CHECK_MEM(run.said, strlen(run.said), text)
-
-#define UPSTREAM "upstream pf { address 127.0.0.1:10025\n identity xclient }\n"
-#define LISTEN "listen mx { address 127.0.0.1:2525\n upstream pf }\n"
+#include "config_kit.h"
 
 /* ---- what the session gets ---- */
 
@@ -75,6 +18,12 @@ TEST(everything_left_out_has_its_default)
     CHECK_SLICE(listen->name, "mx");
     CHECK(listen->chain == NULL);
     CHECK_INT(listen->accept_proxy, MW_ACCEPT_PROXY_OFF);
+    CHECK(!listen->accept_xclient && !listen->accept_xforward && !listen->is_transparent);
+    CHECK_INT(listen->client_name, MW_CLIENT_NAME_ON); /* auto: XCLIENT tells of it */
+    CHECK_INT(listen->mixed_verdict, MW_MIXED_REFUSE);
+    CHECK_INT(listen->tls, MW_LISTEN_TLS_OFF);
+    CHECK(listen->tls_server == NULL);
+    CHECK_INT(listen->handshake_timeout_ms, 30000);
     CHECK_INT(listen->trust_count, 2);
     CHECK_INT(listen->auth, MW_AUTH_TLS_ONLY);
     CHECK_INT(listen->early_talker, MW_EARLY_REJECT);
@@ -103,6 +52,15 @@ TEST(everything_left_out_has_its_default)
     CHECK_INT(upstream->final_reply_timeout_ms, 600000);
     CHECK_INT(upstream->keepalive_ms, 60000);
     CHECK_INT(upstream->max_connections, 500);
+    CHECK_INT(upstream->queue_timeout_ms, 10000);
+    CHECK_INT(upstream->banner, MW_BANNER_UPSTREAM);
+    CHECK(!upstream->is_transparent);
+    CHECK_INT(upstream->tls, MW_UPSTREAM_TLS_OFF);
+    CHECK(upstream->tls_client == NULL);
+    CHECK_INT(run.process.resolver.server_count, 0);
+    CHECK_INT(run.process.resolver.timeout_ms, 2000);
+    CHECK_INT(run.process.resolver.attempts, 2);
+    CHECK_INT(run.process.resolver.cache_entries, 20000);
     CHECK_INT(run.process.drain_timeout_ms, 30000);
     CHECK_INT(run.process.log.sink, MW_LOG_STDERR);
     CHECK_INT(run.process.log.format, MW_LOG_LOGFMT);
@@ -117,10 +75,15 @@ TEST(everything_given_arrives)
 {
     load("user alice\nhostname mx.example.test\nlog file weir.log format=json level=debug\n"
          "spool-dir /tmp\nplugin-path /a /b\ndrain-timeout 5s\nworkers 1\n"
+         "resolver {\n nameserver 192.0.2.53:53 [2001:db8::53]:5353\n timeout 500ms\n attempts 3\n"
+         " cache 0\n}\n"
          "upstream pf { address 127.0.0.1:10025 [::1]:10026\n address unix:/run/x\n"
-         " identity proxy-v2\n require-identity off\n max-connections 0 }\n"
+         " identity proxy-v2\n require-identity off\n max-connections 0\n queue-timeout 0s\n"
+         " banner own }\n"
          "listen mx { address 127.0.0.1:2525 [::1]:2525\n address unix:/run/y\n upstream pf\n"
-         " accept-proxy required\n trust 192.0.2.0/24\n trust 2001:db8::/32\n auth always\n"
+         " accept-proxy required\n accept-xclient on\n accept-xforward on\n client-name on\n"
+         " mixed-verdict split\n handshake-timeout 5s\n trust 192.0.2.0/24\n trust 2001:db8::/32\n "
+         "auth always\n"
          " early-talker note\n bare-newline reject\n bare-cr pass\n nul reject\n"
          " max-message-size 0\n min-data-rate 0\n relay-verbs XADR YADR\n"
          " relay-extensions XFOO }\n");
@@ -131,6 +94,10 @@ TEST(everything_given_arrives)
     CHECK_INT(listen->addresses[1].port, 2525);
     CHECK_INT(listen->addresses[2].kind, MW_ENDPOINT_UNIX);
     CHECK_INT(listen->accept_proxy, MW_ACCEPT_PROXY_REQUIRED);
+    CHECK(listen->accept_xclient && listen->accept_xforward);
+    CHECK_INT(listen->client_name, MW_CLIENT_NAME_ON);
+    CHECK_INT(listen->mixed_verdict, MW_MIXED_SPLIT);
+    CHECK_INT(listen->handshake_timeout_ms, 5000);
     CHECK_INT(listen->trust_count, 2);
     CHECK_INT(listen->auth, MW_AUTH_ALWAYS);
     CHECK_INT(listen->early_talker, MW_EARLY_NOTE);
@@ -145,6 +112,13 @@ TEST(everything_given_arrives)
     CHECK_INT(listen->upstream->identity, MW_IDENTITY_PROXY_V2);
     CHECK(!listen->upstream->require_identity);
     CHECK_INT(listen->upstream->max_connections, 0);
+    CHECK_INT(listen->upstream->queue_timeout_ms, 0);
+    CHECK_INT(listen->upstream->banner, MW_BANNER_OWN);
+    CHECK_INT(run.process.resolver.server_count, 2);
+    CHECK_INT(run.process.resolver.servers[1].port, 5353);
+    CHECK_INT(run.process.resolver.timeout_ms, 500);
+    CHECK_INT(run.process.resolver.attempts, 3);
+    CHECK_INT(run.process.resolver.cache_entries, 0);
     CHECK_SLICE(run.snapshot->hostname, "mx.example.test");
     CHECK_INT(run.process.log.sink, MW_LOG_FILE);
     CHECK_INT(run.process.log.format, MW_LOG_JSON);
@@ -319,6 +293,147 @@ TEST(a_listener_is_not_its_own_upstream)
     fini();
 }
 
+TEST(xforward_is_no_identity_for_decisions)
+{
+    load("upstream pf {\n  address 127.0.0.1:10025\n  identity xforward\n}\n"
+         "listen mx { address 0.0.0.0:2525\n upstream pf }\n");
+    SAID("t.conf:3:12: warning: open relay: upstream 'pf' sees every client of listener 'mx' as "
+         "this machine (XFORWARD is for its log only), and a mail server that trusts 127.0.0.1 "
+         "relays for all of them\n"
+         "     3 |   identity xforward\n"
+         "       |            ^~~~~~~~\n"
+         "       = set 'identity xclient' or 'identity proxy-v2' here and its counterpart in the "
+         "mail server (README.md)\n");
+    CHECK_INT(run.snapshot->listeners[0].upstream->identity, MW_IDENTITY_XFORWARD);
+    CHECK_INT(run.snapshot->listeners[0].client_name, MW_CLIENT_NAME_ON);
+    load("upstream pf { address 127.0.0.1:10025\n identity xforward }\n" LISTEN);
+    SAID(""); /* behind a mail server of this machine */
+    fini();
+}
+
+static void write_rules(const char *text)
+{
+    enter_directory();
+    FILE *file = fopen("t.rules", "w");
+    if (file == NULL || fputs(text, file) < 0 || fclose(file) != 0)
+        abort();
+}
+
+TEST(client_name_follows_who_is_told_of_it)
+{
+    load("upstream pf { address 127.0.0.1:10025\n identity proxy-v2 }\n" LISTEN);
+    SAID("");
+    CHECK_INT(run.snapshot->listeners[0].client_name, MW_CLIENT_NAME_OFF);
+    load("upstream pf { address 127.0.0.1:10025 }\n"
+         "listen mx { address 127.0.0.1:2525\n upstream pf\n client-name on }\n");
+    CHECK_INT(run.snapshot->listeners[0].client_name, MW_CLIENT_NAME_ON);
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n client-name off }\n");
+    CHECK_INT(run.snapshot->listeners[0].client_name, MW_CLIENT_NAME_OFF);
+    static const char with_rules[] =
+        "upstream pf { address 127.0.0.1:10025 }\n"
+        "filter f { module rules\n files t.rules }\nchain c { f }\n"
+        "listen mx { address 127.0.0.1:2525\n upstream pf\n chain c }\n";
+    write_rules("n: reject 550 5.7.1 \"no\" when client.name == \"x.example\"\n");
+    load(with_rules);
+    SAID("");
+    CHECK_INT(run.snapshot->listeners[0].client_name, MW_CLIENT_NAME_ON);
+    write_rules("n: reject 550 5.7.1 \"no\" when helo == \"x.example\"\n");
+    load(with_rules);
+    SAID("");
+    CHECK_INT(run.snapshot->listeners[0].client_name, MW_CLIENT_NAME_OFF);
+    fini();
+}
+
+TEST(trust_in_everybody_is_warned_of)
+{
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n  accept-xclient on\n"
+                  "  trust 10.0.0.0/8 0.0.0.0/0\n}\n");
+    SAID("t.conf:6:20: warning: whoever can connect can claim any address ('accept-xclient' from "
+         "everybody)\n"
+         "     6 |   trust 10.0.0.0/8 0.0.0.0/0\n"
+         "       |                    ^~~~~~~~~\n"
+         "       = name the machines that stand in front of mailweir\n");
+    CHECK(run.snapshot != NULL);
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n accept-xforward on\n"
+                  " trust ::/0\n}\n");
+    CHECK(strstr(run.said, "'accept-xforward' from everybody") != NULL);
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n accept-proxy optional\n"
+                  " trust ::/0\n}\n");
+    CHECK(strstr(run.said, "'accept-proxy' from everybody") != NULL);
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n trust ::/0 }\n");
+    SAID(""); /* nothing is taken from them */
+    fini();
+}
+
+TEST(passwords_in_the_clear_are_warned_of)
+{
+    load(UPSTREAM "listen mx { address 0.0.0.0:2525\n upstream pf\n  auth always\n}\n");
+    SAID("t.conf:5:8: warning: clients may send their passwords in the clear\n"
+         "     5 |   auth always\n"
+         "       |        ^~~~~~\n"
+         "       = auth tls-only\n");
+    load(UPSTREAM "listen mx { address 127.0.0.1:2525\n upstream pf\n auth always }\n");
+    SAID("");
+    fini();
+}
+
+TEST(transparent_upstreams_see_the_client_itself)
+{
+    load("upstream pf { address 127.0.0.1:10025\n transparent on }\n"
+         "listen mx { address 0.0.0.0:2525\n upstream pf\n transparent on }\n");
+    SAID(""); /* no open relay */
+    CHECK(run.snapshot->listeners[0].is_transparent);
+    CHECK(run.snapshot->listeners[0].upstream->is_transparent);
+    CHECK(mw_config_is_transparent(run.snapshot));
+    load(
+        "upstream pf {\n address 127.0.0.1:10025\n identity xclient\n  transparent on\n}\n" LISTEN);
+    SAID("t.conf:4:15: warning: the upstream is told twice who the client is: it sees the client's "
+         "own address, and 'identity xclient' besides\n"
+         "     4 |   transparent on\n"
+         "       |               ^~\n"
+         "       = set 'identity none'\n");
+    load("upstream pf { address unix:/run/x\n transparent on }\n"
+         "listen mx { address unix:/run/y\n upstream pf\n transparent on }\n");
+    CHECK_INT(mw_diags_errors(run.diags), 2);
+    CHECK(strstr(run.said, "t.conf:1:23: error: 'transparent on' is about IP addresses; a UNIX "
+                           "socket has none") != NULL);
+    load(UPSTREAM LISTEN);
+    CHECK(!mw_config_is_transparent(run.snapshot));
+    fini();
+}
+
+TEST(resolver_is_one_block_without_a_name)
+{
+    load("resolver dns { timeout 1s }\n" UPSTREAM LISTEN);
+    SAID("t.conf:1:1: error: there is one 'resolver' only: it has no name\n"
+         "     1 | resolver dns { timeout 1s }\n"
+         "       | ^~~~~~~~\n"
+         "       = resolver { ... }\n");
+    load("resolver { timeout 1s }\nresolver { attempts 1 }\n" UPSTREAM LISTEN);
+    CHECK_INT(mw_diags_errors(run.diags), 1);
+    CHECK(strstr(run.said, "t.conf:2:1: error:") == run.said);
+    load("resolver { timeout 1s }\noverride resolver { attempts 1 }\n" UPSTREAM LISTEN);
+    SAID("");
+    CHECK_INT(run.process.resolver.timeout_ms, 1000);
+    CHECK_INT(run.process.resolver.attempts, 1);
+    fini();
+}
+
+TEST(resolver_takes_addresses_and_bounds)
+{
+    load("resolver {\n  nameserver 192.0.2.1 unix:/run/dns ns.example.test:53\n  attempts 0\n"
+         "  timeout 2\n  cach 3\n}\n" UPSTREAM LISTEN);
+    CHECK_INT(mw_diags_errors(run.diags), 6);
+    CHECK(strstr(run.said, "t.conf:2:14: error: '192.0.2.1' is not an address with a port") !=
+          NULL);
+    CHECK(strstr(run.said, "t.conf:2:24: error: a name server is asked over the network") != NULL);
+    CHECK(strstr(run.said, "t.conf:2:38: error: 'ns.example.test:53' is not an address") != NULL);
+    CHECK(strstr(run.said, "'0' is out of range: 'attempts' takes 1 to 10") != NULL);
+    CHECK(strstr(run.said, "'2' has no unit") != NULL);
+    CHECK(strstr(run.said, "unknown directive 'cach' in block 'resolver'") != NULL);
+    fini();
+}
+
 TEST(unused_chain_is_warned_of)
 {
     load(UPSTREAM "chain inbound { }\n" LISTEN);
@@ -388,10 +503,8 @@ TEST(log_says_what_it_can_be)
 
 TEST(what_later_versions_bring_is_unknown_now)
 {
-    load("metrics 127.0.0.1:9625\n" UPSTREAM
-         "listen mx { address 127.0.0.1:2525\n upstream pf\n tls starttls }\n");
+    load("metrics 127.0.0.1:9625\n" UPSTREAM LISTEN);
     CHECK(strstr(run.said, "error: unknown directive 'metrics'") != NULL);
-    CHECK(strstr(run.said, "error: unknown directive 'tls' in block 'listen'") != NULL);
     load("workers 4\n" UPSTREAM LISTEN);
     CHECK(strstr(run.said, "t.conf:1:9: error:") == run.said);
     fini();

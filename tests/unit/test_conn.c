@@ -93,7 +93,11 @@ static void on_closed(struct mw_conn *conn)
     end_of(conn)->closes++;
 }
 
-static const struct mw_conn_ops ops = {on_connected, on_read, on_eof, on_drained, on_closed};
+static const struct mw_conn_ops ops = {.on_connected = on_connected,
+                                       .on_read = on_read,
+                                       .on_eof = on_eof,
+                                       .on_drained = on_drained,
+                                       .on_closed = on_closed};
 
 static void on_tick(uv_timer_t *timer)
 {

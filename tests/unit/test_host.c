@@ -64,11 +64,12 @@ TEST(facts_live_as_long_as_they_were_set_for)
     kit_close(&kit);
 }
 
-static struct mw_fact asked[15];
+enum { OWN_FACTS = 25 };
+static struct mw_fact asked[OWN_FACTS];
 PLAY(asks_all)
 {
     UNUSED;
-    for (int i = 0; i < 15; i++)
+    for (int i = 0; i < OWN_FACTS; i++)
         asked[i] = host->fact(ctx, i);
     return host->fact(ctx, -1).type == MW_FACT_NONE && host->fact(ctx, 9999).type == MW_FACT_NONE
                ? MW_CONTINUE
@@ -80,7 +81,7 @@ TEST(own_facts_come_from_the_subject)
     CHECK(begin("a"));
     play[0] = asks_all;
     kit.subject.auth_user = MW_LIT("jane");
-    CHECK_INT(mw_facts_own_count(), 15);
+    CHECK_INT(mw_facts_own_count(), OWN_FACTS);
     CHECK_INT(kit_mail(&kit, "<s@example.net> SIZE=4711"), MW_OK);
     CHECK_OUTCOME(MW_CONTINUE, 0, "");
     CHECK_SLICE(asked[mw_facts_own_id("session.id")].text, "7Q2k9Z");
@@ -92,6 +93,110 @@ TEST(own_facts_come_from_the_subject)
     CHECK_SLICE(asked[mw_facts_own_id("auth.user")].text, "jane");
     CHECK_INT(asked[mw_facts_own_id("message.size")].number, 4711);
     CHECK_INT(mw_facts_own_id("nonsense"), -1);
+    kit_close(&kit);
+}
+
+#define ASKED(name) asked[mw_facts_own_id(name)]
+
+TEST(tls_facts_are_those_of_the_clients_connection)
+{
+    struct mw_tls_info info = {.version = "TLSv1.3", .cipher = "TLS_AES_256_GCM_SHA384"};
+    CHECK(begin("a"));
+    play[0] = asks_all;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_CONNECT), MW_OK);
+    CHECK_INT(ASKED("client.tls").type, MW_FACT_NUMBER);
+    CHECK_INT(ASKED("client.tls").number, 0);
+    CHECK_INT(ASKED("tls.version").type, MW_FACT_NONE);
+    CHECK_INT(ASKED("tls.client_verified").number, 0);
+    kit.subject.tls = &info; /* not secure (yet): its texts do not count */
+    CHECK_INT(kit_stage(&kit, MW_STAGE_COMMAND), MW_OK);
+    CHECK_INT(ASKED("client.tls").number, 0);
+    CHECK_INT(ASKED("tls.cipher").type, MW_FACT_NONE);
+    info.is_secure = true;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_STARTTLS), MW_OK);
+    CHECK_INT(ASKED("client.tls").number, 1);
+    CHECK_SLICE(ASKED("tls.version").text, "TLSv1.3");
+    CHECK_SLICE(ASKED("tls.cipher").text, "TLS_AES_256_GCM_SHA384");
+    CHECK_INT(ASKED("tls.sni").type, MW_FACT_NONE);
+    CHECK_INT(ASKED("tls.client_cert").type, MW_FACT_NONE);
+    kit_close(&kit);
+}
+
+TEST(a_client_certificates_facts_need_a_certificate)
+{
+    struct mw_tls_info info = {.is_secure = true,
+                               .is_verified = true,
+                               .sni = "mx.example.net",
+                               .subject = "client.example.net",
+                               .fingerprint = "AB:CD"};
+    CHECK(begin("a"));
+    play[0] = asks_all;
+    kit.subject.tls = &info;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_CONNECT), MW_OK);
+    CHECK_SLICE(ASKED("tls.sni").text, "mx.example.net");
+    CHECK_INT(ASKED("tls.client_cert").type, MW_FACT_NONE);
+    CHECK_INT(ASKED("tls.client_fingerprint").type, MW_FACT_NONE);
+    CHECK_INT(ASKED("tls.client_verified").number, 0);
+    info.has_certificate = true;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_COMMAND), MW_OK);
+    CHECK_SLICE(ASKED("tls.client_cert").text, "client.example.net");
+    CHECK_SLICE(ASKED("tls.client_fingerprint").text, "AB:CD");
+    CHECK_INT(ASKED("tls.client_verified").number, 1);
+    kit_close(&kit);
+}
+
+TEST(a_name_whose_lookup_failed_is_an_error)
+{
+    CHECK(begin("a"));
+    play[0] = asks_all;
+    kit.subject.client_name = MW_LIT("client.example.net");
+    CHECK_INT(kit_stage(&kit, MW_STAGE_CONNECT), MW_OK);
+    CHECK_SLICE(ASKED("client.name").text, "client.example.net");
+    kit.subject.client_name = MW_EMPTY;
+    kit.subject.is_client_name_unknown = true;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_COMMAND), MW_OK);
+    CHECK_INT(ASKED("client.name").type, MW_FACT_ERROR);
+    kit_close(&kit);
+}
+
+TEST(upstream_facts_follow_the_view)
+{
+    struct mw_upstream_view view = {.connections = 7, .waiting = 3, .is_up = true};
+    CHECK(begin("a"));
+    play[0] = asks_all;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_CONNECT), MW_OK);
+    CHECK_INT(ASKED("upstream.up").type, MW_FACT_NONE);
+    kit.subject.upstream = &view;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_COMMAND), MW_OK);
+    CHECK_INT(ASKED("upstream.connections").number, 7);
+    CHECK_INT(ASKED("upstream.waiting").number, 3);
+    CHECK_INT(ASKED("upstream.up").number, 1);
+    view.is_up = false;
+    CHECK_INT(kit_stage(&kit, MW_STAGE_COMMAND), MW_OK);
+    CHECK_INT(ASKED("upstream.up").type, MW_FACT_NUMBER);
+    CHECK_INT(ASKED("upstream.up").number, 0);
+    kit_close(&kit);
+}
+
+static int open_asks_name(const struct mw_host *host, struct mw_instance *instance, void **state)
+{
+    (void)state;
+    if (strcmp(host->instance_name(instance), "b") == 0)
+        host->fact_id(instance, "client.name");
+    host->fact_id(instance, "nonsense");
+    return 0;
+}
+
+TEST(a_chain_tells_which_facts_its_filters_asked_for)
+{
+    CHECK(begin_with(A B, "a", open_asks_name));
+    CHECK(!mw_chain_wants_fact(kit.chain, "client.name")); /* b is not in the chain */
+    CHECK(!mw_chain_wants_fact(NULL, "client.name"));
+    kit_close(&kit);
+    CHECK(begin_with(A B, "a b", open_asks_name));
+    CHECK(mw_chain_wants_fact(kit.chain, "client.name"));
+    CHECK(!mw_chain_wants_fact(kit.chain, "client.ip"));
+    CHECK(!mw_chain_wants_fact(kit.chain, "nonsense"));
     kit_close(&kit);
 }
 

@@ -76,6 +76,7 @@ TEST(a_field_that_is_missing_is_empty)
     IS("auth.user not in (bob)", "", true);
     IS("auth.user =~ /^$/", "", true);
     IS("tls.version is empty", "", true);
+    IS("client.tls == 0", "", true);
     IS("header(\"X\") is empty", "", true);
     IS("header(\"X\") is empty", "header \"X:   \"", true);
     IS("header(\"X\") is not empty", "header \"X:  \" header \"X: y\"", true);

@@ -18,7 +18,22 @@
 
 enum { SENT_MAX = 4096, CONTENT_MAX = 4096 };
 
-enum kind { K_EHLO, K_HELO, K_MAIL, K_RCPT, K_DATA, K_END, K_RSET, K_NOOP, K_BAD, K_BDAT, K_QUIT };
+enum kind {
+    K_EHLO,
+    K_HELO,
+    K_MAIL,
+    K_RCPT,
+    K_DATA,
+    K_END,
+    K_RSET,
+    K_NOOP,
+    K_BAD,
+    K_BDAT,
+    K_QUIT,
+    K_STARTTLS,
+    K_XCLIENT,
+    K_XFORWARD
+};
 
 struct sent {
     enum kind kind;
@@ -48,6 +63,9 @@ struct model {
     struct mw_buf up_content;
     uint32_t stored;
     bool may_discard, has_edits, has_fault;
+    bool is_own_banner, up_is_secure, needs_helo;
+    uint32_t promised, group_left; /* recipients told 2xx; replies that a 353 announced */
+    bool has_promise;              /* the group at hand has a 2xx for a recipient */
     const char *failure;
 };
 
@@ -108,8 +126,11 @@ static void up_command(struct model *m, struct mw_slice line)
 {
     struct mw_slice tag = tag_in(line);
     if (mw_slice_starts(line, MW_LIT("EHLO"))) {
-        mw_buf_putf(&m->up_out, "250-up %.*s\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 CHUNKING\r\n",
-                    (int)tag.len, tag.ptr);
+        mw_buf_putf(&m->up_out,
+                    "250-up %.*s\r\n250-PIPELINING\r\n250-8BITMIME\r\n%s"
+                    "250-XCLIENT NAME ADDR PORT\r\n250-XFORWARD NAME ADDR PORT HELO IDENT\r\n"
+                    "250 CHUNKING\r\n",
+                    (int)tag.len, tag.ptr, m->up_is_secure ? "" : "250-STARTTLS\r\n");
         m->up_has_mail = false;
     } else if (mw_slice_istarts(line, MW_LIT("HELO"))) {
         up_say(m, 250, tag);
@@ -142,6 +163,14 @@ static void up_command(struct model *m, struct mw_slice line)
         m->up_has_mail = false;
         m->up_rcpts = 0;
         up_say(m, 250, MW_LIT("#rset"));
+    } else if (mw_slice_starts(line, MW_LIT("STARTTLS"))) {
+        if (m->up_is_secure)
+            fail(m, "STARTTLS twice");
+        mw_buf_put(&m->up_out, MW_LIT("220 2.0.0 go\r\n")); /* one line: nothing may follow it */
+    } else if (mw_slice_starts(line, MW_LIT("XCLIENT "))) {
+        up_say(m, 220, MW_LIT("#xclient"));
+    } else if (mw_slice_starts(line, MW_LIT("XFORWARD "))) {
+        up_say(m, 250, MW_LIT("#xforward"));
     } else if (mw_slice_starts(line, MW_LIT("NOOP"))) {
         up_say(m, 250, tag);
     } else if (mw_slice_eq(line, MW_LIT("QUIT"))) {
@@ -173,7 +202,7 @@ static void up_run(struct model *m)
         m->up_in_content = m->up_has_mail = false;
         m->up_rcpts = 0;
         m->up_bdat = 0;
-        m->up_bdat_last = false;
+        m->up_bdat_last = m->up_is_secure = false;
         m->up_out.len = 0;
         m->up_seen = 0;
         m->pure.upstream_got.len = 0;
@@ -226,7 +255,8 @@ static void send_command(struct model *m, enum kind kind)
         mw_buf_putf(out, "helo c#%u\r\n", tag);
         break;
     case K_MAIL:
-        mw_buf_putf(out, "MAIL FROM:<s#%u@x.test>\r\n", tag);
+        mw_buf_putf(out, "MAIL FROM:<s#%u@x.test>%s\r\n", tag,
+                    m->pure.listen.prdr && chance(m, 50) ? " PRDR" : "");
         break;
     case K_RCPT:
         mw_buf_putf(out, "RCPT TO:<r#%u@x.test>\r\n", tag);
@@ -247,6 +277,17 @@ static void send_command(struct model *m, enum kind kind)
     case K_QUIT:
         mw_buf_putf(out, "QUIT\r\n");
         m->must_wait = true;
+        break;
+    case K_STARTTLS:
+        mw_buf_putf(out, "STARTTLS\r\n");
+        m->must_wait = true;
+        break;
+    case K_XCLIENT:
+        mw_buf_putf(out, "XCLIENT ADDR=192.0.2.1 NAME=[UNAVAILABLE] PORT=4\r\n");
+        m->must_wait = true;
+        break;
+    case K_XFORWARD:
+        mw_buf_putf(out, "XFORWARD ADDR=192.0.2.2 NAME=f.test HELO=h\r\n");
         break;
     case K_BDAT:
     case K_END:
@@ -307,11 +348,13 @@ static void send_content(struct model *m)
 
 static void client_acts(struct model *m)
 {
-    static const enum kind kinds[] = {K_MAIL, K_MAIL, K_RCPT, K_RCPT, K_RCPT, K_DATA, K_DATA,
-                                      K_RSET, K_NOOP, K_BAD,  K_EHLO, K_HELO, K_BDAT};
+    static const enum kind kinds[] = {K_MAIL, K_MAIL,     K_RCPT,    K_RCPT,    K_RCPT, K_DATA,
+                                      K_DATA, K_RSET,     K_NOOP,    K_BAD,     K_EHLO, K_HELO,
+                                      K_BDAT, K_STARTTLS, K_XCLIENT, K_XFORWARD};
     if (m->must_wait || !m->has_greeting || m->sent_count >= SENT_MAX - 64 || m->out.len > 2000)
         return;
-    if (m->sent_count == 0) {
+    if (m->sent_count == 0 || (m->needs_helo && chance(m, 80))) {
+        m->needs_helo = false;
         send_command(m, chance(m, 80) ? K_EHLO : K_HELO);
         return;
     }
@@ -321,11 +364,36 @@ static void client_acts(struct model *m)
             kind = K_RCPT;
         if (kind == K_HELO && !chance(m, 10))
             kind = K_MAIL;
+        if ((kind == K_STARTTLS || kind == K_XCLIENT) && !chance(m, 20))
+            kind = K_NOOP;
         if (kind == K_BDAT)
             send_bdat(m);
         else
             send_command(m, kind);
     }
+}
+
+/* draft-hall-prdr-00: a 353 and a reply for each recipient in front of the message's reply. True:
+ * it was one of those. */
+static bool take_group_reply(struct model *m, uint32_t code)
+{
+    const struct sent *sent = &m->sent[m->replied];
+    bool is_message_end = sent->kind == K_END || (sent->kind == K_BDAT && sent->is_last);
+    if (code == 353) {
+        if (!is_message_end || m->group_left > 0 || m->promised < 2)
+            fail(m, "a 353 where none belongs");
+        m->group_left = m->promised + 1;
+        m->has_promise = false;
+        return true;
+    }
+    if (m->group_left == 0 || --m->group_left == 0) {
+        if (is_message_end && m->has_promise && code >= 300)
+            fail(m, "law 1: a recipient was promised what the message was not");
+        m->has_promise = false;
+        return false;
+    }
+    m->has_promise |= code < 300;
+    return true;
 }
 
 static void on_client_reply(struct model *m, uint32_t code, struct mw_slice last_line,
@@ -340,17 +408,28 @@ static void on_client_reply(struct model *m, uint32_t code, struct mw_slice last
             fail(m, "more replies than commands");
         return;
     }
+    if (code != 421 && take_group_reply(m, code))
+        return;
     struct sent *sent = &m->sent[m->replied++];
+    if (sent->kind == K_MAIL && code < 300)
+        m->promised = 0;
+    m->promised += sent->kind == K_RCPT && code < 300;
     char tag[16];
     int len = snprintf(tag, sizeof tag, "#%u", sent->tag);
     bool is_relayed = memmem(all.ptr, all.len, "up #", 4) != NULL;
     bool is_tagged = sent->kind == K_EHLO || sent->kind == K_HELO || sent->kind == K_MAIL ||
                      sent->kind == K_RCPT || sent->kind == K_NOOP;
+    /* own banner: EHLO's list is an earlier one's, and a refused MAIL shows at RCPT */
+    is_tagged = is_tagged && (!m->is_own_banner ||
+                              (sent->kind != K_EHLO && (sent->kind != K_RCPT || code < 300)));
     if (is_relayed && is_tagged) {
         const char *at = memmem(all.ptr, all.len, tag, (size_t)len);
         if (at == NULL || mw_is_digit(at[len]))
-            fail(m, "a reply with another command's tag");
+        fail(m, "a reply with another command's tag");
     }
+    m->needs_helo |= code == 220 && (sent->kind == K_STARTTLS || sent->kind == K_XCLIENT);
+    if (sent->kind == K_STARTTLS && code == 220)
+        return; /* the handshake comes first */
     if (is_relayed && sent->kind == K_BAD)
         fail(m, "an unknown command was relayed");
     (void)last_line;
@@ -420,6 +499,14 @@ static void add_rules(struct model *m)
         "body:1 reject",
         "command wait continue",
         "end_of_message:0 wait continue sender=late@y.test",
+        "end_of_message continue reject-rcpt=*0",
+        "end_of_message wait continue reject-rcpt=*1 tempfail-rcpt=*2",
+        "end_of_message:0 continue tempfail-rcpt=*0 reject-rcpt=*1",
+        "end_of_message:1 continue discard-rcpt=*0",
+        "end_of_message continue discard-rcpt=*1 reject-rcpt=*0 add-rcpt=x@y.test",
+        "data continue reject-rcpt=*0",
+        "rcpt:1 continue group=one",
+        "rcpt:2 continue group=one",
     };
     for (uint64_t n = below(m, 5); n > 0; n--) {
         const char *rule = rules[below(m, sizeof rules / sizeof *rules)];
@@ -451,6 +538,53 @@ static void deliver(struct model *m, bool to_session_from_client)
         pure_upstream_sends(&m->pure, MW_SLICE(chunk, len));
 }
 
+/* What was asked for happens: connections, handshakes. */
+static void go_along(struct model *m, bool may_fail)
+{
+    pure_upstream_accepts(&m->pure);
+    if (m->pure.wants_upstream_tls) {
+        bool is_good = !may_fail || !chance(m, 10);
+        m->has_fault |= !is_good;
+        m->up_is_secure = true;
+        m->up_has_mail = false;
+        m->up_out.len = 0;
+        pure_upstream_secures(&m->pure, is_good);
+    }
+    if (m->pure.wants_client_tls) {
+        client_reads(m);
+        bool is_good = !may_fail || !chance(m, 10);
+        m->has_fault |= !is_good;
+        pure_client_secures(&m->pure, is_good);
+        m->must_wait = false;
+    }
+}
+
+/* Which of the many ways a site is set up. */
+static void set_up(struct model *m)
+{
+    static const enum mw_identity identities[] = {MW_IDENTITY_NONE, MW_IDENTITY_NONE,
+                                                  MW_IDENTITY_XCLIENT, MW_IDENTITY_XFORWARD};
+    static const enum mw_upstream_tls up_tls[] = {MW_UPSTREAM_TLS_OFF, MW_UPSTREAM_TLS_OFF,
+                                                  MW_UPSTREAM_TLS_OPPORTUNISTIC,
+                                                  MW_UPSTREAM_TLS_REQUIRED};
+    static const enum mw_listen_tls tls[] = {MW_LISTEN_TLS_OFF, MW_LISTEN_TLS_STARTTLS,
+                                             MW_LISTEN_TLS_REQUIRED};
+    struct mw_listen_settings *listen = &m->pure.listen;
+    struct mw_upstream_settings *upstream = &m->pure.upstream;
+    m->is_own_banner = chance(m, 30);
+    upstream->banner = m->is_own_banner ? MW_BANNER_OWN : MW_BANNER_UPSTREAM;
+    upstream->identity = identities[below(m, 4)];
+    upstream->tls = up_tls[below(m, 4)];
+    listen->tls = chance(m, 60) ? MW_LISTEN_TLS_OFF : tls[below(m, 3)];
+    listen->accept_xclient = chance(m, 20);
+    listen->accept_xforward = chance(m, 20);
+    m->pure.trust = (struct mw_network){.prefix = 96, .address.octets = {[10] = 0xff, [11] = 0xff}};
+    listen->trust = &m->pure.trust;
+    listen->trust_count = 1;
+    listen->mixed_verdict = (enum mw_mixed_verdict)below(m, 3);
+    listen->prdr = chance(m, 40);
+}
+
 static void step(struct model *m, bool faults)
 {
     struct pure *pure = &m->pure;
@@ -473,7 +607,7 @@ static void step(struct model *m, bool faults)
         pure_decide(pure);
         break;
     case 9:
-        pure_upstream_accepts(pure);
+        go_along(m, faults);
         break;
     case 10:
         pure->upstream_blocked = chance(m, 20);
@@ -517,7 +651,7 @@ static void run_to_quiet(struct model *m)
     pure->upstream_blocked = pure->client_blocked = pure->jobs_held = false;
     for (int i = 0; i < 3000 && !mw_session_is_over(pure->session); i++) {
         pure_progress(pure);
-        pure_upstream_accepts(pure);
+        go_along(m, false);
         pure_decide(pure);
         up_run(m);
         deliver(m, false);
@@ -548,6 +682,7 @@ static void run_seed(uint64_t seed, bool faults)
     pure_init(&m->pure);
     m->pure.listen.spool_memory = chance(m, 50) ? 262144 : 64;
     m->pure.listen.max_errors = 100000;
+    set_up(m);
     add_rules(m);
     for (size_t i = 0; i < m->pure.rule_count; i++) {
         const struct pure_rule *rule = &m->pure.rules[i];

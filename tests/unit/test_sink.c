@@ -61,7 +61,13 @@ static void on_closed(struct mw_conn *conn)
     bench_of(conn)->is_closed = true;
 }
 
-static const struct mw_conn_ops ops = {on_connected, on_read, on_eof, on_drained, on_closed};
+static const struct mw_conn_ops ops = {
+    .on_connected = on_connected,
+    .on_read = on_read,
+    .on_eof = on_eof,
+    .on_drained = on_drained,
+    .on_closed = on_closed,
+};
 
 static void on_line(void *user, const char *line)
 {

@@ -275,6 +275,20 @@ struct mw_host {
     /* -- telling -- */
     void (*log)(struct mw_ctx *, enum mw_log_level, const char *event, const struct mw_log_pair *, size_t count);
     void (*count)(struct mw_ctx *, int counter_id, uint64_t by);
+
+    /* -- verdicts that differ between recipients (test host->size before use) -- */
+    /* A verdict for one recipient of a message that is spooled (some filter of the chain wants end_of_message), from data to
+     * end_of_message: REJECT, TEMPFAIL or DISCARD. Give it as often as there are recipients, then answer the hook with MW_CONTINUE for
+     * the others. What reply() and because() said before it is this recipient's, and used up. It takes effect at once: filters
+     * behind see the recipient's status. The first filter that says something of a recipient counts, and of that filter its last
+     * word; for a recipient that is not wanted any more (refused, deleted) nothing changes, and the answer is 1 as well.
+     * What the client is told is the listener's `mixed-verdict`, or a reply for each recipient if it asked for that (PRDR).
+     * 1 = taken, 0 = refused (no such recipient, another verdict, wrong stage; logged). A 421 cannot be one recipient's reply. */
+    int (*rcpt_verdict)(struct mw_ctx *, size_t index, enum mw_verdict verdict);
+    /* At rcpt: names the policy group of the recipient at hand, at most 255 octets. Under `mixed-verdict split` all recipients of a
+     * transaction are of the same group: the others get 452 4.5.3, and the client brings them in a transaction of their own.
+     * Recipients without a group are one, too. Filters behind may name a further one: then both have to be the same. */
+    int (*rcpt_group)(struct mw_ctx *, struct mw_slice group);
 };
 
 /* ---- the filter ---- */

@@ -149,6 +149,42 @@ static int edit_delete_header(struct mw_ctx *ctx, struct mw_slice value)
     ptrdiff_t at = host->header_find(ctx, value, 0);
     return at < 0 || host->header_delete(ctx, (size_t)at);
 }
+/* "b@up.test" or "b@up.test 550 5.7.1 Not for me". */
+static int judge(struct mw_ctx *ctx, struct mw_slice value, enum mw_verdict verdict)
+{
+    struct mw_slice address = next_word(&value);
+    long code = number_of(next_word(&value));
+    struct mw_slice dsn = next_word(&value);
+    while (value.len > 0 && value.ptr[0] == ' ')
+        value = skip(value, 1);
+    for (size_t i = 0; i < host->rcpt_count(ctx); i++) {
+        struct mw_path_view path = {.size = sizeof path};
+        if (!host->rcpt(ctx, i, &path) || path.original.len != address.len ||
+            memcmp(path.original.ptr, address.ptr, address.len) != 0)
+            continue;
+        if (code > 0 && !host->reply(ctx, (unsigned)code, dsn, value))
+            return 0;
+        host->because(ctx, text_of("rule"), text_of(""), text_of(""));
+        return host->rcpt_verdict(ctx, i, verdict);
+    }
+    return 0;
+}
+static int edit_reject_rcpt(struct mw_ctx *ctx, struct mw_slice value)
+{
+    return judge(ctx, value, MW_REJECT);
+}
+static int edit_tempfail_rcpt(struct mw_ctx *ctx, struct mw_slice value)
+{
+    return judge(ctx, value, MW_TEMPFAIL);
+}
+static int edit_discard_rcpt(struct mw_ctx *ctx, struct mw_slice value)
+{
+    return judge(ctx, value, MW_DISCARD);
+}
+static int edit_group(struct mw_ctx *ctx, struct mw_slice value)
+{
+    return host->rcpt_group(ctx, value);
+}
 static int edit_body(struct mw_ctx *ctx, struct mw_slice value)
 {
     return host->body_replace(ctx, value) && host->body_replace(ctx, text_of("\r\n"));
@@ -162,6 +198,10 @@ static const struct edit edits[] = {
     {"add-header", edit_add_header},
     {"delete-header", edit_delete_header},
     {"body", edit_body},
+    {"reject-rcpt", edit_reject_rcpt},
+    {"tempfail-rcpt", edit_tempfail_rcpt},
+    {"discard-rcpt", edit_discard_rcpt},
+    {"group", edit_group},
 };
 
 static const struct edit *find_edit(struct mw_slice key)
@@ -187,11 +227,17 @@ static int apply_edits(struct mw_ctx *ctx, struct mw_slice list)
 static int parse_stage(struct rule *rule, struct mw_slice word)
 {
     static const char *const names[MW_STAGE_COUNT] = {
-        [MW_STAGE_CONNECT] = "connect", [MW_STAGE_HELO] = "helo",
-        [MW_STAGE_AUTH] = "auth",       [MW_STAGE_MAIL] = "mail",
-        [MW_STAGE_RCPT] = "rcpt",       [MW_STAGE_RCPT_REPLY] = "rcpt_reply",
-        [MW_STAGE_DATA] = "data",       [MW_STAGE_END_OF_HEADERS] = "end_of_headers",
-        [MW_STAGE_BODY] = "body",       [MW_STAGE_END_OF_MESSAGE] = "end_of_message",
+        [MW_STAGE_CONNECT] = "connect",
+        [MW_STAGE_HELO] = "helo",
+        [MW_STAGE_STARTTLS] = "starttls",
+        [MW_STAGE_AUTH] = "auth",
+        [MW_STAGE_MAIL] = "mail",
+        [MW_STAGE_RCPT] = "rcpt",
+        [MW_STAGE_RCPT_REPLY] = "rcpt_reply",
+        [MW_STAGE_DATA] = "data",
+        [MW_STAGE_END_OF_HEADERS] = "end_of_headers",
+        [MW_STAGE_BODY] = "body",
+        [MW_STAGE_END_OF_MESSAGE] = "end_of_message",
         [MW_STAGE_COMMAND] = "command",
     };
     struct mw_slice number, name = head_of(word, ':', &number);
@@ -337,6 +383,10 @@ static enum mw_verdict on_helo(struct mw_ctx *ctx, struct mw_slice name)
     (void)name;
     return run(ctx, MW_STAGE_HELO);
 }
+static enum mw_verdict on_starttls(struct mw_ctx *ctx)
+{
+    return run(ctx, MW_STAGE_STARTTLS);
+}
 static enum mw_verdict on_auth(struct mw_ctx *ctx, struct mw_slice mechanism)
 {
     (void)mechanism;
@@ -390,6 +440,7 @@ static const struct mw_filter filter = {
     .open = on_open,
     .connect = on_connect,
     .helo = on_helo,
+    .starttls = on_starttls,
     .auth = on_auth,
     .mail = on_mail,
     .rcpt = on_rcpt,

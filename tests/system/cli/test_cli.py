@@ -38,7 +38,7 @@ class Cli(unittest.TestCase):
     def test_without_a_command_it_lists_them(self):
         status, out, err = weir()
         self.assertEqual((status, out), (EX_USAGE, ""))
-        for command in ("run", "check", "test", "sink", "version", "help"):
+        for command in ("run", "check", "simulate", "test", "sink", "version", "help"):
             self.assertRegex(err, r"(?m)^  mailweir %s\b" % command)
         self.assertNotIn("manual", err.split("Manuals:")[0])
 

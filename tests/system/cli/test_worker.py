@@ -17,6 +17,7 @@ from smtpline import Client  # noqa: E402
 EX_NOUSER, EX_UNAVAILABLE, EX_CANTCREAT, EX_CONFIG = 67, 69, 73, 78
 ROOT = os.geteuid() == 0
 USER = "user root\n" if ROOT else ""
+IP_TRANSPARENT = 19
 RELOAD = r"\b(?:reloaded gen=|reload-failed errors=).*"
 
 
@@ -45,6 +46,15 @@ class Weir(harness.Process):
             self.write(conf)
         self.signal(signal.SIGHUP)
         return self.wait_log(RELOAD, start=start).group(0)
+
+
+def may_be_transparent():
+    with socket.socket() as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_IP, IP_TRANSPARENT, 1)
+        except OSError:
+            return False
+    return True
 
 
 def conf(listen, upstream, top="", more="", extra=""):
@@ -135,6 +145,58 @@ class Privileges(Case):
         self.assertRegex(status, r"(?m)^CapEff:\t0+$")
         self.assertEqual(self.client().ehlo().code, 250)
 
+    def transparent(self, **options):
+        text = conf(self.port, self.up.port, **options).replace("upstream pf {", "upstream pf { transparent on\n ")
+        return self.start(text)
+
+    def test_a_transparent_upstream_keeps_one_capability(self):
+        if not may_be_transparent():
+            self.skipTest("NOTICE: IP_TRANSPARENT is not allowed here")
+        weir = self.transparent(top="user nobody\n", extra="transparent on")
+        with open("/proc/%d/status" % weir.pid, encoding="ascii") as file:
+            status = file.read()
+        self.assertRegex(status, r"(?m)^Uid:\t%d\b" % pwd.getpwnam("nobody").pw_uid)
+        for name in ("CapEff", "CapPrm"):
+            self.assertRegex(status, r"(?m)^%s:\t0*2000$" % name)  # CAP_NET_RAW
+        self.assertRegex(status, r"(?m)^CapInh:\t0+$")
+        self.assertIn("which an open socket cannot: restart", weir.reload(
+            conf(self.port, self.up.port, top="user nobody\n").replace("upstream pf {", "upstream pf { transparent on\n ")))
+
+    def test_a_transparent_listener_may_have_any_address(self):
+        if not may_be_transparent():
+            self.skipTest("NOTICE: IP_TRANSPARENT is not allowed here")
+        addresses = ["198.51.100.1:%d" % self.port]
+        if os.path.exists("/proc/net/if_inet6"):
+            addresses.append("[2001:db8::1]:%d" % self.port)
+        text = conf(self.port, self.up.port, extra="transparent on").replace("127.0.0.1:%d" % self.port, " ".join(addresses))
+        weir = self.start(text)
+        for address in addresses:
+            self.assertIn("listening listener=mx address=" + address, weir.log())
+        other = self.start(text.replace("transparent on", ""), ready=False)
+        self.ends(other, EX_UNAVAILABLE)
+
+    def test_transparent_cannot_begin_without_the_capability(self):
+        weir = self.start(conf(self.port, self.up.port, top="user nobody\n"))
+        text = conf(self.port, self.up.port, top="user nobody\n")
+        self.assertIn("an upstream with 'transparent on' needs CAP_NET_RAW: restart",
+                      weir.reload(text.replace("upstream pf {", "upstream pf { transparent on\n ")))
+        line = weir.reload(conf([self.port, free_port()], self.up.port, top="user nobody\n").replace(
+            "listen mx {", "listen mx { transparent on\n "))
+        self.assertRegex(line, r"reload-failed errors=1 gen=1 .*(CAP_NET_ADMIN or CAP_NET_RAW|which an open socket cannot)")
+        self.assertEqual(self.client().ehlo().code, 250)
+
+    def test_files_that_only_root_can_read_are_told(self):
+        files = harness.temp_dir("tls")
+        paths = [os.path.join(files, name) for name in ("mx.pem", "mx.key")]
+        made = harness.run([harness.tool("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-days", "90", "-subj", "/CN=mx.example.test", "-out", paths[0], "-keyout", paths[1]])
+        self.assertEqual(made.returncode, 0, harness.describe(made))
+        os.chmod(paths[1], 0o600)
+        weir = self.start(conf(self.port, self.up.port, top="user nobody\n",
+                               extra="tls starttls\n  certificate %s %s" % tuple(paths)))
+        self.assertRegex(weir.log(), r"problem text=\"this file was read by root,[^\"]*\" listener=mx file=%s" % paths[1])
+        self.assertEqual(len(re.findall(r"this file was read by root", weir.log())), 1)
+
     def test_missing_account_is_an_error_with_advice(self):
         weir = self.start(conf(self.port, self.up.port, top="user no-such-user\n"), ready=False)
         self.ends(weir, EX_NOUSER)
@@ -207,6 +269,14 @@ class Reload(Case):
         weir = self.start()
         self.assertIn("'spool-dir' was changed: it takes effect at a restart",
                       weir.reload(conf(self.port, self.up.port, top="spool-dir /tmp\n")))
+
+    def test_a_changed_resolver_needs_a_restart(self):
+        weir = self.start()
+        self.assertIn("'resolver' was changed: it takes effect at a restart",
+                      weir.reload(conf(self.port, self.up.port, top="resolver { nameserver 127.0.0.1:1 }\n")))
+        self.assertIn("'resolver' was changed: it takes effect at a restart",
+                      weir.reload(conf(self.port, self.up.port, top="resolver { timeout 3s }\n")))
+        self.assertNotIn("resolver", weir.reload(conf(self.port, self.up.port)))
 
     def test_many_reloads_leave_nothing_behind(self):
         weir = self.start()
@@ -325,6 +395,8 @@ class Signals(Case):
         weir.signal(signal.SIGUSR1)
         weir.wait_log(r"counter name=sessions\.total value=1$")
         weir.wait_log(r"counter name=messages\.lost value=0$")
+        weir.wait_log(r"counter name=dns\.queries value=\d+$")
+        weir.wait_log(r"counter name=tls\.client\.handshakes value=0$")
 
     def test_service_manager_is_told(self):
         path = os.path.join(harness.temp_dir("notify"), "socket")

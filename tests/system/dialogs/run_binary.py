@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -23,8 +24,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 PATIENCE = 8.0      # seconds that an expected line may take
 PAUSE = 0.05        # between writes of different peers that have no reply between them: which comes first would be luck
 TIME_MAX = 2.0      # seconds of `time` in one dialog; beyond that it is played against the pure session only
-UPSTREAM_SETTINGS = {"identity", "require-identity", "connect-timeout", "reply-timeout", "final-reply-timeout", "keepalive"}
+UPSTREAM_SETTINGS = {"identity", "require-identity", "connect-timeout", "reply-timeout", "final-reply-timeout", "keepalive",
+                     "banner", "queue-timeout"}
 SMALL_BUFFER = 4096  # of a peer that will stop reading
+
+
+PAIR = None         # certificate and key of all peers
 
 
 class Failure(Exception):
@@ -70,6 +75,8 @@ def pieces(text, where):
 
 def peer_step(line, where):
     side, rest = line[0], line[1:]
+    if rest in (" tls", " tls fails"):
+        return Step("secure", where, side, text=rest.strip())
     if rest in (" accept", " refuse", " stalls", " reads"):
         return Step(rest.strip(), where, side)
     match = re.match(r"(<<|>>|<|>)(?: (.*)|(.+))?$", rest, re.S)
@@ -141,6 +148,7 @@ class Peer:
         self.name, self.socket, self.buffer = name, connection, b""
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sender = None
+        self.is_deaf = False
 
     def send(self, octets, ends):
         if self.sender:
@@ -158,10 +166,35 @@ class Peer:
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
             self.socket.settimeout(60)
             self.socket.sendall(octets)
-            if ends:
+            if ends and not isinstance(self.socket, ssl.SSLSocket):
                 self.socket.shutdown(socket.SHUT_WR)
+            elif ends:
+                socket.socket.shutdown(self.socket, socket.SHUT_WR)
         except OSError:
             pass  # whether that matters is seen in what comes back
+
+    def secure(self, pair, fails):
+        """The handshake; our side says something else where it has to fail."""
+        if self.sender:
+            self.sender.join(PATIENCE)
+        self.socket.settimeout(PATIENCE)
+        if self.buffer:
+            raise Failure("the %s got before the handshake %r" % (self.name, self.buffer[:300]))
+        if fails:
+            self.is_deaf = True  # a ClientHello may come: nobody reads it
+            time.sleep(PAUSE)  # or it would come together with the reply that asks for the handshake
+            self.socket.sendall(b"this is no handshake\r\n")
+            return
+        is_server = self.name == "upstream"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if is_server else ssl.PROTOCOL_TLS_CLIENT)
+        if is_server:
+            context.load_cert_chain(pair.certificate, pair.key)
+        else:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        try:
+            self.socket = context.wrap_socket(self.socket, server_side=is_server)
+        except (OSError, ssl.SSLError) as problem:
+            raise Failure("the %s's handshake failed: %s" % (self.name, problem)) from None
 
     def reset(self):
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -172,7 +205,7 @@ class Peer:
         self.socket.settimeout(max(deadline - time.monotonic(), 0.001))
         try:
             octets = self.socket.recv(1 << 18)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLEOFError):
             return False
         except (socket.timeout, BlockingIOError):
             raise Failure("nothing more came within %.0f s" % PATIENCE) from None
@@ -206,7 +239,7 @@ class Peer:
         while self.fill(deadline):
             pass
         rest, self.buffer = self.buffer, b""
-        return rest
+        return b"" if self.is_deaf else rest
 
     def close(self):
         self.socket.close()
@@ -272,12 +305,16 @@ class Play:
         from harness import Mailweir
         listen, upstream, rules, spool = [], [], [], False
         for step in self.steps:
-            if step.kind == "set":
+            if step.kind == "set" and step.text.startswith("upstream."):
+                upstream.append(step.text[len("upstream."):])
+            elif step.kind == "set":
                 (upstream if step.text.split()[0] in UPSTREAM_SETTINGS else listen).append(step.text)
             elif step.kind == "filter":
                 rules.append("    rule '%s'\n" % step.text)
             elif step.kind == "plan":
                 spool = step.text == "spool"
+        if any(line.startswith("tls ") and line != "tls off" for line in listen):
+            listen.append("certificate %s %s" % (PAIR.certificate, PAIR.key))
         has_filter = bool(rules) or spool
         block = "filter script {\n    module dialog\n    spool %s\n%s}\n" % ("on" if spool else "off", "".join(rules))
         return Mailweir(self.upstream.port, listen=listen, upstream=upstream, filters=block if has_filter else "",
@@ -360,6 +397,8 @@ class Play:
             if "U" in self.peers:
                 self.peers["U"].close()
             self.peers["U"] = self.upstream.accept()
+        elif step.kind == "secure":
+            self.peer(step).secure(PAIR, step.text == "tls fails")
         elif step.kind == "refuse":
             self.upstream.orders.pop(0)
         elif step.kind == "time":
@@ -383,7 +422,7 @@ class Play:
     def check_quiet(self):
         """What was said and not expected."""
         for peer in self.peers.values():
-            if peer.socket.fileno() < 0:
+            if peer.socket.fileno() < 0 or peer.is_deaf:
                 continue
             peer.socket.settimeout(0.02)
             try:
@@ -434,7 +473,9 @@ def main():
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     os.environ["MAILWEIR"] = os.path.abspath(options.mailweir)
-    import harness  # noqa: F401  (reads MAILWEIR when it is imported)
+    import certs  # (reads MAILWEIR when it is imported)
+    global PAIR
+    PAIR = certs.Authority().issue("mx.weir.test")
     paths = []
     for folder, _, names in os.walk(HERE):
         if os.path.basename(folder) != "use":

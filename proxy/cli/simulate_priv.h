@@ -1,0 +1,80 @@
+/* simulate_priv.h - what the files of `mailweir simulate` share.
+ *
+ *   simulate.c           the command: options, the session's parts, the loop around standard input
+ *   simulate_session.c   what session/driver.c is to a real session: events, calls, the model
+ *                        upstream
+ *   simulate_services.c  timers and pool work for filters
+ *   simulate_notes.c     what is told about it: decisions, log lines, the message
+ *   model.c              the upstream */
+#ifndef MW_CLI_SIMULATE_PRIV_H
+#define MW_CLI_SIMULATE_PRIV_H
+
+#include <stdio.h>
+#include <uv.h>
+
+#include "base/log.h"
+#include "chain/run.h"
+#include "cli/model.h"
+#include "message/spool.h"
+#include "session/session.h"
+
+struct mw_simulation {
+    struct mw_snapshot *snapshot; /* borrowed */
+    const struct mw_listen_settings *listen;
+    struct mw_session_peer peer;
+    struct mw_slice user; /* who has logged in already; empty: nobody */
+    FILE *notes;
+    bool shows_message, is_raw;
+
+    uv_loop_t loop;
+    struct mw_log *log;
+    size_t log_seen; /* octets of it that were printed */
+    struct mw_spool_files files;
+    struct mw_session *session;
+    struct mw_run *run; /* NULL: no chain */
+    struct mw_services services;
+    struct mw_upstream_view upstream_view;
+    struct mw_model model;
+    struct mw_buf answers; /* of the model, not yet given to the session */
+    struct mw_buf ehlo;    /* what the model answers to EHLO */
+
+    struct mw_buf typed; /* read from standard input and not yet said */
+    uint64_t chunk_left; /* octets of a BDAT chunk that the client still has to send */
+    uint64_t octets_out;
+    uint32_t work_pending;
+    bool is_input_over, was_told_eof, is_output_broken;
+
+    /* what the session or a filter has asked for */
+    bool wants_connect, is_connected, wants_client_tls, wants_upstream_tls, is_decided;
+};
+
+/* ---- simulate_session.c ---- */
+
+void mw_simulation_begin(struct mw_simulation *sim);
+/* Go on until nothing moves without the client, a timer or a filter; replies go to standard output.
+ */
+void mw_simulation_go_on(struct mw_simulation *sim);
+/* Deadlines that have passed. */
+void mw_simulation_tick(struct mw_simulation *sim);
+/* Milliseconds until the next of them; -1: none. */
+int mw_simulation_wait_ms(const struct mw_simulation *sim);
+/* The client may speak: nothing of what it said before is undecided. */
+bool mw_simulation_is_idle(const struct mw_simulation *sim);
+void mw_simulation_say(struct mw_simulation *sim, struct mw_slice octets);
+void mw_simulation_hang_up(struct mw_simulation *sim);
+void mw_simulation_end(struct mw_simulation *sim);
+
+/* ---- simulate_services.c ---- */
+
+void mw_simulation_services(struct mw_simulation *sim);
+
+/* ---- simulate_notes.c ---- */
+
+/* One line, "** TEXT". */
+void mw_note(struct mw_simulation *sim, const char *format, ...) MW_PRINTF(2, 3);
+void mw_note_trace(void *user, const struct mw_trace *trace);
+/* The log's new lines. */
+void mw_note_log(struct mw_simulation *sim);
+void mw_note_message(void *user, const struct mw_model *model);
+
+#endif

@@ -1,0 +1,91 @@
+/* resolver_priv.h - what the resolver's files share: queries, kept answers, the cache.
+ *
+ * resolver.c holds questions (what c-ares is asked, once for all that want to know) and the asks
+ * that wait for them; resolver_name.c builds the client's name out of asks; resolver_cache.c keeps
+ * answers. */
+#ifndef MW_NET_RESOLVER_PRIV_H
+#define MW_NET_RESOLVER_PRIV_H
+
+#include "base/list.h"
+#include "net/resolver.h"
+#include "net/resolver_answer.h"
+
+/* ---- queries: what an asker holds ---- */
+
+/* Base of the kinds of queries. On the resolver's list of deadlines while it waits: all wait for
+ * the same time, so the list in order of asking is in order of deadlines. */
+struct mw_query {
+    struct mw_resolver *resolver;
+    const struct mw_query_kind *kind;
+    struct mw_link by_deadline;
+    uint64_t deadline_ms; /* uv_now() */
+    bool is_running;      /* its callback runs: a cancel from there does nothing */
+};
+struct mw_query_kind {
+    void (*expire)(struct mw_query *query);  /* the deadline has passed; not on the list any more */
+    void (*release)(struct mw_query *query); /* cancelled: free it and what it holds */
+};
+/* Counts a query in and starts its deadline; counts it out and takes it off the list. */
+void mw_query_begin(struct mw_query *query, struct mw_resolver *resolver,
+                    const struct mw_query_kind *kind);
+void mw_query_end(struct mw_query *query);
+/* A query that ends in FAILED without being an ask of its own. */
+void mw_resolver_count_failure(struct mw_resolver *resolver);
+
+/* ---- answers as they are kept: one block, shared ---- */
+
+struct mw_dns_answer {
+    uint32_t refs;
+    enum mw_dns_status status;
+    uint64_t expires_ms;
+    size_t size; /* octets of the block */
+    size_t count;
+    struct mw_dns_record records[]; /* their octets behind them */
+};
+/* Copies; one reference, the caller's. */
+struct mw_dns_answer *mw_dns_answer_new(const struct mw_dns_parsed *parsed, uint64_t expires_ms);
+struct mw_dns_answer *mw_dns_answer_ref(struct mw_dns_answer *answer);
+void mw_dns_answer_unref(struct mw_dns_answer **answer); /* NULL: nothing */
+
+/* ---- the key of a question ---- */
+
+struct mw_dns_seed {
+    uint64_t k0, k1; /* random: nobody outside can choose names that collide */
+};
+struct mw_dns_key {
+    uint64_t hash;
+    enum mw_dns_type type;
+    size_t len;
+    char name[MW_DNS_NAME_MAX + 1]; /* normal form, NUL-terminated */
+};
+/* False: `name` cannot stand in a question. */
+bool mw_dns_key_init(struct mw_dns_key *key, const struct mw_dns_seed *seed, struct mw_slice name,
+                     enum mw_dns_type type);
+bool mw_dns_key_eq(const struct mw_dns_key *a, const struct mw_dns_key *b);
+/* SipHash-2-4. */
+uint64_t mw_dns_hash(const struct mw_dns_seed *seed, struct mw_slice octets);
+
+/* ---- the cache: least recently used goes first ---- */
+
+struct mw_dns_cache;
+enum {
+    MW_DNS_CACHE_ENTRY_SIZE = 1024,        /* octets an entry may take on average */
+    MW_DNS_CACHE_ENTRIES_MAX = 4 * 1048576 /* more are not kept, whatever was asked for */
+};
+/* NULL for 0 entries; the functions below take that for an empty cache. */
+struct mw_dns_cache *mw_dns_cache_new(uint32_t entries);
+void mw_dns_cache_free(struct mw_dns_cache **cache);
+/* Borrowed, or NULL: not there, or not valid any more. */
+struct mw_dns_answer *mw_dns_cache_find(struct mw_dns_cache *cache, const struct mw_dns_key *key,
+                                        uint64_t now_ms);
+/* Keeps a reference; replaces what is there. An answer that would take a large part of the whole
+ * cache is not kept. */
+void mw_dns_cache_put(struct mw_dns_cache *cache, const struct mw_dns_key *key,
+                      struct mw_dns_answer *answer);
+/* How long an answer is kept: its own TTL up to 1 h, up to 5 min where it is NONE, 2 s where it is
+ * FAILED. */
+uint64_t mw_dns_keep_ms(const struct mw_dns_parsed *parsed);
+uint32_t mw_dns_cache_count(const struct mw_dns_cache *cache);
+size_t mw_dns_cache_size(const struct mw_dns_cache *cache); /* octets of all entries */
+
+#endif

@@ -1,0 +1,36 @@
+/* restart.c - the beginning of a session, and its second beginning: after XCLIENT another client
+ * stands behind the same connection, judged from the connect stage on.
+ *
+ * The reply to XCLIENT is the greeting for the new client, or its refusal; TLS stays up, counters
+ * of the connection go on. */
+#include "session/session_priv.h"
+
+void mw_connect_decided(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD) {
+        if (mw_is_own_banner(session))
+            mw_own_banner_greet(session);
+        else
+            mw_upstream_open(session);
+        return;
+    }
+    struct mw_buf reply = {0};
+    mw_report_reject(session, "connect", outcome);
+    mw_build_outcome(outcome, &reply);
+    mw_session_finish_reply(session, mw_buf_view(&reply), MW_END_REFUSED);
+    mw_buf_fini(&reply);
+}
+
+void mw_session_restart(struct mw_session *session)
+{
+    mw_assert(session->tx == NULL && session->ring_count == 0 && session->after_stage == NULL);
+    mw_upstream_drop(session);
+    session->helo_line.len = session->helo_sent.len = 0;
+    session->has_greeted = session->has_helo = session->is_esmtp = false;
+    session->is_helo_refused = session->is_helo_wanted = session->is_authenticated = false;
+    session->shown = 0;
+    mw_enter_state(session, MW_STATE_OPENING, "XCLIENT");
+    session->ops->restart_filters(session->user);
+    struct mw_call call = {.stage = MW_STAGE_CONNECT};
+    mw_run_stage_then(session, &call, mw_connect_decided);
+}

@@ -1,0 +1,521 @@
+/* test_resolver.c - questions and answers over a scripted name server: every fault a server can
+ * have, the cache, joining, bounds, cancelling, the end of the resolver. */
+#include <stdlib.h>
+
+#include "dns_kit.h"
+#include "dns_server.h"
+#include "test.h"
+
+/* c-ares itself would go on for 900 ms. LATE_MS: what a busy machine may add. */
+enum {
+    TIMEOUT_MS = 300,
+    ATTEMPTS = 2,
+    DEADLINE_MS = TIMEOUT_MS * ATTEMPTS,
+    LATE_MS = 200,
+    TURN_MS = 5000
+};
+
+/* clang-format off */
+static const struct dns_line lines[] = {
+    {"a.test",         MW_DNS_A,       FAULT_NONE,           300, {"192.0.2.1", "192.0.2.2"}},
+    {"a.test",         MW_DNS_AAAA,    FAULT_NONE,           300, {"2001:db8::1"}},
+    {"a.test",         MW_DNS_MX,      FAULT_NONE,           300, {"Mx.A.test"}},
+    {"a.test",         MW_DNS_TXT,     FAULT_NONE,           300, {"v=spf1 -all", "x"}},
+    {"1.2.0.192.in-addr.arpa", MW_DNS_PTR, FAULT_NONE,       300, {"a.test"}},
+    {"b.test",         MW_DNS_A,       FAULT_NONE,           300, {"192.0.2.3"}},
+    {"short-ttl.test", MW_DNS_A,       FAULT_NONE,             1, {"192.0.2.1"}},
+    {"no-ttl.test",    MW_DNS_A,       FAULT_NONE,             0, {"192.0.2.1"}},
+    {"no-soa.test",    MW_DNS_A,       FAULT_NO_SOA,           0, {NULL}},
+    {"mute.test",      MW_DNS_A,       FAULT_MUTE,             0, {NULL}},
+    {"deaf.test",      MW_DNS_A,       FAULT_DEAF_ONCE,      300, {"192.0.2.1"}},
+    {"slow.test",      MW_DNS_A,       FAULT_SLOW,           300, {"192.0.2.1"}},
+    {"servfail.test",  MW_DNS_A,       FAULT_SERVFAIL,         0, {NULL}},
+    {"refused.test",   MW_DNS_A,       FAULT_REFUSED,          0, {NULL}},
+    {"no-edns.test",   MW_DNS_A,       FAULT_NO_EDNS,        300, {"192.0.2.1"}},
+    {"big.test",       MW_DNS_TXT,     FAULT_TRUNCATED,      300, {"big"}},
+    {"big-mute.test",  MW_DNS_TXT,     FAULT_TRUNCATED_MUTE,   0, {NULL}},
+    {"bigger.test",    MW_DNS_TXT,     FAULT_TRUNCATED_TWICE,  0, {NULL}},
+    {"question.test",  MW_DNS_A,       FAULT_WRONG_QUESTION,   0, {NULL}},
+    {"id.test",        MW_DNS_A,       FAULT_WRONG_ID,       300, {"192.0.2.1"}},
+    {"garbage.test",   MW_DNS_A,       FAULT_GARBAGE,        300, {"192.0.2.1"}},
+    {"short.test",     MW_DNS_A,       FAULT_SHORT,          300, {"192.0.2.1"}},
+    {"loop.test",      MW_DNS_TXT,     FAULT_LOOP,           300, {NULL}},
+};
+/* clang-format on */
+
+static struct dns_world world;
+static struct dns_result results[1100];
+
+static bool open_world(uint32_t cache_entries)
+{
+    memset(results, 0, sizeof results);
+    return dns_world_open(&world, lines, sizeof lines / sizeof lines[0], TIMEOUT_MS, ATTEMPTS,
+                          cache_entries);
+}
+
+static struct mw_query *ask(struct dns_result *result, const char *name, enum mw_dns_type type)
+{
+    result->loop = &world.loop;
+    return mw_resolver_ask(world.resolver, mw_slice_cstr(name), type, dns_on_records, result);
+}
+
+/* Ask and wait; the milliseconds that it took. */
+static uint64_t look_up(const char *name, enum mw_dns_type type)
+{
+    uv_update_time(&world.loop);
+    uint64_t before = uv_now(&world.loop);
+    results[0] = (struct dns_result){0};
+    ask(&results[0], name, type);
+    dns_turn(&world, &results[0].calls, 1, TURN_MS);
+    return results[0].at_ms - before;
+}
+
+static struct mw_resolver *new_resolver(const struct mw_endpoint *servers, size_t count,
+                                        uint64_t timeout_ms, uint32_t cache_entries)
+{
+    struct mw_resolver_config config = {.servers = servers,
+                                        .server_count = count,
+                                        .timeout_ms = timeout_ms,
+                                        .attempts = ATTEMPTS,
+                                        .cache_entries = cache_entries};
+    char text[80];
+    return mw_resolver_new(&world.net, &config, text, sizeof text);
+}
+
+static struct mw_resolver_stats stats(void)
+{
+    struct mw_resolver_stats stats;
+    mw_resolver_stats(world.resolver, &stats);
+    return stats;
+}
+
+static bool first_is(const char *text)
+{
+    struct mw_inet address;
+    return mw_inet_parse(mw_slice_cstr(text), &address) == MW_OK &&
+           memcmp(&address, &results[0].address, sizeof address) == 0;
+}
+
+TEST(resolver_gives_records_of_every_type)
+{
+    CHECK(open_world(100));
+    look_up("A.test.", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK_INT(results[0].count, 2);
+    CHECK(first_is("192.0.2.1"));
+    look_up("a.test", MW_DNS_AAAA);
+    CHECK(first_is("2001:db8::1"));
+    look_up("a.test", MW_DNS_MX);
+    CHECK(strcmp(results[0].text, "mx.a.test") == 0);
+    CHECK_INT(results[0].preference, 10);
+    look_up("a.test", MW_DNS_TXT);
+    CHECK(strcmp(results[0].text, "v=spf1 -all,x") == 0);
+    look_up("1.2.0.192.in-addr.arpa", MW_DNS_PTR);
+    CHECK(strcmp(results[0].text, "a.test") == 0);
+    CHECK_INT(stats().queries, 5);
+    CHECK_INT(stats().under_way, 0);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_answers_from_the_cache_and_never_from_inside_ask)
+{
+    CHECK(open_world(100));
+    look_up("a.test", MW_DNS_A);
+    for (int i = 1; i <= 3; i++) {
+        ask(&results[i], "A.TEST", MW_DNS_A);
+        CHECK_INT(results[i].calls, 0);
+    }
+    dns_turn(&world, &results[3].calls, 1, TURN_MS);
+    for (int i = 1; i <= 3; i++) {
+        CHECK_INT(results[i].calls, 1);
+        CHECK_INT(results[i].count, 2);
+    }
+    CHECK_INT(world.server.asked, 1);
+    CHECK_INT(stats().cache_hits, 3);
+    CHECK_INT(stats().cached, 1);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_without_cache_asks_each_time)
+{
+    CHECK(open_world(0));
+    look_up("a.test", MW_DNS_A);
+    look_up("a.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK_INT(world.server.asked, 2);
+    CHECK_INT(stats().cached, 0);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_asks_equal_questions_once)
+{
+    CHECK(open_world(100));
+    for (int i = 0; i < 10; i++)
+        ask(&results[i], i % 2 == 0 ? "a.test" : "A.TEST", MW_DNS_A);
+    ask(&results[10], "a.test", MW_DNS_AAAA);
+    dns_turn(&world, &results[10].calls, 1, TURN_MS);
+    dns_turn(&world, &results[9].calls, 1, TURN_MS);
+    for (int i = 0; i < 10; i++) {
+        CHECK_INT(results[i].calls, 1);
+        CHECK_INT(results[i].status, MW_DNS_OK);
+    }
+    CHECK_INT(world.server.asked, 2);
+    CHECK_INT(stats().joined, 9);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_says_none_and_remembers_it)
+{
+    CHECK(open_world(100));
+    look_up("missing.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_NONE);
+    look_up("missing.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_NONE);
+    look_up("b.test", MW_DNS_MX); /* the name exists, the type does not */
+    CHECK_INT(results[0].status, MW_DNS_NONE);
+    look_up("b.test", MW_DNS_MX);
+    CHECK_INT(world.server.asked, 2);
+    CHECK_INT(stats().failures, 0);
+    look_up("no-soa.test", MW_DNS_A);
+    look_up("no-soa.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_NONE);
+    CHECK_INT(world.server.asked, 4); /* RFC 2308 5: not kept */
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_refuses_bad_names_without_asking)
+{
+    static const char *const names[] = {"", ".", "a..test", "a b.test", "a\\.test", "b\xfc.test"};
+    CHECK(open_world(100));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct mw_query *query = ask(&results[1], names[i], MW_DNS_A);
+        CHECK(query != NULL);
+        CHECK_INT(results[1].calls, 0);
+        dns_turn(&world, &results[1].calls, 1, TURN_MS);
+        CHECK_INT(results[1].calls, 1);
+        CHECK_INT(results[1].status, MW_DNS_NONE);
+        results[1].calls = 0;
+    }
+    CHECK_INT(world.server.asked, 0);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_keeps_answers_for_their_ttl)
+{
+    CHECK(open_world(100));
+    look_up("short-ttl.test", MW_DNS_A);
+    look_up("short-ttl.test", MW_DNS_A);
+    CHECK_INT(world.server.asked, 1);
+    look_up("no-ttl.test", MW_DNS_A);
+    look_up("no-ttl.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK_INT(world.server.asked, 3);
+    dns_turn(&world, NULL, 0, 1050);
+    look_up("short-ttl.test", MW_DNS_A);
+    CHECK_INT(world.server.asked, 4);
+    CHECK(dns_world_close(&world));
+}
+
+/* ---- servers with faults ---- */
+
+TEST(resolver_fails_and_forgets_it_soon)
+{
+    static const char *const names[] = {"servfail.test", "refused.test"};
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(open_world(100));
+        CHECK(look_up(names[i], MW_DNS_A) < TIMEOUT_MS);
+        CHECK_INT(results[0].status, MW_DNS_FAILED);
+        CHECK_INT(results[0].count, 0);
+        int asked = world.server.asked;
+        CHECK(asked >= 1 && asked <= ATTEMPTS);
+        look_up(names[i], MW_DNS_A);
+        CHECK_INT(results[0].status, MW_DNS_FAILED);
+        CHECK_INT(world.server.asked, asked); /* from the cache */
+        CHECK_INT(stats().failures, 2);
+        if (i == 0) {
+            dns_turn(&world, NULL, 0, 2050);
+            look_up(names[i], MW_DNS_A);
+            CHECK_INT(world.server.asked, 2 * asked);
+        }
+        CHECK(dns_world_close(&world));
+    }
+}
+
+TEST(resolver_gives_up_after_timeout_times_attempts)
+{ /* silence, and what is as good as silence */
+    static const char *const names[] = {"mute.test", "question.test", "id.test", "garbage.test"};
+    CHECK(open_world(100));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        ask(&results[i], names[i], MW_DNS_A);
+    uint64_t before = uv_now(&world.loop);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        dns_turn(&world, &results[i].calls, 1, TURN_MS);
+        CHECK_INT(results[i].status, MW_DNS_FAILED);
+        uint64_t took = results[i].at_ms - before;
+        CHECK(strcmp(names[i], "garbage.test") == 0 || took >= DEADLINE_MS);
+        CHECK(took <= DEADLINE_MS + LATE_MS);
+    }
+    CHECK_INT(stats().failures, 4);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_asks_again_when_a_packet_was_lost)
+{
+    CHECK(open_world(100));
+    uint64_t took = look_up("deaf.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK_INT(world.server.asked, 2);
+    CHECK(took >= TIMEOUT_MS && took < DEADLINE_MS);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_cut_answer_fails)
+{
+    CHECK(open_world(100));
+    look_up("short.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    look_up("loop.test", MW_DNS_TXT);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_does_without_edns_where_the_server_cannot)
+{
+    CHECK(open_world(100));
+    CHECK(look_up("no-edns.test", MW_DNS_A) < TIMEOUT_MS);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK(first_is("192.0.2.1"));
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_asks_by_tcp_after_truncation)
+{
+    CHECK(open_world(100));
+    CHECK(look_up("big.test", MW_DNS_TXT) < TIMEOUT_MS);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK(strcmp(results[0].text, "big") == 0);
+    CHECK_INT(world.server.asked_tcp, 1);
+    CHECK(look_up("big-mute.test", MW_DNS_TXT) <= DEADLINE_MS + LATE_MS);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    CHECK(look_up("bigger.test", MW_DNS_TXT) < TIMEOUT_MS);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    look_up("big.test", MW_DNS_TXT);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_fails_at_once_where_nobody_listens)
+{
+    CHECK(open_world(0));
+    struct mw_endpoint nobody = world.server.endpoint;
+    uv_close((uv_handle_t *)&world.server.udp, NULL);
+    uv_close((uv_handle_t *)&world.server.tcp, NULL);
+    dns_turn(&world, NULL, 0, 1);
+    mw_resolver_free(&world.resolver);
+    world.resolver = new_resolver(&nobody, 1, TIMEOUT_MS, 0);
+    CHECK(world.resolver != NULL);
+    CHECK(look_up("a.test", MW_DNS_A) < DEADLINE_MS);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_goes_on_to_the_next_server)
+{
+    struct mw_endpoint servers[2];
+    CHECK(open_world(0));
+    servers[1] = world.server.endpoint;
+    mw_resolver_free(&world.resolver);
+    CHECK(mw_endpoint_parse(MW_LIT("[::1]:9"), false, &servers[0]) == MW_OK); /* nobody there */
+    world.resolver = new_resolver(servers, 2, TIMEOUT_MS, 0);
+    CHECK(world.resolver != NULL);
+    look_up("a.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_late_answer_serves_those_who_ask_next)
+{ /* deadline 200 ms, the answer after 250 ms, c-ares waits for 300 ms */
+    CHECK(open_world(0));
+    mw_resolver_free(&world.resolver);
+    world.resolver = new_resolver(&world.server.endpoint, 1, SERVER_SLOW_MS * 2 / 5, 100);
+    CHECK(world.resolver != NULL);
+    look_up("slow.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    CHECK_INT(stats().under_way, 1);
+    look_up("slow.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK_INT(stats().joined, 1);
+    look_up("slow.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK_INT(stats().cache_hits, 1);
+    CHECK_INT(stats().queries, 1);
+    CHECK(dns_world_close(&world));
+}
+
+/* ---- bounds ---- */
+
+TEST(resolver_bounds_the_questions_under_way)
+{
+    char name[32];
+    CHECK(open_world(0));
+    for (int i = 0; i < 1001; i++) {
+        snprintf(name, sizeof name, "n%d.nowhere", i);
+        ask(&results[i], name, MW_DNS_A);
+    }
+    CHECK_INT(results[1000].calls, 0); /* not from inside */
+    CHECK_INT(stats().under_way, 1000);
+    ask(&results[1001], "n7.nowhere", MW_DNS_A); /* joins */
+    dns_turn(&world, &results[1000].calls, 1, TURN_MS);
+    CHECK_INT(results[1000].status, MW_DNS_FAILED);
+    CHECK_INT(stats().queries, 1000);
+    for (int i = 0; i < 1000; i++)
+        dns_turn(&world, &results[i].calls, 1, TURN_MS);
+    CHECK_INT(results[1001].calls, 1);
+    look_up("a.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_without_servers_takes_those_of_the_system)
+{
+    CHECK(open_world(0));
+    mw_resolver_free(&world.resolver);
+    world.resolver = new_resolver(NULL, 0, TIMEOUT_MS, 0);
+    CHECK(world.resolver != NULL);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_with_a_bad_configuration_says_why)
+{
+    struct mw_endpoint servers[17] = {{.port = 53}};
+    struct mw_resolver_config config = {
+        .servers = servers, .server_count = 17, .timeout_ms = 1000, .attempts = 1};
+    char text[80] = "";
+    CHECK(open_world(0));
+    CHECK(mw_resolver_new(&world.net, &config, text, sizeof text) == NULL);
+    CHECK(strcmp(text, "more than 16 name servers") == 0);
+    config.server_count = 1;
+    CHECK(mw_endpoint_parse(MW_LIT("unix:/run/dns"), false, &servers[0]) == MW_OK);
+    CHECK(mw_resolver_new(&world.net, &config, text, sizeof text) == NULL);
+    CHECK(strstr(text, "address") != NULL);
+    CHECK(dns_world_close(&world));
+}
+
+/* ---- cancelling ---- */
+
+static struct mw_query *handles[4];
+static int cancelling_calls;
+
+static void cancel_all(void *user, enum mw_dns_status status, const struct mw_dns_record *records,
+                       size_t count)
+{
+    (void)user;
+    (void)status;
+    (void)records;
+    (void)count;
+    cancelling_calls++;
+    for (int i = 0; i < 4; i++)
+        mw_query_cancel(&handles[i]); /* one of them is the one whose callback this is */
+}
+
+static void ask_four(const char *name)
+{
+    cancelling_calls = 0;
+    for (int i = 0; i < 4; i++)
+        handles[i] = mw_resolver_ask(world.resolver, mw_slice_cstr(name), MW_DNS_A, cancel_all,
+                                     NULL);
+}
+
+TEST(query_cancelled_from_a_callback_gets_no_answer)
+{
+    CHECK(open_world(100));
+    for (int i = 0; i < 2; i++) { /* from the server, then from the cache */
+        ask_four("a.test");
+        dns_turn(&world, &cancelling_calls, 1, TURN_MS);
+        dns_turn(&world, NULL, 0, 20);
+        CHECK_INT(cancelling_calls, 1);
+        CHECK(handles[0] == NULL && handles[3] == NULL);
+    }
+    ask_four("mute.test"); /* from the deadline */
+    dns_turn(&world, &cancelling_calls, 1, TURN_MS);
+    dns_turn(&world, NULL, 0, 20);
+    CHECK_INT(cancelling_calls, 1);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(query_cancelled_at_once_gets_no_answer)
+{
+    static const char *const names[] = {"a.test", "a.test", "bad name", "mute.test"};
+    CHECK(open_world(100));
+    look_up("a.test", MW_DNS_A);
+    for (size_t i = 0; i < 4; i++) {
+        struct mw_query *query = ask(&results[1], names[i], i == 0 ? MW_DNS_AAAA : MW_DNS_A);
+        mw_query_cancel(&query);
+        CHECK(query == NULL);
+        mw_query_cancel(&query);
+    }
+    dns_turn(&world, NULL, 0, 50);
+    CHECK_INT(results[1].calls, 0);
+    look_up("a.test", MW_DNS_AAAA); /* the question went on without its asker */
+    CHECK_INT(stats().cache_hits, 2);
+    CHECK(dns_world_close(&world));
+}
+
+static void free_resolver(void *user, enum mw_dns_status status,
+                          const struct mw_dns_record *records, size_t count)
+{
+    (void)records;
+    (void)count;
+    *(int *)user = status == MW_DNS_FAILED ? 2 : 1;
+    mw_resolver_free(&world.resolver);
+}
+
+TEST(resolver_may_be_freed_from_a_callback)
+{
+    static const char *const names[] = {"a.test", "a.test", "mute.test"};
+    for (size_t i = 0; i < 3; i++) {
+        int freed = 0;
+        CHECK(open_world(100));
+        if (i == 1)
+            look_up("a.test", MW_DNS_A);
+        mw_resolver_ask(world.resolver, mw_slice_cstr(names[i]), MW_DNS_A, free_resolver, &freed);
+        dns_turn(&world, &freed, 1, TURN_MS);
+        CHECK_INT(freed, i == 2 ? 2 : 1);
+        CHECK(world.resolver == NULL);
+        CHECK(dns_world_close(&world));
+    }
+}
+
+TEST(resolver_may_be_freed_while_forsaken_questions_go_on)
+{
+    static const char *const names[] = {"mute.test", "big-mute.test", "a.test"};
+    CHECK(open_world(100));
+    for (size_t i = 0; i < 3; i++) {
+        struct mw_query *query = ask(&results[i], names[i], i == 1 ? MW_DNS_TXT : MW_DNS_A);
+        mw_query_cancel(&query);
+    }
+    dns_turn(&world, NULL, 0, 50); /* TCP is open */
+    CHECK_INT(stats().under_way, 2);
+    CHECK(dns_world_close(&world));
+    CHECK_INT(results[0].calls + results[1].calls + results[2].calls, 0);
+}
+
+static void ask_again(void *user, enum mw_dns_status status, const struct mw_dns_record *records,
+                      size_t count)
+{
+    int *calls = user;
+    (void)records;
+    if (status == MW_DNS_OK && count == 2 && ++*calls < 100)
+        mw_resolver_ask(world.resolver, MW_LIT("a.test"), MW_DNS_A, ask_again, calls);
+}
+
+TEST(resolver_may_be_asked_from_a_callback)
+{
+    int calls = 0;
+    CHECK(open_world(100));
+    mw_resolver_ask(world.resolver, MW_LIT("a.test"), MW_DNS_A, ask_again, &calls);
+    dns_turn(&world, &calls, 100, TURN_MS);
+    CHECK_INT(calls, 100);
+    CHECK_INT(stats().cache_hits, 99);
+    CHECK(dns_world_close(&world));
+}
