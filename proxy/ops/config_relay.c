@@ -104,6 +104,7 @@ static void read_listen_limits(const struct mw_conf_values *values, struct mw_li
 {
     to->max_sessions = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_SESSIONS]);
     to->max_message_size = mw_config_number(&values[MW_LISTEN_MAX_MESSAGE_SIZE]);
+    to->max_junk = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_JUNK_COMMANDS]);
     to->max_errors = (uint32_t)mw_config_number(&values[MW_LISTEN_MAX_ERRORS]);
     to->header_limits = (struct mw_header_limits){
         .size_max = mw_config_number(&values[MW_LISTEN_MAX_HEADER_SIZE]),

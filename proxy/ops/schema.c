@@ -105,6 +105,8 @@ const struct mw_conf_rule mw_listen_rules[MW_LISTEN_COUNT] = {
         .help = "Octets of a message, announced with SIZE (the upstream's own limit if that is smaller); more is refused with 552 5.3.4. 0 means no limit of ours."},
     [MW_LISTEN_MAX_ERRORS] = {.name = "max-errors", .type = MW_CONF_COUNT, .default_text = "20", .min = 1, .max = 1000000,
         .help = "Refused or malformed commands of one session, after which it ends with 421 4.7.0."},
+    [MW_LISTEN_MAX_JUNK_COMMANDS] = {.name = "max-junk-commands", .type = MW_CONF_COUNT, .default_text = "100", .max = 1000000,
+        .help = "NOOP, RSET, VRFY, EXPN, HELP and ETRN that a session may send without a message accepted in between; each further one counts as an error. 0 means no limit."},
     [MW_LISTEN_MAX_HEADER_SIZE] = {.name = "max-header-size", .type = MW_CONF_SIZE, .default_text = "256KiB", .min = 4 * KIB, .max = 16 * MIB,
         .help = "Octets of a message's header block; more is refused with 552 5.3.4."},
     [MW_LISTEN_MAX_HEADER_FIELDS] = {.name = "max-header-fields", .type = MW_CONF_COUNT, .default_text = "1000", .min = 10, .max = 100000,

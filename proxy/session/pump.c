@@ -88,6 +88,28 @@ void mw_forget_command(struct mw_session *session)
         session->command.line = session->command.word = session->command.arg = MW_EMPTY;
 }
 
+/* Commands that bring no message nearer (Postfix's smtpd_junk_command_limit): above the limit each
+ * counts as an error, which ends the session in the end. False: it has ended. */
+static bool count_junk(struct mw_session *session, const struct mw_verb_row *row)
+{
+    uint32_t limit = session->settings->max_junk;
+    if ((row->flags & MW_FLAG_JUNK) == 0 || limit == 0)
+        return true;
+    if (session->junk_since != session->accepted) {
+        session->junk_since = session->accepted;
+        session->junk = 0;
+    }
+    if (++session->junk <= limit)
+        return true;
+    session->errors++;
+    session->subject.errors++;
+    if (session->errors < session->settings->max_errors)
+        return true;
+    mw_report_reject_own(session, "command", MW_REPLY_TOO_MANY_ERRORS);
+    mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);
+    return false;
+}
+
 /* Before STARTTLS where that is required. The payload of a BDAT is dropped by its count. */
 static void refuse_insecure(struct mw_session *session)
 {
@@ -143,7 +165,7 @@ static bool take_command(struct mw_session *session)
         refuse_insecure(session);
     else if (!is_legal(session, row, command.verb))
         refuse_sequence(session);
-    else
+    else if (count_junk(session, row))
         row->handle(session);
     mw_forget_command(session);
     return true;

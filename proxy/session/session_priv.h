@@ -5,12 +5,17 @@
  *   pump.c         takes the client's commands one by one
  *   clock.c        all deadlines
  *   exchange.c     replies to the client in command order; what the upstream still owes us
- *   transaction.c  begin and end of a transaction; the only file that stores pointers into its
- * arena verb_*.c       one verb each: syntax, stage, forwarding, what its reply means content.c
- * message content: from octets to header block, body, stream or spool commit.c       end of
- * message: verdict, envelope reconciliation, late DATA, final reply upstream.c     opening and
- * reopening the upstream, identity, replies in, keep-alive report.c       the log lines for users
+ *   transaction.c  begin and end of a transaction; stores pointers into its arena
+ *   verb_*.c       one verb each: syntax, stage, forwarding, what its reply means
+ *   content.c      message content: from octets to header block, body, stream or spool
+ *   commit.c       end of message: verdict, envelope brought up to date, late DATA, final reply
  *   mixed.c        recipients with different verdicts: who gets the message, what is told; PRDR
+ *   opening.c      the upstream from connecting to the client's greeting: TLS, identity, HELO again
+ *   identity.c     who the client is, told upstream: XCLIENT, XFORWARD
+ *   upstream.c     commands out, replies in, keep-alive, loss
+ *   own_banner.c   `banner own`: alone until a recipient has passed
+ *   restart.c      the beginning, and the second one after XCLIENT
+ *   report.c       the log lines for users
  */
 #ifndef MW_SESSION_PRIV_H
 #define MW_SESSION_PRIV_H
@@ -225,6 +230,8 @@ struct mw_session {
 
     /* for the session line */
     uint64_t begun_ms, octets_in, octets_out;
+    uint32_t junk;       /* commands of that kind since a message was accepted */
+    uint64_t junk_since; /* `accepted` when counting began */
     uint32_t commands, errors, messages_done, messages_tried, rcpts_accepted, rcpts_tried;
     uint64_t accepted, refused, discarded, lost;
 };
@@ -232,7 +239,13 @@ struct mw_session {
 #define MW_STATE_BIT(name) (1u << MW_STATE_##name)
 
 /* ---- verbs (verbs.c) ---- */
-enum { MW_FLAG_SYNC = 1, MW_FLAG_RELAY = 2, MW_FLAG_PAYLOAD = 4, MW_FLAG_RESETS = 8 };
+enum {
+    MW_FLAG_SYNC = 1,
+    MW_FLAG_RELAY = 2,
+    MW_FLAG_PAYLOAD = 4,
+    MW_FLAG_RESETS = 8,
+    MW_FLAG_JUNK = 16
+};
 struct mw_verb_row {
     uint32_t legal; /* bits of states */
     enum mw_stage stage;
@@ -426,8 +439,26 @@ bool mw_mixed_must_split(struct mw_session *session, size_t index);
 bool mw_prdr_refused(struct mw_session *session, const struct mw_envelope_arg *arg);
 void mw_prdr_take(struct mw_session *session, const struct mw_envelope_arg *arg);
 
-/* ---- upstream.c ---- */
+/* ---- identity.c ---- */
+/* Log why, and end the session: without its identity the client would be us to the upstream. */
+void mw_identity_failed(struct mw_session *session, const char *problem);
+/* What an upstream that takes identities by command lacks; NULL: nothing. */
+const char *mw_identity_problem(const struct mw_session *session);
+void mw_identity_send_xclient(struct mw_session *session);
+/* Before MAIL: XFORWARD with the message's id (it is then in the upstream's log, too) and, where
+ * the identity goes that way, with the client's. Where the upstream takes it and commands may be
+ * pipelined. */
+void mw_upstream_send_xforward(struct mw_session *session);
+
+/* ---- opening.c ---- */
 void mw_upstream_open(struct mw_session *session);
+/* The connection stands (event): the opening dialogue begins. */
+void mw_upstream_connected(struct mw_session *session);
+void mw_upstream_secured(struct mw_session *session, const struct mw_tls_info *info);
+void mw_opening_reply(struct mw_session *session, enum mw_expect_kind kind,
+                      const struct mw_reply *reply);
+
+/* ---- upstream.c ---- */
 void mw_upstream_drop(struct mw_session *session);
 /* Its octets may be read and taken for replies now; else they wait (a filter thinks about what it
  * said or will be told). */
@@ -435,16 +466,9 @@ bool mw_upstream_may_speak(const struct mw_session *session);
 void mw_upstream_take(struct mw_session *session, struct mw_slice octets);
 void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const char *why);
 void mw_upstream_keepalive(struct mw_session *session);
-/* The connection stands (event): the opening dialogue begins. */
-void mw_upstream_connected(struct mw_session *session);
 /* Send a command of our own (without a client's exchange). */
 void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_expect_kind kind,
                       uint32_t index);
-/* Before MAIL: XFORWARD with the message's id (it is then in the upstream's log, too) and, where
- * the identity goes that way, with the client's. Where the upstream takes it and commands may be
- * pipelined. */
-void mw_upstream_send_xforward(struct mw_session *session);
-void mw_upstream_secured(struct mw_session *session, const struct mw_tls_info *info);
 /* End the upstream's transaction, if it has one, with an RSET whose reply nobody sees. */
 void mw_upstream_reset(struct mw_session *session);
 

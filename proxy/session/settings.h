@@ -90,6 +90,8 @@ struct mw_listen_settings {
     uint32_t max_sessions;     /* a worker */
     uint64_t max_message_size; /* octets; 0 = no limit */
     uint32_t max_errors;
+    uint32_t max_junk; /* NOOP, RSET and their kind between messages; more count as errors; 0 = no
+                          limit */
     uint64_t command_timeout_ms, data_timeout_ms, header_timeout_ms;
     uint64_t min_data_rate; /* octets a second, over a minute; 0 = off */
     size_t spool_memory;

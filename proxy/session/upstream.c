@@ -1,19 +1,10 @@
-/* upstream.c - the other leg: opening it, telling it who the client is, taking its replies apart.
+/* upstream.c - the other leg once it stands: commands out, replies in, and its loss. Opening it is
+ * opening.c's affair.
  *
- * Opening, step by step; each waits for its reply, because Postfix refuses pipelining around PROXY,
- * STARTTLS, XCLIENT and EHLO (go_on_opening):
- *   connected           the PROXY header was put in front by the owner; implicit TLS is done
- *   greeting            the client gets it, at the end of all this
- *   EHLO <our name>     where TLS or an identity has to be negotiated
- *   STARTTLS            handshake; what the upstream said before is forgotten; EHLO again
- *   XCLIENT             its reply is the client's greeting
- *   reopening           the client's accepted HELO line again, in silence
- * An upstream that does not take the identity it was configured for gets no session
- * (require-identity): every client would be the proxy's own address to it, and that is an open
- * relay. One that has to be secure and is not gets none either.
- *
- * The connection is dropped and later reopened where a streamed message had to be abandoned; a
- * session that authenticated through it ends instead. */
+ * A reply belongs to the oldest command that is still owed one (`expects`), and only if that
+ * command was on the wire when the reply was read. The connection is dropped, and later reopened,
+ * where a streamed message had to be abandoned; a session that authenticated through it ends
+ * instead. */
 #include "session/session_priv.h"
 
 #include <inttypes.h>
@@ -42,56 +33,6 @@ void mw_upstream_send(struct mw_session *session, struct mw_slice line, enum mw_
     arm(session, kind, MW_VERB_UNKNOWN);
 }
 
-/* What is told about the client, of what is known; ADDR and PORT always. */
-static void describe_client(const struct mw_session *session, struct mw_xclient *out)
-{
-    const struct mw_subject *subject = &session->subject;
-    static const struct mw_inet unknown;
-    bool has_address = memcmp(&subject->client_address, &unknown, sizeof unknown) != 0;
-    *out = (struct mw_xclient){.address_state = has_address ? MW_X_GIVEN : MW_X_UNAVAILABLE,
-                               .address = subject->client_address,
-                               .port_state = has_address ? MW_X_GIVEN : MW_X_UNAVAILABLE,
-                               .port = subject->client_port};
-    out->name.state = subject->is_client_name_unknown ? MW_X_TEMPUNAVAIL : MW_X_UNAVAILABLE;
-    if (subject->client_name.len > 0)
-        out->name = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = subject->client_name};
-}
-
-/* The identity goes by XFORWARD: it was configured so, or a trusted peer said so and the upstream
- * takes it. */
-static bool is_identity_forwarded(const struct mw_session *session)
-{
-    return session->settings->upstream->identity == MW_IDENTITY_XFORWARD ||
-           session->forwarded != NULL;
-}
-
-void mw_upstream_send_xforward(struct mw_session *session)
-{
-    const struct mw_upstream *up = &session->up;
-    const struct mw_subject *subject = &session->subject;
-    uint32_t attrs = up->ehlo.xforward_attrs | up->offers.xforward_attrs;
-    struct mw_xclient values = {0};
-    char id[40];
-    if (attrs == 0 || ((up->ehlo.exts | up->offers.exts) & MW_EXT_PIPELINING) == 0)
-        return;
-    if (is_identity_forwarded(session)) {
-        describe_client(session, &values);
-        values.helo = (struct mw_xtext_value){
-            .state = subject->helo.len > 0 ? MW_X_GIVEN : MW_X_UNAVAILABLE, .text = subject->helo};
-        values.proto = (struct mw_xtext_value){
-            .state = subject->protocol.len > 0 ? MW_X_GIVEN : MW_X_UNAVAILABLE,
-            .text = subject->protocol};
-        values.has_source = true;
-        values.source = MW_X_SOURCE_REMOTE;
-    }
-    values.ident = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = mw_report_id(session, id)};
-    struct mw_buf line = {0};
-    if (mw_xclient_print(&values, true, attrs, &line) == MW_OK)
-        mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XFORWARD,
-                         session->settings->upstream->identity == MW_IDENTITY_XFORWARD);
-    mw_buf_fini(&line);
-}
-
 void mw_upstream_reset(struct mw_session *session)
 {
     struct mw_upstream *up = &session->up;
@@ -114,22 +55,6 @@ void mw_upstream_keepalive(struct mw_session *session)
         mw_upstream_send(session, MW_LIT("NOOP\r\n"), MW_EXPECT_NOOP, 0);
 }
 
-/* ---- opening ---- */
-
-void mw_upstream_open(struct mw_session *session)
-{
-    struct mw_upstream *up = &session->up;
-    mw_assert(up->state == MW_UP_DOWN);
-    up->state = MW_UP_CONNECTING;
-    up->is_reopening = session->has_greeted;
-    const struct mw_upstream_settings *settings = session->settings->upstream;
-    /* it may have to wait for a free connection first (the owner bounds both parts by themselves)
-     */
-    session->upstream_deadline = session->now + settings->connect_timeout_ms +
-                                 (settings->max_connections != 0 ? settings->queue_timeout_ms : 0);
-    session->ops->connect_upstream(session->user);
-}
-
 void mw_upstream_drop(struct mw_session *session)
 {
     struct mw_upstream *up = &session->up;
@@ -148,273 +73,6 @@ void mw_upstream_drop(struct mw_session *session)
     up->ehlo = up->offers = (struct mw_ehlo){0};
     mw_buf_fini(&up->first_words);
     session->upstream_deadline = 0;
-}
-
-void mw_upstream_connected(struct mw_session *session)
-{
-    session->up.state = MW_UP_OPENING;
-    session->upstream_deadline = session->now + session->settings->upstream->connect_timeout_ms;
-    mw_expect_push(session, MW_EXPECT_GREETING, MW_VERB_UNKNOWN, 0);
-}
-
-/* After a reopening in silence: whoever waited for it goes on. */
-static void ready_again(struct mw_session *session)
-{
-    session->up.state = MW_UP_READY;
-    session->up.has_replied_helo = session->has_helo;
-    session->upstream_deadline = 0;
-    mw_own_banner_go_on(session);
-    mw_commit_go_on(session);
-}
-
-/* Everything is negotiated; `reply` is what the upstream says to a client that begins. */
-static void opened(struct mw_session *session, const struct mw_reply *reply)
-{
-    struct mw_upstream *up = &session->up;
-    if (!up->is_reopening) {
-        up->state = MW_UP_READY;
-        session->upstream_deadline = 0;
-        session->has_greeted = true;
-        struct mw_buf greeting = {0};
-        mw_reply_print(reply, &greeting);
-        if (reply->code >= 400)
-            mw_report_reject_upstream(session, "connect", reply);
-        if (reply->code == 421) {
-            mw_session_finish_reply(session, mw_buf_view(&greeting), MW_END_UPSTREAM);
-        } else {
-            mw_queue_add(&session->to_client, mw_buf_view(&greeting));
-            session->client_since = session->now;
-            mw_enter_state(session, MW_STATE_GREETED, "greeting");
-        }
-        mw_buf_fini(&greeting);
-        return;
-    }
-    if (reply->code >= 300) {
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, "refused at greeting");
-        return;
-    }
-    if (session->has_helo) {
-        mw_upstream_send(session, mw_buf_view(&session->helo_line), MW_EXPECT_AGAIN_HELO, 0);
-        return; /* still within connect-timeout */
-    }
-    ready_again(session);
-}
-
-static void identity_failed(struct mw_session *session, const char *problem)
-{
-    MW_LOG(session->log, session->subject.session_id, MW_EV_IDENTITY,
-           mw_text("upstream", session->settings->upstream->name), mw_cstr("problem", problem),
-           mw_cstr("advice", "let the upstream accept the client's identity from this host "
-                             "(smtpd_authorized_xclient_hosts or smtpd_upstream_proxy_protocol), "
-                             "or set identity none"));
-    mw_session_finish(session, MW_REPLY_IDENTITY_REFUSED, MW_END_IDENTITY);
-}
-
-/* ---- opening: TLS and identity ---- */
-
-static void insecure(struct mw_session *session, const char *problem)
-{
-    MW_LOG(session->log, session->subject.session_id, MW_EV_UPSTREAM_FAILED,
-           mw_text("upstream", session->settings->upstream->name), mw_cstr("problem", problem),
-           mw_cstr("advice", "let the upstream offer STARTTLS with a certificate that we trust, or "
-                             "set another tls in its block"));
-    if (session->has_greeted) {
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, problem);
-        return;
-    }
-    mw_report_reject_own(session, "connect", MW_REPLY_UPSTREAM_INSECURE);
-    mw_session_finish(session, MW_REPLY_UPSTREAM_INSECURE, MW_END_UPSTREAM);
-}
-
-/* HELO comes with the client's own; where an XCLIENT peer told it, and at a reopening, it is known.
- */
-static void send_xclient(struct mw_session *session)
-{
-    const struct mw_subject *subject = &session->subject;
-    struct mw_xclient values;
-    struct mw_buf line = {0};
-    describe_client(session, &values);
-    values.reverse_name = values.name;
-    if (subject->client_reverse_name.len > 0)
-        values.reverse_name = (struct mw_xtext_value){.state = MW_X_GIVEN,
-                                                      .text = subject->client_reverse_name};
-    if (subject->helo.len > 0) {
-        bool is_esmtp = !mw_slice_eq(subject->protocol, MW_LIT("SMTP"));
-        values.helo = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = subject->helo};
-        values.proto = (struct mw_xtext_value){.state = MW_X_GIVEN,
-                                               .text = is_esmtp ? MW_LIT("ESMTP") : MW_LIT("SMTP")};
-    }
-    if (session->has_conveyed_login)
-        values.login = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = subject->auth_user};
-    if (subject->server_port != 0) {
-        values.destination_state = values.destination_port_state = MW_X_GIVEN;
-        values.destination = subject->server_address;
-        values.destination_port = subject->server_port;
-    }
-    if (mw_xclient_print(&values, false, session->up.offers.xclient_attrs, &line) == MW_OK)
-        mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_XCLIENT, 0);
-    else
-        identity_failed(session, "the client's identity does not fit into XCLIENT");
-    mw_buf_fini(&line);
-}
-
-static bool wants_starttls(const struct mw_session *session)
-{
-    enum mw_upstream_tls tls = session->settings->upstream->tls;
-    bool is_wanted = tls == MW_UPSTREAM_TLS_OPPORTUNISTIC || tls == MW_UPSTREAM_TLS_REQUIRED ||
-                     tls == MW_UPSTREAM_TLS_VERIFIED;
-    return is_wanted && !session->up.is_secure && !session->up.is_clear_agreed;
-}
-
-static bool is_by_command(enum mw_identity identity)
-{
-    return identity == MW_IDENTITY_XCLIENT || identity == MW_IDENTITY_XFORWARD;
-}
-
-/* STARTTLS, or not where that is allowed. False: the session is over or the connection dropped. */
-static bool start_tls(struct mw_session *session)
-{
-    struct mw_upstream *up = &session->up;
-    if ((up->offers.exts & MW_EXT_STARTTLS) != 0) {
-        mw_upstream_send(session, MW_LIT("STARTTLS\r\n"), MW_EXPECT_STARTTLS, 0);
-        return false;
-    }
-    if (session->settings->upstream->tls != MW_UPSTREAM_TLS_OPPORTUNISTIC) {
-        insecure(session, "STARTTLS is not announced");
-        return false;
-    }
-    up->is_clear_agreed = true;
-    return true;
-}
-
-/* What an upstream that takes identities by command has to announce; NULL: it does. */
-static const char *identity_problem(const struct mw_session *session)
-{
-    const struct mw_ehlo *offers = &session->up.offers;
-    if (session->settings->upstream->identity == MW_IDENTITY_XCLIENT)
-        return (offers->exts & MW_EXT_XCLIENT) != 0 &&
-                       (offers->xclient_attrs & MW_XCLIENT_ADDR) != 0
-                   ? NULL
-                   : "XCLIENT with ADDR is not announced";
-    if ((offers->exts & MW_EXT_XFORWARD) == 0 || (offers->xforward_attrs & MW_XCLIENT_ADDR) == 0)
-        return "XFORWARD with ADDR is not announced";
-    return (offers->exts & MW_EXT_PIPELINING) != 0 ? NULL : "XFORWARD without PIPELINING";
-}
-
-static void opened_at_last(struct mw_session *session)
-{
-    struct mw_reply greeting;
-    struct mw_buf words = session->up.first_words;
-    size_t used;
-    session->up.first_words = (struct mw_buf){0};
-    if (mw_reply_parse(mw_buf_view(&words), &greeting, &used) == MW_OK)
-        opened(session, &greeting);
-    mw_buf_fini(&words);
-}
-
-/* The next step of the opening behind the greeting. */
-static void go_on_opening(struct mw_session *session)
-{
-    const struct mw_upstream_settings *settings = session->settings->upstream;
-    struct mw_upstream *up = &session->up;
-    if (!up->has_own_ehlo && (wants_starttls(session) || is_by_command(settings->identity))) {
-        struct mw_buf line = {0};
-        mw_buf_putf(&line, "EHLO %.*s\r\n", (int)session->snapshot->hostname.len,
-                    session->snapshot->hostname.ptr);
-        mw_upstream_send(session, mw_buf_view(&line), MW_EXPECT_OWN_EHLO, 0);
-        mw_buf_fini(&line);
-        return;
-    }
-    if (wants_starttls(session) && !start_tls(session))
-        return;
-    if (is_by_command(settings->identity)) {
-        const char *problem = identity_problem(session);
-        if (problem != NULL && settings->require_identity) {
-            identity_failed(session, problem);
-            return;
-        }
-        if (problem == NULL && settings->identity == MW_IDENTITY_XCLIENT) {
-            send_xclient(session);
-            return;
-        }
-    }
-    opened_at_last(session);
-}
-
-static void on_greeting(struct mw_session *session, const struct mw_reply *reply)
-{
-    if (reply->code >= 300 ||
-        (!wants_starttls(session) && !is_by_command(session->settings->upstream->identity))) {
-        opened(session, reply);
-        return;
-    }
-    mw_buf_put(&session->up.first_words, reply->octets);
-    go_on_opening(session);
-}
-
-static void on_own_ehlo(struct mw_session *session, const struct mw_reply *reply)
-{
-    session->up.has_own_ehlo = true;
-    session->up.offers = (struct mw_ehlo){0};
-    if (reply->code == 250)
-        mw_ehlo_parse(reply, &session->up.offers);
-    go_on_opening(session);
-}
-
-static void on_starttls(struct mw_session *session, const struct mw_reply *reply)
-{
-    if (reply->code == 220) {
-        session->up.is_securing = true;
-        session->ops->secure_upstream(session->user);
-    } else if (session->settings->upstream->tls == MW_UPSTREAM_TLS_OPPORTUNISTIC) {
-        session->up.is_clear_agreed = true;
-        go_on_opening(session);
-    } else {
-        insecure(session, "STARTTLS was refused");
-    }
-}
-
-void mw_upstream_secured(struct mw_session *session, const struct mw_tls_info *info)
-{
-    struct mw_upstream *up = &session->up;
-    up->is_secure = info->is_secure;
-    if (!up->is_securing)
-        return; /* implicit: the greeting comes now */
-    up->is_securing = up->has_own_ehlo = false;
-    up->offers = (struct mw_ehlo){0};
-    session->upstream_in.len = 0;
-    go_on_opening(session);
-}
-
-static void on_xclient(struct mw_session *session, const struct mw_reply *reply)
-{
-    session->up.offers = (struct mw_ehlo){0};
-    if (reply->code == 501 || reply->code == 502 || reply->code == 503 ||
-        (reply->code == 550 && mw_slice_istarts(reply->text, MW_LIT("5.7.0")))) {
-        /* our command was refused, not the client */
-        identity_failed(session, "XCLIENT was refused");
-        return;
-    }
-    opened(session, reply);
-}
-
-static void on_again_helo(struct mw_session *session, const struct mw_reply *reply)
-{
-    if (reply->code >= 300) {
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, "refused our HELO on a new connection");
-        return;
-    }
-    mw_ehlo_parse(reply, &session->up.ehlo);
-    if (!session->is_esmtp)
-        session->up.ehlo = (struct mw_ehlo){0};
-    if (session->tx != NULL && session->tx->requires_tls &&
-        (!session->up.is_secure || (session->up.ehlo.exts & MW_EXT_REQUIRETLS) == 0)) {
-        mw_upstream_lost(session, MW_REPLY_UPSTREAM_AWAY, "the new connection has no REQUIRETLS");
-        return;
-    }
-    if (mw_is_own_banner(session) && session->is_esmtp)
-        session->ops->remember_ehlo(session->user, reply->octets);
-    ready_again(session);
 }
 
 /* ---- replies ---- */
@@ -447,7 +105,7 @@ static void on_slot(struct mw_session *session, struct mw_expect expect,
 {
     enum mw_verb verb = (enum mw_verb)expect.verb;
     if (is_identity_refusal(session, reply, verb)) {
-        identity_failed(session, "the PROXY header was not understood");
+        mw_identity_failed(session, "the PROXY header was not understood");
         return;
     }
     if (reply->code >= 300 && reply->code < 400 && !(verb == MW_VERB_AUTH && reply->code == 334)) {
@@ -535,19 +193,11 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
     }
     switch ((enum mw_expect_kind)expect.kind) {
     case MW_EXPECT_GREETING:
-        on_greeting(session, reply);
-        break;
     case MW_EXPECT_OWN_EHLO:
-        on_own_ehlo(session, reply);
-        break;
     case MW_EXPECT_STARTTLS:
-        on_starttls(session, reply);
-        break;
     case MW_EXPECT_XCLIENT:
-        on_xclient(session, reply);
-        break;
     case MW_EXPECT_AGAIN_HELO:
-        on_again_helo(session, reply);
+        mw_opening_reply(session, (enum mw_expect_kind)expect.kind, reply);
         break;
     case MW_EXPECT_SLOT:
         on_slot(session, expect, reply);
@@ -555,7 +205,7 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
     case MW_EXPECT_XFORWARD:
         if (expect.index == 1 && reply->code >= 300 &&
             session->settings->upstream->require_identity)
-            identity_failed(session, "XFORWARD was refused");
+            mw_identity_failed(session, "XFORWARD was refused");
         break; /* else for the upstream's log only: a refusal changes nothing */
     case MW_EXPECT_LATE_MAIL:
         mw_own_banner_mail_reply(session, reply);

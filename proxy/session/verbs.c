@@ -11,6 +11,7 @@
 #define RELAY MW_FLAG_RELAY
 #define PAYLOAD MW_FLAG_PAYLOAD
 #define RESETS MW_FLAG_RESETS
+#define JUNK MW_FLAG_JUNK
 
 const struct mw_verb_row mw_verb_rows[MW_VERB_COUNT] = {
     [MW_VERB_UNKNOWN] = {GREETED | READY | IN_TX | IN_BDAT, MW_STAGE_COMMAND, mw_verb_unknown,

@@ -394,6 +394,7 @@ void pure_init(struct pure *pure)
         .early_talker = MW_EARLY_PASS,
         .max_sessions = 100,
         .max_errors = 20,
+        .max_junk = 100,
         .command_timeout_ms = 300000,
         .data_timeout_ms = 180000,
         .header_timeout_ms = 300000,

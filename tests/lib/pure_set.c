@@ -51,6 +51,7 @@ static bool set_number(struct pure *pure, struct mw_slice name, uint64_t number)
     } settings[] = {
         {.name = "max-message-size", .to = &listen->max_message_size},
         {.name = "max-errors", .to_u32 = &listen->max_errors},
+        {.name = "max-junk-commands", .to_u32 = &listen->max_junk},
         {.name = "max-header-size", .to_size = &listen->header_limits.size_max},
         {.name = "max-header-fields", .to_size = &listen->header_limits.fields_max},
         {.name = "max-hops", .to_size = &listen->header_limits.hops_max},

@@ -682,6 +682,7 @@ static void run_seed(uint64_t seed, bool faults)
     pure_init(&m->pure);
     m->pure.listen.spool_memory = chance(m, 50) ? 262144 : 64;
     m->pure.listen.max_errors = 100000;
+    m->pure.listen.max_junk = 0;
     set_up(m);
     add_rules(m);
     for (size_t i = 0; i < m->pure.rule_count; i++) {
