@@ -5,7 +5,8 @@
 mailweir_build_packages=(build-essential cmake ninja-build pkg-config git libuv1-dev libpcre2-dev libssl-dev libc-ares-dev)
 # Real clients and servers for the system tests.
 # shellcheck disable=SC2034 # used by ./test
-mailweir_test_packages=("${mailweir_build_packages[@]}" postfix swaks curl msmtp haproxy nsd node-nodemailer python3 openssl)
+mailweir_test_packages=("${mailweir_build_packages[@]}" postfix swaks curl msmtp haproxy nginx-light libnginx-mod-mail nsd
+    node-nodemailer python3 openssl iproute2 nftables)
 
 # The packages of the arguments that are not installed, one a line.
 mailweir_missing_packages() {

@@ -152,12 +152,21 @@ static void put_key(struct cursor *cursor, const char *key)
     cursor->at = at;
 }
 
-/* A control character (C1 ones too: terminals obey them) or DEL, as its octets. */
+/* A control character (C1 ones too: terminals obey them), DEL, a line end of Unicode's (readers
+ * that split lines by it would see a forged one: U+2028, U+2029), or one that turns the direction
+ * of text (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069). */
 static bool is_control(struct mw_slice character)
 {
-    unsigned char first = (unsigned char)character.ptr[0];
-    return first < ' ' || first == 127 ||
-           (character.len == 2 && first == 0xc2 && (unsigned char)character.ptr[1] < 0xa0);
+    const unsigned char *octets = (const unsigned char *)character.ptr;
+    if (character.len == 1)
+        return octets[0] < ' ' || octets[0] == 127;
+    if (character.len == 2)
+        return octets[0] == 0xc2 && octets[1] < 0xa0;
+    if (character.len != 3 || octets[0] != 0xe2)
+        return false;
+    return (octets[1] == 0x80 &&
+            (octets[2] == 0x8e || octets[2] == 0x8f || (octets[2] >= 0xa8 && octets[2] <= 0xae))) ||
+           (octets[1] == 0x81 && octets[2] >= 0xa6 && octets[2] <= 0xa9);
 }
 
 static void put_escaped(struct cursor *cursor, struct mw_slice octets)

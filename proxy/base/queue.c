@@ -12,6 +12,7 @@ enum {
     SMALL = 512,
     PIECE_MAX = 1 << 30,
     HEAP_FIRST = 4,
+    WIPE_MAX = 16384,
 };
 #define BORROWED UINT32_MAX /* in `used` */
 
@@ -20,10 +21,16 @@ static struct mw_queue_piece *front_of(struct mw_queue *queue)
     return (queue->pieces == NULL ? queue->few : queue->pieces) + queue->first;
 }
 
+/* A line of an AUTH dialogue may have gone through here: small copies leave nothing behind. */
 static void free_octets(const struct mw_queue_piece *piece)
 {
-    if (piece->used != BORROWED)
-        free(piece->ptr - piece->used);
+    if (piece->used == BORROWED)
+        return;
+    char *copy = piece->ptr - piece->used;
+    size_t size = (size_t)piece->used + piece->len;
+    if (size <= WIPE_MAX)
+        explicit_bzero(copy, size);
+    free(copy);
 }
 
 void mw_queue_clear(struct mw_queue *queue)

@@ -157,9 +157,9 @@ static int fill_peer(struct mw_simulation *sim, const struct simulate_options *o
     if (options->tls == NULL)
         return EX_OK;
     *tls = (struct mw_tls_info){.is_secure = true, .bits = 256, .cipher = "TLS_AES_256_GCM_SHA384"};
-    if (strlen(options->tls) >= sizeof tls->version)
+    if (strlen(options->tls) > 11)
         return usage("--tls is not a version such as TLSv1.3", options->tls);
-    memcpy(tls->version, options->tls, strlen(options->tls) + 1);
+    tls->version = options->tls;
     peer->tls = tls;
     return EX_OK;
 }

@@ -119,7 +119,8 @@ void mw_conn_flush(struct mw_conn *conn, struct mw_queue *queue);
 MW_MUST_USE enum mw_err mw_conn_secure_server(struct mw_conn *conn, struct mw_tls_server *server);
 MW_MUST_USE enum mw_err mw_conn_secure_client(struct mw_conn *conn, struct mw_tls_client *client,
                                               struct mw_slice session_key);
-/* Facts about the TLS connection, NULL in the clear and until on_secured. Valid until on_closed. */
+/* Facts about the TLS connection, NULL in the clear, until on_secured, and after mw_conn_close.
+ * Valid until on_closed. */
 const struct mw_tls_info *mw_conn_tls(const struct mw_conn *conn);
 /* Is the peer still there? False if an end or a reset is waiting to be read with no octets before
  * it (recv MSG_PEEK; with TLS what has arrived is read, as far as it takes to know, and kept). */

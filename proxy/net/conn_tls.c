@@ -174,7 +174,11 @@ static void fill_wire(struct mw_conn *conn)
     struct mw_buf *wire = &conn->net->tls->wire;
     while (conn->error == 0 && wire->len < WIRE_FILL && mw_queue_len(conn->out) > 0) {
         struct mw_slice record = next_record(conn);
-        if (mw_tls_seal(conn->tls->engine, record, wire) == MW_OK)
+        bool is_gathered = record.ptr == conn->net->tls->gathered;
+        enum mw_err err = mw_tls_seal(conn->tls->engine, record, wire);
+        if (is_gathered) /* it may be a password on its way to the upstream */
+            explicit_bzero(conn->net->tls->gathered, record.len);
+        if (err == MW_OK)
             mw_queue_consume(conn->out, record.len);
         else
             mw_conn_fail_writing(conn, EPROTO);
@@ -503,4 +507,8 @@ void mw_conn_tls_close(struct mw_conn *conn, bool reset)
     if (!reset)
         mw_conn_tls_finish(conn);
     conn->tls->in = MW_EMPTY;
+    conn->tls->phase = MW_CONN_FAILED;
+    /* now, not when the loop has closed the handle: an alert makes OpenSSL take its write buffer,
+     * and thousands of sessions may end in one turn */
+    mw_tls_release(conn->tls->engine);
 }

@@ -606,28 +606,35 @@ void mw_proxy_print(const struct mw_proxy_header *header, struct mw_buf *out)
 
 /* ---- to and from what the rest of the code knows of a TLS connection ---- */
 
-static void keep_fitting(char *to, size_t size, struct mw_slice text)
+enum { VERSION_MAX = 11, CIPHER_MAX = 47 }; /* octets of names that OpenSSL could have given */
+
+static const char *keep_fitting(struct mw_arena *arena, size_t max, struct mw_slice text)
 {
-    if (text.len > 0 && text.len < size)
-        memcpy(to, text.ptr, text.len); /* the rest is zero already */
+    return text.len == 0 || text.len > max ? "" : mw_arena_cstr(arena, text);
 }
 
-void mw_proxy_get_tls(const struct mw_proxy_header *header, struct mw_tls_info *out_info)
+void mw_proxy_get_tls(const struct mw_proxy_header *header, struct mw_arena *arena,
+                      struct mw_tls_info *out_info)
 {
     const struct mw_proxy_tls *tls = &header->tls;
     *out_info = (struct mw_tls_info){.is_secure = tls->is_secure,
                                      .is_resumed = tls->is_resumed,
                                      .has_certificate = tls->has_certificate,
-                                     .is_verified = tls->is_verified};
+                                     .is_verified = tls->is_verified,
+                                     .version = "",
+                                     .cipher = "",
+                                     .sni = "",
+                                     .subject = "",
+                                     .fingerprint = "",
+                                     .problem = ""};
     if (!tls->is_secure)
         return;
-    keep_fitting(out_info->version, sizeof out_info->version, tls->version);
-    keep_fitting(out_info->cipher, sizeof out_info->cipher, tls->cipher);
-    keep_fitting(out_info->sni, sizeof out_info->sni, header->authority);
-    keep_fitting(out_info->subject, sizeof out_info->subject, tls->common_name);
+    out_info->version = keep_fitting(arena, VERSION_MAX, tls->version);
+    out_info->cipher = keep_fitting(arena, CIPHER_MAX, tls->cipher);
+    out_info->sni = keep_fitting(arena, MW_TLS_NAME_MAX, header->authority);
+    out_info->subject = keep_fitting(arena, MW_TLS_NAME_MAX, tls->common_name);
     if (tls->has_certificate && !tls->is_verified)
-        keep_fitting(out_info->problem, sizeof out_info->problem,
-                     MW_LIT("not verified by the proxy in front"));
+        out_info->problem = "not verified by the proxy in front";
 }
 
 void mw_proxy_set_tls(struct mw_proxy_header *header, const struct mw_tls_info *info)

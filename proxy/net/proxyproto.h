@@ -56,9 +56,10 @@ MW_MUST_USE enum mw_err mw_proxy_parse(struct mw_slice in, struct mw_proxy_heade
  * common name goes first, then the cipher, then AUTHORITY. */
 void mw_proxy_print(const struct mw_proxy_header *header, struct mw_buf *out);
 
-/* What a header says of the client's TLS connection, copied; a text that does not fit its member is
- * left out (half a name is another name). */
-void mw_proxy_get_tls(const struct mw_proxy_header *header, struct mw_tls_info *out_info);
+/* What a header says of the client's TLS connection, copied into the arena; a text that is too long
+ * is left out (half a name is another name). */
+void mw_proxy_get_tls(const struct mw_proxy_header *header, struct mw_arena *arena,
+                      struct mw_tls_info *out_info);
 /* The other way: tls and authority of a header to be written; views into `info`. */
 void mw_proxy_set_tls(struct mw_proxy_header *header, const struct mw_tls_info *info);
 

@@ -104,16 +104,22 @@ bool mw_tls_begin(struct mw_tls *tls, SSL_CTX *context, BIO_METHOD *method)
     return true;
 }
 
+void mw_tls_release(struct mw_tls *tls)
+{
+    /* else OpenSSL takes the session for damaged and never resumes it. That a connection was cut
+     * off says nothing about its session (RFC 5246 7.2.1) */
+    if (tls->ssl != NULL && tls->error == NULL)
+        SSL_set_shutdown(tls->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    SSL_free(tls->ssl);
+    tls->ssl = NULL;
+}
+
 void mw_tls_free(struct mw_tls **tls)
 {
     struct mw_tls *self = *tls;
     if (self == NULL)
         return;
-    /* else OpenSSL takes the session for damaged and never resumes it. That a connection was cut
-     * off says nothing about its session (RFC 5246 7.2.1) */
-    if (self->ssl != NULL && self->error == NULL)
-        SSL_set_shutdown(self->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-    SSL_free(self->ssl);
+    mw_tls_release(self);
     mw_tls_set_unref(&self->set);
     mw_tls_server_unref(&self->server);
     mw_tls_client_unref(&self->client);

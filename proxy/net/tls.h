@@ -94,6 +94,8 @@ struct mw_tls; /* opaque; about what OpenSSL needs */
  * side); at most 64 are kept. NULL: out of memory or refused by OpenSSL. */
 struct mw_tls *mw_tls_accept(struct mw_tls_server *server);
 struct mw_tls *mw_tls_connect(struct mw_tls_client *client, struct mw_slice session_key);
+/* Nothing more will be said or opened: OpenSSL's memory goes now, facts and error text stay. */
+void mw_tls_release(struct mw_tls *tls);
 void mw_tls_free(struct mw_tls **tls);
 
 /* What conn.c works with: one call each for octets from the wire, octets for the wire. See tls.c.

@@ -46,7 +46,7 @@ const EVP_CIPHER *mw_tls_server_cipher(const struct mw_tls_server *server)
 
 static void keep_name(struct mw_tls *tls, struct mw_slice name)
 {
-    char text[sizeof((struct mw_tls_info *)0)->sni];
+    char text[MW_TLS_NAME_MAX + 1];
     mw_tls_clean(name, text, sizeof text);
     free(tls->sni);
     tls->sni = mw_xstrdup(text);

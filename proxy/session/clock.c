@@ -48,6 +48,10 @@ static uint64_t client_deadline(const struct mw_session *session)
         session->awaits_upstream)
         return 0;
     const struct mw_listen_settings *settings = session->settings;
+    if (session->swallow_left > 0) {
+        uint64_t next = session->client_since + settings->data_timeout_ms;
+        return next < session->swallow_until ? next : session->swallow_until;
+    }
     switch ((enum mw_state)session->state) {
     case MW_STATE_GREETED:
     case MW_STATE_READY:
@@ -102,7 +106,10 @@ static bool is_too_slow(struct mw_session *session)
     uint64_t got = session->tx->size - session->rate_octets;
     session->rate_octets = session->tx->size;
     session->rate_deadline = session->now + MW_RATE_WINDOW_MS;
-    return session->state == MW_STATE_CONTENT && !mw_content_is_blocked(session) &&
+    /* between chunks, too: chunks of nothing would hold the session and its upstream for ever */
+    bool is_its_turn = session->state == MW_STATE_IN_BDAT ||
+                       (session->state == MW_STATE_CONTENT && !mw_content_is_blocked(session));
+    return is_its_turn && session->ring_count == 0 &&
            got < session->settings->min_data_rate * (MW_RATE_WINDOW_MS / 1000);
 }
 

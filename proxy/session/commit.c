@@ -414,6 +414,7 @@ static void on_data(struct mw_session *session, const struct mw_reply *reply)
     mw_reply_print(reply, &text);
     mw_exchange_answer(session, mw_buf_view(&text), false);
     mw_buf_fini(&text);
+    mw_refused_data(session);
 }
 
 void mw_commit_reply(struct mw_session *session, struct mw_expect expect,

@@ -60,7 +60,7 @@ void mw_front_fini(struct mw_client *client)
     mw_query_cancel(&client->query);
     mw_buf_fini(&client->proxy_in);
     mw_buf_fini(&client->names);
-    free(client->proxy_tls);
+    mw_arena_fini(&client->proxy_texts);
     client->proxy_tls = NULL;
     client->peer.name = client->peer.reverse_name = MW_EMPTY;
     client->peer.tls = NULL;
@@ -191,8 +191,8 @@ static void take_header(struct mw_client *client, const struct mw_proxy_header *
     client->peer.server_address = header->destination;
     client->peer.server_port = header->destination_port;
     if (header->tls.is_secure) {
-        client->proxy_tls = mw_xcalloc(1, sizeof *client->proxy_tls);
-        mw_proxy_get_tls(header, client->proxy_tls);
+        client->proxy_tls = mw_arena_new(&client->proxy_texts, struct mw_tls_info);
+        mw_proxy_get_tls(header, &client->proxy_texts, client->proxy_tls);
     }
 }
 

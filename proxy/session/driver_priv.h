@@ -97,6 +97,7 @@ struct mw_client {
     struct mw_query *query;        /* for its name */
     struct mw_buf names;           /* what peer.name and peer.reverse_name show */
     struct mw_tls_info *proxy_tls; /* from the PROXY header; until the session begins */
+    struct mw_arena proxy_texts;
     struct mw_pool *pool;          /* of the upstream; set with the session */
     struct mw_link queued;         /* on pool->waiting */
     struct mw_attempt attempt;     /* the one under way, or the last */

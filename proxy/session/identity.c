@@ -46,8 +46,12 @@ void mw_upstream_send_xforward(struct mw_session *session)
         values.proto = (struct mw_xtext_value){
             .state = subject->protocol.len > 0 ? MW_X_GIVEN : MW_X_UNAVAILABLE,
             .text = subject->protocol};
+        bool is_told = session->forwarded != NULL &&
+                       session->forwarded->source != MW_X_SOURCE_UNKNOWN;
         values.has_source = true;
         values.source = MW_X_SOURCE_REMOTE;
+        if (is_told && session->forwarded->source == MW_X_SOURCE_LOCAL)
+            values.source = MW_X_SOURCE_LOCAL;
     }
     values.ident = (struct mw_xtext_value){.state = MW_X_GIVEN, .text = mw_report_id(session, id)};
     struct mw_buf line = {0};
@@ -61,9 +65,10 @@ void mw_identity_failed(struct mw_session *session, const char *problem)
 {
     MW_LOG(session->log, session->subject.session_id, MW_EV_IDENTITY,
            mw_text("upstream", session->settings->upstream->name), mw_cstr("problem", problem),
-           mw_cstr("advice", "let the upstream accept the client's identity from this host "
-                             "(smtpd_authorized_xclient_hosts or smtpd_upstream_proxy_protocol), "
-                             "or set identity none"));
+           mw_cstr("advice",
+                   "let the upstream take the client's identity from this host: "
+                   "smtpd_authorized_xclient_hosts, smtpd_authorized_xforward_hosts or "
+                   "smtpd_upstream_proxy_protocol; mailweir check --upstream shows which"));
     mw_session_finish(session, MW_REPLY_IDENTITY_REFUSED, MW_END_IDENTITY);
 }
 

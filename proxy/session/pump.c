@@ -27,6 +27,8 @@ static void refuse_sequence(struct mw_session *session)
         reply = session->state == MW_STATE_GREETED ? MW_REPLY_SEQUENCE_HELO
                                                    : MW_REPLY_SEQUENCE_AUTH;
     mw_command_error(session, reply);
+    if (verb == MW_VERB_DATA)
+        mw_refused_data(session);
 }
 
 bool mw_is_relay_verb(const struct mw_session *session, struct mw_slice word)
@@ -44,6 +46,8 @@ static bool needs_upstream(const struct mw_session *session, const struct mw_ver
 {
     if (command->verb == MW_VERB_UNKNOWN)
         return mw_is_relay_verb(session, command->word);
+    if ((row->legal & (1u << session->state)) == 0) /* a BDAT that is only taken to be refused */
+        return false;
     if (mw_must_secure(session, command->verb) || mw_own_banner_answers(session, command->verb))
         return false;
     return (row->flags & MW_FLAG_RELAY) != 0 &&
@@ -90,10 +94,10 @@ void mw_forget_command(struct mw_session *session)
 
 /* Commands that bring no message nearer (Postfix's smtpd_junk_command_limit): above the limit each
  * counts as an error, which ends the session in the end. False: it has ended. */
-static bool count_junk(struct mw_session *session, const struct mw_verb_row *row)
+bool mw_count_junk(struct mw_session *session)
 {
     uint32_t limit = session->settings->max_junk;
-    if ((row->flags & MW_FLAG_JUNK) == 0 || limit == 0)
+    if (limit == 0)
         return true;
     if (session->junk_since != session->accepted) {
         session->junk_since = session->accepted;
@@ -114,9 +118,12 @@ static bool count_junk(struct mw_session *session, const struct mw_verb_row *row
 static void refuse_insecure(struct mw_session *session)
 {
     bool is_last;
+    uint64_t size;
     if (session->command.verb == MW_VERB_BDAT &&
-        mw_bdat_parse(session->command.arg, &session->swallow_left, &is_last) != MW_OK)
-        session->swallow_left = 0;
+        mw_bdat_parse(session->command.arg, &size, &is_last) == MW_OK)
+        mw_swallow(session, size);
+    if (session->is_over)
+        return;
     if (session->command.verb == MW_VERB_AUTH)
         session->has_secret = true;
     mw_command_error(session, MW_REPLY_STARTTLS_FIRST);
@@ -165,7 +172,7 @@ static bool take_command(struct mw_session *session)
         refuse_insecure(session);
     else if (!is_legal(session, row, command.verb))
         refuse_sequence(session);
-    else if (count_junk(session, row))
+    else if ((row->flags & MW_FLAG_JUNK) == 0 || mw_count_junk(session))
         row->handle(session);
     mw_forget_command(session);
     return true;

@@ -70,8 +70,8 @@ struct mw_session *mw_session_new(struct mw_snapshot *snapshot,
     session->subject.client_reverse_name = mw_arena_dup(&session->arena, peer->reverse_name);
     session->subject.is_client_name_unknown = peer->is_name_unknown;
     if (peer->tls != NULL && peer->tls->is_secure) {
-        struct mw_tls_info *info = mw_arena_alloc(&session->arena, sizeof *info);
-        *info = *peer->tls;
+        struct mw_tls_info *info = mw_arena_new(&session->arena, struct mw_tls_info);
+        mw_tls_info_copy(&session->arena, peer->tls, info);
         session->subject.tls = info;
     }
     return session;
@@ -241,7 +241,10 @@ static void note_early_talker(struct mw_session *session)
 void mw_session_client_data(struct mw_session *session, struct mw_slice octets, uint64_t now_ms)
 {
     event_begin(session, now_ms);
-    session->client_since = now_ms;
+    /* a command has command-timeout for all of it, however it dribbles in; content has data-timeout
+     * for each piece, and its own lower bound */
+    if (session->state == MW_STATE_CONTENT || session->swallow_left > 0)
+        session->client_since = now_ms;
     session->octets_in += octets.len;
     if (session->state == MW_STATE_OPENING)
         note_early_talker(session);

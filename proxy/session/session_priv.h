@@ -163,6 +163,8 @@ struct mw_own_client {
     struct mw_slice name, reverse_name, helo, protocol;
     bool is_name_unknown;
     uint32_t commands;     /* XFORWARDs so far */
+    uint8_t source;        /* SOURCE that was given: MW_X_SOURCE_*; 0: none */
+    bool is_judged;        /* the connect and HELO stages have seen the client that it lends */
     struct mw_arena arena; /* holds what they said */
 };
 
@@ -187,7 +189,9 @@ struct mw_session {
     uint32_t xclients;
     bool awaits_upstream; /* own banner: a recipient waits until the upstream has the envelope */
     struct mw_own_client *forwarded; /* XFORWARD is in force; what it replaced */
+    bool has_lent_filters;           /* the filters' session is that of a forwarded client */
     bool is_skipping_line, is_client_gone, wants_spool, in_event;
+    mw_stage_fn *after_judging; /* what MAIL goes on with */
     bool is_held_back; /* the client does not take its replies: no further command is read from
                           `input` */
     uint32_t stages;   /* bits that the chain wants */
@@ -196,6 +200,7 @@ struct mw_session {
     /* client side */
     struct mw_buf client_in; /* read but not taken yet */
     uint64_t swallow_left;   /* octets of a refused BDAT's payload still to be dropped */
+    uint64_t swallow_until;  /* ... and by when, at min-data-rate */
     size_t client_used;      /* of it: taken, to be dropped when the queues are settled */
     struct mw_slice input;   /* what the pump works on during one event */
     struct mw_queue to_client;
@@ -314,6 +319,11 @@ bool mw_must_secure(const struct mw_session *session, enum mw_verb verb);
 void mw_client_secured(struct mw_session *session, const struct mw_tls_info *info);
 
 /* ---- verb_xclient.c ---- */
+/* The client at hand is another one than the filters' session knows: before MAIL they have to see
+ * it from the connect stage on. */
+bool mw_must_judge_client(const struct mw_session *session);
+/* Do that; a refusal is the reply to the command at hand, else `go_on`. */
+void mw_judge_client(struct mw_session *session, mw_stage_fn *go_on);
 /* What XFORWARD said is over: with its transaction. Harmless where there is none. */
 void mw_xforward_end(struct mw_session *session);
 
@@ -341,7 +351,16 @@ void mw_own_banner_mail_reply(struct mw_session *session, const struct mw_reply 
 /* No upstream: the recipient that waits gets its reply. */
 void mw_own_banner_failed(struct mw_session *session, enum mw_reply_id reply);
 
+/* The payload of a refused BDAT is dropped by its count, if that can be done in reasonable time:
+ * else the session ends. */
+void mw_swallow(struct mw_session *session, uint64_t size);
+/* DATA was refused, and answered: what stands behind it in the client's packet was meant as
+ * content, and must not run as commands. */
+void mw_refused_data(struct mw_session *session);
+
 /* ---- pump.c ---- */
+/* The command at hand brings no message nearer: false if that ended the session. */
+bool mw_count_junk(struct mw_session *session);
 /* Take what can be taken of session->input. */
 void mw_pump(struct mw_session *session);
 /* The command at hand is decided: its text may go with the read buffer. */

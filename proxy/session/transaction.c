@@ -43,7 +43,7 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     mw_upstream_reset(session);
     if (tx->is_bdat) /* given up in mid-chunk: what is left of the payload must never be read as
                         commands */
-        session->swallow_left = tx->bdat_left;
+        mw_swallow(session, tx->bdat_left);
     session->subject.transaction_arena = NULL;
     session->subject.envelope = NULL;
     session->subject.headers = NULL;

@@ -347,7 +347,7 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
     }
     bool is_spooling = session->tx != NULL && session->tx->plan != MW_PLAN_STREAM &&
                        (session->state == MW_STATE_CONTENT || session->state == MW_STATE_COMMIT ||
-                        session->state == MW_STATE_IN_BDAT);
+                        (session->state == MW_STATE_IN_BDAT && session->ring_count == 0));
     if (is_spooling && reply != MW_REPLY_UPSTREAM_NONSENSE)
         return; /* the envelope will be replayed on a new connection (late envelope) */
     if (session->tx != NULL && session->tx->is_stream_open) {

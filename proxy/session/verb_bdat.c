@@ -6,12 +6,31 @@
  * upstream offers CHUNKING, else as DATA (commit.c). */
 #include "session/session_priv.h"
 
+enum {
+    SWALLOW_RATE = 100,                 /* octets a second where min-data-rate is off */
+    SWALLOW_UNLIMITED = 1024 * 1048576, /* where max-message-size is off */
+};
+
+void mw_swallow(struct mw_session *session, uint64_t size)
+{
+    const struct mw_listen_settings *settings = session->settings;
+    uint64_t limit = settings->max_message_size, rate = settings->min_data_rate;
+    if (size > (limit != 0 ? 2 * limit + (16u << 20) : SWALLOW_UNLIMITED)) {
+        mw_session_finish(session, MW_REPLY_TOO_BIG, MW_END_ERRORS);
+        return;
+    }
+    session->swallow_left = size;
+    session->swallow_until = session->now + settings->data_timeout_ms +
+                             size * 1000 / (rate != 0 ? rate : SWALLOW_RATE);
+}
+
 /* Refused for its place in the dialogue: the payload is dropped by its count, the dialogue goes on.
  */
 static void chunk_refused(struct mw_session *session, enum mw_reply_id reply, uint64_t size)
 {
-    session->swallow_left = size;
-    mw_command_error(session, reply);
+    mw_swallow(session, size);
+    if (!session->is_over)
+        mw_command_error(session, reply);
 }
 
 static void bdat_decided(struct mw_session *session, const struct mw_outcome *outcome)
@@ -45,6 +64,8 @@ void mw_verb_bdat(struct mw_session *session)
         mw_buf_fini(&reply);
         return;
     }
+    if (size == 0 && !is_last && !mw_count_junk(session))
+        return;
     struct mw_transaction *tx = session->tx;
     if (tx == NULL) {
         chunk_refused(session, MW_REPLY_SEQUENCE_RCPT, size);

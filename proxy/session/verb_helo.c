@@ -21,7 +21,7 @@ struct mw_slice mw_protocol(const struct mw_session *session)
     bool is_secure = mw_is_secure(session);
     if (!session->is_esmtp_said)
         return MW_LIT("SMTP");
-    if (session->is_authenticated)
+    if (session->is_authenticated || session->has_conveyed_login)
         return is_secure ? MW_LIT("ESMTPSA") : MW_LIT("ESMTPA");
     return is_secure ? MW_LIT("ESMTPS") : MW_LIT("ESMTP");
 }

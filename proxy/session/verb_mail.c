@@ -39,6 +39,28 @@ static bool has_repeated_param(const struct mw_envelope_arg *arg)
     return false;
 }
 
+static void open_transaction(struct mw_session *session, const struct mw_envelope_arg *arg)
+{
+    mw_transaction_begin(session);
+    session->tx->requires_tls = mw_envelope_arg_param(arg, MW_LIT("REQUIRETLS")) != NULL;
+    mw_envelope_set_sender(&session->tx->envelope, arg);
+    mw_prdr_take(session, arg);
+    session->subject.message_size = session->tx->envelope.declared_size;
+    mw_enter_state(session, MW_STATE_IN_TX, "MAIL being judged");
+    struct mw_call call = {.stage = MW_STAGE_MAIL};
+    mw_run_stage_then(session, &call, mail_decided);
+}
+
+/* The forwarded client has passed: the command is looked at again, because filters may have waited.
+ */
+static void client_judged(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    struct mw_envelope_arg arg;
+    (void)outcome;
+    if (mw_envelope_arg_parse(session->command.arg, MW_LIT("FROM"), &arg) == MW_OK)
+        open_transaction(session, &arg);
+}
+
 void mw_verb_mail(struct mw_session *session)
 {
     struct mw_envelope_arg arg;
@@ -69,14 +91,10 @@ void mw_verb_mail(struct mw_session *session)
     }
     if (mw_prdr_refused(session, &arg))
         return;
-    mw_transaction_begin(session);
-    session->tx->requires_tls = mw_envelope_arg_param(&arg, MW_LIT("REQUIRETLS")) != NULL;
-    mw_envelope_set_sender(&session->tx->envelope, &arg);
-    mw_prdr_take(session, &arg);
-    session->subject.message_size = session->tx->envelope.declared_size;
-    mw_enter_state(session, MW_STATE_IN_TX, "MAIL being judged");
-    struct mw_call call = {.stage = MW_STAGE_MAIL};
-    mw_run_stage_then(session, &call, mail_decided);
+    if (mw_must_judge_client(session))
+        mw_judge_client(session, client_judged);
+    else
+        open_transaction(session, &arg);
 }
 
 void mw_reply_mail(struct mw_session *session, const struct mw_reply *reply)

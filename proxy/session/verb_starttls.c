@@ -60,8 +60,8 @@ static void starttls_decided(struct mw_session *session, const struct mw_outcome
 void mw_client_secured(struct mw_session *session, const struct mw_tls_info *info)
 {
     mw_assert(session->state == MW_STATE_SECURING);
-    struct mw_tls_info *kept = mw_arena_alloc(&session->arena, sizeof *kept);
-    *kept = *info;
+    struct mw_tls_info *kept = mw_arena_new(&session->arena, struct mw_tls_info);
+    mw_tls_info_copy(&session->arena, info, kept);
     session->subject.tls = kept;
     session->subject.helo = session->subject.protocol = MW_EMPTY;
     session->helo_line.len = 0;

@@ -4,7 +4,8 @@
  * anew (restart.c). Whether the peer may say so is judged by the address that is in force, as
  * Postfix does: after ADDR was changed to a stranger's, a second XCLIENT is refused.
  * XFORWARD (XFORWARD_README) lends the client's attributes to one transaction: filters and log see
- * them, the upstream gets them before MAIL, and nothing is decided anew at connect or HELO.
+ * them, and the upstream gets them before MAIL. The connect and HELO stages run for the lent client
+ * when MAIL comes; what they refuse is the reply to MAIL.
  * Both are answered here and never forwarded with our privilege. */
 #include "session/session_priv.h"
 
@@ -188,6 +189,56 @@ static void apply_xforward(struct mw_session *session, const struct mw_xclient *
     take_name(subject, &session->forwarded->arena, values);
     take_text(&session->forwarded->arena, &values->helo, &subject->helo);
     take_text(&session->forwarded->arena, &values->proto, &subject->protocol);
+    if (values->has_source)
+        session->forwarded->source = (uint8_t)values->source;
+}
+
+bool mw_must_judge_client(const struct mw_session *session)
+{
+    return session->forwarded != NULL ? !session->forwarded->is_judged : session->has_lent_filters;
+}
+
+static bool is_refused(struct mw_session *session, const char *stage,
+                       const struct mw_outcome *outcome)
+{
+    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD)
+        return false;
+    if (session->forwarded != NULL)
+        session->forwarded->is_judged = false; /* the next MAIL is refused, too */
+    mw_refuse(session, stage, outcome);
+    return true;
+}
+
+static void helo_judged(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    mw_stage_fn *go_on = session->after_judging;
+    if (!is_refused(session, "helo", outcome))
+        go_on(session, outcome);
+}
+
+static void connect_judged(struct mw_session *session, const struct mw_outcome *outcome)
+{
+    if (is_refused(session, "connect", outcome))
+        return;
+    if (session->subject.helo.len == 0) {
+        helo_judged(session, outcome);
+        return;
+    }
+    struct mw_call call = {.stage = MW_STAGE_HELO, .a = session->subject.helo};
+    mw_run_stage_then(session, &call, helo_judged);
+}
+
+/* A rule about the client alone was asked about the peer that forwards when that one connected. It
+ * must neither let everybody pass because the peer is our own machine, nor overlook the client. */
+void mw_judge_client(struct mw_session *session, mw_stage_fn *go_on)
+{
+    session->has_lent_filters = session->forwarded != NULL;
+    if (session->forwarded != NULL)
+        session->forwarded->is_judged = true;
+    session->after_judging = go_on;
+    session->ops->restart_filters(session->user);
+    struct mw_call call = {.stage = MW_STAGE_CONNECT};
+    mw_run_stage_then(session, &call, connect_judged);
 }
 
 void mw_verb_xforward(struct mw_session *session)

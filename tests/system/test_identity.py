@@ -1,5 +1,9 @@
 """Who the client is, told to Postfix (recipes 1a and 1b) and learned from a load balancer (PROXY protocol); and what must never
-happen: an open relay, a session without identity, XCLIENT or XFORWARD in a client's hands (smtp.md, laws 3 and 7)."""
+happen: an open relay, a session without identity, XCLIENT or XFORWARD in a client's hands (smtp.md, laws 3 and 7).
+
+Elsewhere: the client's TLS told by PROXY v2 in test_proxy_tlvs.py, its name in test_names.py, real proxies in front in
+test_behind_proxies.py, recipe 2 in test_before_queue.py, recipe 5 in test_tproxy.py, what `check --upstream` says of each
+identity in cli/test_probe.py."""
 import os
 import re
 import socket
@@ -26,7 +30,10 @@ mta = None
 
 def setUpModule():
     global mta
-    mta = postfix.start()
+    narrow = " -o mynetworks=127.0.0.1/32"  # so that 127.0.5.7 is a stranger, as 198.51.100.7 is
+    distrustful = " -o mynetworks= -o smtpd_authorized_xforward_hosts=127.0.0.1"
+    mta = postfix.start(services={**postfix.SERVICES, "narrow_xclient": postfix.SERVICES["xclient"] + narrow,
+                                  "narrow_proxy": postfix.SERVICES["proxy"] + narrow, "distrustful": distrustful})
 
 
 def v1(source=STRANGER, port=41001, family="TCP4", destination="192.0.2.25"):
@@ -197,6 +204,49 @@ class ProxyV2(Conveyed, suite.Case):
 
 
 @harness.needs_proxy
+class EveryIdentity(suite.Case):
+    """One table: what Postfix's log says of a client, and that no stranger is relayed for, whatever the identity. Where Postfix is
+    told nothing that it judges by (none, xforward), its port must not trust our address."""
+    # identity: Postfix's service, what its log says of the message's client
+    TABLE = {
+        "none": ("distrustful", r": client=unknown\[127\.0\.0\.1\], orig_queue_id=%(id)s$"),
+        "xforward": ("distrustful", r": client=unknown\[127\.0\.0\.1\], orig_queue_id=%(id)s, orig_client=unknown\[%(client)s\]$"),
+        "xclient": ("narrow_xclient", r": client=unknown\[%(client)s\], orig_queue_id=%(id)s$"),
+        "proxy-v1": ("narrow_proxy", r": client=unknown\[%(client)s\]$"),
+        "proxy-v2": ("narrow_proxy", r": client=unknown\[%(client)s\]$"),
+    }
+    CLIENTS = (("127.0.5.7", None), ("198.51.100.7", v1()), ("2001:db8::7", v2("2001:db8::7", destination="2001:db8::25")))
+
+    def test_log_and_relay(self):
+        for identity, (service, pattern) in self.TABLE.items():
+            plain = harness.Mailweir(mta.ports[service], upstream=["identity " + identity])
+            behind = harness.Mailweir(mta.ports[service], upstream=["identity " + identity], listen=PROXY_TRUST)
+            for weir in (plain, behind):
+                self.addCleanup(weir.finish, self)
+            for address, header in self.CLIENTS:
+                with self.subTest(identity=identity, client=address):
+                    self.one(behind if header else plain, address, header, pattern)
+
+    def one(self, weir, address, header, pattern):
+        mta.settle()
+        mta.empty()
+        start, mark = mta.mark(), weir.mark()
+        client = self.closing(Client(weir.port, source=BALANCER if header else address, greet=False))
+        client.send(header or b"")
+        client.expect(220)
+        client.ehlo("c.example.net")
+        client.cmd("MAIL FROM:<a@example.net>", 250)
+        client.cmd("RCPT TO:<%s>" % ELSEWHERE, 554)
+        client.cmd("RCPT TO:<%s>" % suite.ALICE, 250)
+        self.assertEqual(client.data(suite.PLAIN).code, 250)
+        client.quit()
+        self.same_octets(mta.take_one().rest, postfix.as_delivered(suite.PLAIN))
+        record = weir.wait_record("message", start=mark, verdict="accept")
+        self.assertRegex(record["client"], r"^-\[%s\]:\d+$" % re.escape(address))  # our own log always knows
+        mta.wait_log(pattern % {"client": re.escape(address), "id": re.escape(record["id"])}, start)
+
+
+@harness.needs_proxy
 class Required(suite.Case):
     """require-identity: rather no session than one under a false name."""
 
@@ -214,6 +264,13 @@ class Required(suite.Case):
         weir.wait_record("identity-refused")
         mta.wait_log(r"disconnect from", start)
         self.assertNotRegex(mta.log()[start:], r"mail=|rcpt=")
+
+    def test_upstream_without_xforward_gives_no_session(self):
+        weir = self.weir(mta.ports["plain"], upstream=["identity xforward"])
+        client = self.closing(Client(weir.port))
+        self.assertEqual((client.greeting.code, client.greeting.dsn), (421, "4.3.5"))
+        self.assertTrue(client.at_end())
+        weir.wait_record("identity-refused")
 
     def test_upstream_that_does_not_know_proxy_gives_no_session(self):
         for identity in ("proxy-v1", "proxy-v2"):
