@@ -16,6 +16,7 @@
 #include "chain/run.h"
 #include "cli/model.h"
 #include "message/spool.h"
+#include "session/driver_loop.h"
 #include "session/session.h"
 
 struct mw_simulation {
@@ -41,7 +42,7 @@ struct mw_simulation {
     struct mw_buf typed; /* read from standard input and not yet said */
     uint64_t chunk_left; /* octets of a BDAT chunk that the client still has to send */
     uint64_t octets_out;
-    uint32_t work_pending;
+    struct mw_loop_services loop_services;
     bool is_input_over, was_told_eof, is_output_broken;
 
     /* what the session or a filter has asked for */

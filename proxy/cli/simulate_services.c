@@ -1,84 +1,23 @@
 /* simulate_services.c - timers and blocking work for the filters of the one simulated session
- * (chain/run.h, struct mw_services); session/driver_services.c in small. */
-#include <stdlib.h>
-
+ * (chain/run.h, struct mw_services). */
 #include "cli/simulate_priv.h"
 
 enum { WORK_MAX = 100 }; /* jobs on the pool */
 
-struct filter_timer {
-    uv_timer_t timer;
-    void (*fn)(void *arg);
-    void *arg;
-};
-
-static void timer_closed(uv_handle_t *handle)
+static void *timer_start(void *user, uint64_t delay_ms, void (*fn)(void *arg), void *arg)
 {
-    free(handle->data);
+    return mw_loop_timer_start(&((struct mw_simulation *)user)->loop_services, delay_ms, fn, arg);
 }
 
 static void timer_stop(void *user, void *handle)
 {
     (void)user;
-    struct filter_timer *timer = handle;
-    uv_close((uv_handle_t *)&timer->timer, timer_closed);
-}
-
-static void timer_fired(uv_timer_t *handle)
-{
-    struct filter_timer *timer = handle->data;
-    void (*fn)(void *arg) = timer->fn;
-    void *arg = timer->arg;
-    uv_close((uv_handle_t *)&timer->timer, timer_closed);
-    fn(arg);
-}
-
-static void *timer_start(void *user, uint64_t delay_ms, void (*fn)(void *arg), void *arg)
-{
-    struct mw_simulation *sim = user;
-    struct filter_timer *timer = mw_xcalloc(1, sizeof *timer);
-    timer->fn = fn;
-    timer->arg = arg;
-    uv_timer_init(&sim->loop, &timer->timer);
-    timer->timer.data = timer;
-    uv_timer_start(&timer->timer, timer_fired, delay_ms, 0);
-    return timer;
-}
-
-struct filter_work {
-    uv_work_t work;
-    struct mw_simulation *sim;
-    void (*run)(void *arg);
-    void (*done)(void *arg);
-    void *arg;
-};
-
-static void work_run(uv_work_t *work)
-{
-    struct filter_work *job = work->data;
-    job->run(job->arg);
-}
-
-static void work_done(uv_work_t *work, int status)
-{
-    (void)status;
-    struct filter_work *job = work->data;
-    job->sim->work_pending--;
-    job->done(job->arg);
-    free(job);
+    mw_loop_timer_stop(handle);
 }
 
 static bool work_queue(void *user, void (*run)(void *arg), void (*done)(void *arg), void *arg)
 {
-    struct mw_simulation *sim = user;
-    if (sim->work_pending >= WORK_MAX)
-        return false;
-    struct filter_work *job = mw_xcalloc(1, sizeof *job);
-    *job = (struct filter_work){.sim = sim, .run = run, .done = done, .arg = arg};
-    job->work.data = job;
-    sim->work_pending++;
-    uv_queue_work(&sim->loop, &job->work, work_run, work_done);
-    return true;
+    return mw_loop_work(&((struct mw_simulation *)user)->loop_services, run, done, arg);
 }
 
 static uint64_t now_ms(void *user)
@@ -94,6 +33,7 @@ static void decided(void *user)
 
 void mw_simulation_services(struct mw_simulation *sim)
 {
+    sim->loop_services = (struct mw_loop_services){.loop = &sim->loop, .work_max = WORK_MAX};
     sim->services = (struct mw_services){
         .user = sim,
         .now_ms = now_ms,

@@ -395,7 +395,10 @@ static void on_data(struct mw_session *session, const struct mw_reply *reply)
         }
         tx->step = MW_STEP_NONE;
         tx->is_stream_open = true;
-        mw_exchange_answer(session, reply->octets, true);
+        struct mw_buf go_ahead = {0};
+        mw_reply_print(reply, &go_ahead);
+        mw_exchange_answer(session, mw_buf_view(&go_ahead), false);
+        mw_buf_fini(&go_ahead);
         mw_content_begin(session);
         return;
     }

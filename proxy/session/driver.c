@@ -451,6 +451,7 @@ struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     driver->net = net;
+    driver->services = (struct mw_loop_services){.loop = net->loop, .work_max = MW_WORK_MAX};
     driver->log = log;
     driver->files = files;
     driver->next_id = (((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) << 8) +

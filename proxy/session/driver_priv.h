@@ -14,6 +14,7 @@
 #include "chain/run.h"
 #include "session/driver.h"
 #include "session/health.h"
+#include "session/driver_loop.h"
 #include "session/session.h"
 #include "session/upstream_pool.h"
 
@@ -32,7 +33,7 @@ struct mw_driver {
     struct mw_spool_files *files;
     struct mw_link clients; /* all of them */
     uint64_t next_id;
-    uint32_t work_pending;
+    struct mw_loop_services services;
     struct mw_pools pools;        /* upstreams by name */
     struct mw_resolver *resolver; /* NULL: no names are looked up */
     bool is_draining;

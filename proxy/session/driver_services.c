@@ -6,84 +6,24 @@
 
 #include "session/driver_priv.h"
 
-/* ---- timers ---- */
+/* ---- timers and blocking work ---- */
 
-struct filter_timer {
-    uv_timer_t timer;
-    void (*fn)(void *arg);
-    void *arg;
-};
-
-static void timer_closed(uv_handle_t *handle)
+static void *timer_start(void *user, uint64_t delay_ms, void (*fn)(void *arg), void *arg)
 {
-    free(handle->data);
+    struct mw_client *client = user;
+    return mw_loop_timer_start(&client->driver->services, delay_ms, fn, arg);
 }
 
 static void timer_stop(void *user, void *handle)
 {
     (void)user;
-    struct filter_timer *timer = handle;
-    uv_close((uv_handle_t *)&timer->timer, timer_closed);
-}
-
-static void timer_fired(uv_timer_t *handle)
-{
-    struct filter_timer *timer = handle->data;
-    void (*fn)(void *arg) = timer->fn;
-    void *arg = timer->arg;
-    uv_close((uv_handle_t *)&timer->timer, timer_closed);
-    fn(arg);
-}
-
-static void *timer_start(void *user, uint64_t delay_ms, void (*fn)(void *arg), void *arg)
-{
-    struct mw_client *client = user;
-    struct filter_timer *timer = mw_xcalloc(1, sizeof *timer);
-    timer->fn = fn;
-    timer->arg = arg;
-    uv_timer_init(client->driver->net->loop, &timer->timer);
-    timer->timer.data = timer;
-    uv_timer_start(&timer->timer, timer_fired, delay_ms, 0);
-    return timer;
-}
-
-/* ---- blocking work ---- */
-
-struct filter_work {
-    uv_work_t work;
-    struct mw_driver *driver;
-    void (*run)(void *arg);
-    void (*done)(void *arg);
-    void *arg;
-};
-
-static void work_run(uv_work_t *work)
-{
-    struct filter_work *job = work->data;
-    job->run(job->arg);
-}
-
-static void work_done(uv_work_t *work, int status)
-{
-    (void)status;
-    struct filter_work *job = work->data;
-    job->driver->work_pending--;
-    job->done(job->arg);
-    free(job);
+    mw_loop_timer_stop(handle);
 }
 
 static bool work_queue(void *user, void (*run)(void *arg), void (*done)(void *arg), void *arg)
 {
     struct mw_client *client = user;
-    struct mw_driver *driver = client->driver;
-    if (driver->work_pending >= MW_WORK_MAX)
-        return false;
-    struct filter_work *job = mw_xcalloc(1, sizeof *job);
-    *job = (struct filter_work){.driver = driver, .run = run, .done = done, .arg = arg};
-    job->work.data = job;
-    driver->work_pending++;
-    uv_queue_work(driver->net->loop, &job->work, work_run, work_done);
-    return true;
+    return mw_loop_work(&client->driver->services, run, done, arg);
 }
 
 static uint64_t now_ms(void *user)

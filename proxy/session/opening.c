@@ -162,9 +162,12 @@ static void go_on_opening(struct mw_session *session)
 
 static void on_greeting(struct mw_session *session, const struct mw_reply *reply)
 {
-    if (reply->code >= 300 ||
-        (!wants_starttls(session) && !is_by_command(session->settings->upstream->identity))) {
+    bool negotiates = wants_starttls(session) ||
+                      is_by_command(session->settings->upstream->identity);
+    if (reply->code >= 300 || !negotiates) {
         opened(session, reply);
+        if (negotiates && !session->is_over)
+            mw_upstream_drop(session);
         return;
     }
     mw_buf_put(&session->up.first_words, reply->octets);

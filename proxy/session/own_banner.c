@@ -154,6 +154,9 @@ void mw_own_banner_failed(struct mw_session *session, enum mw_reply_id reply)
     struct mw_buf text = {0};
     mw_reply_own(&text, reply);
     mw_report_reject_own(session, "rcpt", reply);
-    answer_rcpt(session, mw_buf_view(&text), mw_reply_own_code(reply));
+    if (mw_reply_own_code(reply) == 421)
+        mw_session_finish(session, reply, MW_END_UPSTREAM);
+    else
+        answer_rcpt(session, mw_buf_view(&text), mw_reply_own_code(reply));
     mw_buf_fini(&text);
 }

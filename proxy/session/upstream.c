@@ -157,7 +157,8 @@ static void on_unsolicited(struct mw_session *session, const struct mw_reply *re
         return;
     }
     bool is_alone_again = mw_is_own_banner(session) && session->tx == NULL &&
-                          session->ring_count == 0 && !session->is_authenticated;
+                          session->ring_count == 0 && !session->is_authenticated &&
+                          session->state != MW_STATE_IN_AUTH;
     if (is_alone_again || session->state == MW_STATE_SECURING) {
         mw_upstream_drop(session); /* it got tired of us: the next recipient opens a new one */
         return;
@@ -320,7 +321,8 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
         return;
     }
     if (mw_is_own_banner(session) && !was_opening && session->tx == NULL &&
-        session->ring_count == 0 && session->after_stage == NULL && !session->is_authenticated)
+        session->ring_count == 0 && session->after_stage == NULL && !session->is_authenticated &&
+        session->state != MW_STATE_IN_AUTH)
         return; /* alone again; nobody has to know */
     if (!session->has_greeted) {
         enum mw_reply_id last = MW_REPLY_UPSTREAM_NONE;
