@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "chain/plugin.h"
 #include "cli/cli.h"
@@ -79,12 +80,28 @@ static const char *plural(size_t count)
     return count == 1 ? "" : "s";
 }
 
+/* Which certificate is served, and for how long it is good: one line a listener. */
+static void list_certificates(const struct mw_snapshot *snapshot)
+{
+    for (size_t i = 0; i < mw_config_tls_count(snapshot); i++) {
+        const struct mw_config_tls *tls = mw_config_tls(snapshot, i);
+        int64_t expiry = mw_config_tls_expiry(tls), days = (expiry - time(NULL)) / (24 * 3600);
+        char date[MW_DATE_TEXT_MAX];
+        if (tls->server == NULL || expiry == INT64_MAX)
+            continue;
+        mw_config_date(expiry, date);
+        printf("listener %.*s: certificate %s expires %s, in %lld day%s\n", (int)tls->name.len,
+               tls->name.ptr, tls->files[0], date, (long long)days, plural((size_t)days));
+    }
+}
+
 static void print_ok(const struct mw_cli_loaded *loaded, size_t tests, bool is_verbose)
 {
     struct mw_config_counts counts;
     mw_config_count(loaded->snapshot, &counts);
     if (is_verbose)
         list_filters(loaded->snapshot, counts.filters);
+    list_certificates(loaded->snapshot);
     printf("ok: %zu listener%s, %zu upstream%s, %zu filter%s, %zu chain%s; %zu test%s passed",
            counts.listeners, plural(counts.listeners), counts.upstreams, plural(counts.upstreams),
            counts.filters, plural(counts.filters), counts.chains, plural(counts.chains), tests,

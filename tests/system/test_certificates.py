@@ -250,6 +250,14 @@ class Told(Served):
         self.assertIn("warning: a certificate of listener 'mx' expires on " + record["expires"], self.weir.log())
         self.weir.finish(self)
 
+    def test_check_tells_it_beforehand(self):
+        self.start()
+        result = harness.run([harness.MAILWEIR, "check", "-c", self.weir.conf])
+        self.assertEqual(result.returncode, 0, harness.describe(result))
+        self.assertRegex(result.stdout.decode(), r"(?m)^listener mx: certificate %s expires \d{4}-\d\d-\d\d, in (89|90) days$"
+                         % self.certificate)
+        self.weir.finish(self)
+
     def test_counters_have_the_expiry(self):
         self.start()
         self.served()
