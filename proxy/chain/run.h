@@ -35,7 +35,7 @@ struct mw_subject {
     struct mw_slice listener;
     struct mw_inet client_address, server_address;
     uint16_t client_port, server_port;
-    struct mw_slice client_name; /* forward-confirmed reverse name, empty: unknown */
+    struct mw_slice client_name;         /* forward-confirmed reverse name, empty: unknown */
     struct mw_slice client_reverse_name; /* what the PTR record says, confirmed or not */
     struct mw_slice helo;
     struct mw_slice protocol; /* SMTP, ESMTP */

@@ -50,9 +50,9 @@ static void finish(struct lookup *lookup, enum mw_dns_status status, struct mw_s
     drop_asks(lookup);
     mw_query_end(&lookup->query);
     lookup->query.is_running = true;
-    struct mw_slice reverse = lookup->count == 0 ? MW_EMPTY
-                                                 : MW_SLICE(lookup->candidates[0].name,
-                                                            lookup->candidates[0].len);
+    struct mw_slice reverse = lookup->count == 0
+                                  ? MW_EMPTY
+                                  : MW_SLICE(lookup->candidates[0].name, lookup->candidates[0].len);
     lookup->done(lookup->user, status, name, reverse);
     free(lookup);
 }

@@ -4,9 +4,11 @@
  * wrong) -> mw_worker_run (until a signal has ended it) -> mw_worker_free. Everything hangs off the
  * struct, nothing is global, so that a later master can fork several.
  *
- * Signals: TERM, INT  drain: no new connections, open sessions end at their next boundary, after
- * drain-timeout at once; a second one ends them now HUP        log file opened anew, configuration
- * loaded anew: whole, or the old one stays in force USR1       counters to the log */
+ * Signals:
+ *   TERM, INT  drain: no new connections, open sessions end at their next boundary, after
+ *              drain-timeout at once; a second one ends them now
+ *   HUP        log file opened anew, configuration loaded anew: whole, or the old one stays in force
+ *   USR1       counters to the log */
 #ifndef MW_OPS_WORKER_H
 #define MW_OPS_WORKER_H
 

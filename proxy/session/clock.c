@@ -1,11 +1,15 @@
 /* clock.c - every wait of a session has a deadline; this file knows them all.
  *
- *   client     command-timeout for a command, data-timeout for more of a message (counted from when
- * it last did something, and not while we hold it back), header-timeout for the whole header block,
- * min-data-rate over a minute upstream   connect-timeout for the whole opening, reply-timeout for a
- * reply, final-reply-timeout for the message's both       data-timeout for taking some of what
- * waits to be written keep-alive NOOP while a message is spooled While a filter thinks only the
- * chain's own deadline runs (chain/run.h). */
+ *   client      command-timeout for a whole command, data-timeout for more of a message (counted
+ *               from when it last did something, and not while we hold it back), header-timeout for
+ *               the whole header block, min-data-rate over a minute
+ *   upstream    connect-timeout for the whole opening, reply-timeout for a reply,
+ *               final-reply-timeout for the message's
+ *   both        data-timeout for taking some of what waits to be written
+ *   keep-alive  NOOP while a message is spooled
+ *
+ * While a filter thinks only the chain's own deadline runs (chain/run.h). A handshake with the
+ * client has the owner's. */
 #include "session/session_priv.h"
 
 /* While a filter thinks we read from nobody: that time is neither the client's nor the upstream's.

@@ -2,7 +2,8 @@
  * the upstream's word back.
  *
  *   stream  DATA command:   OPEN (only if filters changed the envelope) -> DATA -> 354 to the
- * client, content flows (content.c) end of content: end_of_message stage -> final dot -> FINAL
+ *                           client, content flows (content.c)
+ *           end of content: end_of_message stage -> final dot -> FINAL
  *   spool   end of content: end_of_message stage -> OPEN -> DATA -> SEND -> FINAL
  *
  * Law 1: a 250 for a message exists only as the upstream's (or a logged discard). Law 2: what goes

@@ -13,8 +13,8 @@
 #include "base/list.h"
 #include "chain/run.h"
 #include "session/driver.h"
-#include "session/health.h"
 #include "session/driver_loop.h"
+#include "session/health.h"
 #include "session/session.h"
 #include "session/upstream_pool.h"
 
@@ -99,18 +99,18 @@ struct mw_client {
     struct mw_buf names;           /* what peer.name and peer.reverse_name show */
     struct mw_tls_info *proxy_tls; /* from the PROXY header; until the session begins */
     struct mw_arena proxy_texts;
-    struct mw_pool *pool;          /* of the upstream; set with the session */
-    struct mw_link queued;         /* on pool->waiting */
-    struct mw_attempt attempt;     /* the one under way, or the last */
-    uint64_t tried;                /* addresses: mw_pool_pick */
-    uint64_t connect_end;          /* of all attempts */
-    uint64_t upstream_at; /* deadline of the attempt, or of waiting in the queue; 0 = none */
-    uint64_t timer_at;    /* what the timer is set to; UINT64_MAX = stopped */
-    uint64_t phase_at;    /* deadline of PROXY, NAME, HEALTH, LINGER */
-    uint64_t secure_at;   /* deadline of the client's handshake; 0 = none */
-    uint8_t phase;        /* enum mw_link_phase */
-    uint8_t handles;      /* open: conn, timer */
-    bool is_local;        /* the load balancer's own connection (PROXY LOCAL) */
+    struct mw_pool *pool;      /* of the upstream; set with the session */
+    struct mw_link queued;     /* on pool->waiting */
+    struct mw_attempt attempt; /* the one under way, or the last */
+    uint64_t tried;            /* addresses: mw_pool_pick */
+    uint64_t connect_end;      /* of all attempts */
+    uint64_t upstream_at;      /* deadline of the attempt, or of waiting in the queue; 0 = none */
+    uint64_t timer_at;         /* what the timer is set to; UINT64_MAX = stopped */
+    uint64_t phase_at;         /* deadline of PROXY, NAME, HEALTH, LINGER */
+    uint64_t secure_at;        /* deadline of the client's handshake; 0 = none */
+    uint8_t phase;             /* enum mw_link_phase */
+    uint8_t handles;           /* open: conn, timer */
+    bool is_local;             /* the load balancer's own connection (PROXY LOCAL) */
     bool is_handling, is_in_stage, is_decided;
     bool wants_connect, wants_secure, wants_secure_upstream;
     bool is_securing; /* a handshake with the client is under way */

@@ -1,26 +1,33 @@
+/* clang-format off */
 /* session.c - the dialogue: its events, its states, and the questions that its owner asks.
  *
- *                    connect stage, upstream greeting
- *      OPENING ------------------------------------------> GREETED
- *                                                             | 2xx to HELO/EHLO
- *             +---------- RSET, end of message <-----------+  v
- *             |                +------- AUTH ---------+   READY <---------------------------+
- *             |                v                      |    | MAIL forwarded                 |
- *             |             IN_AUTH --- 235, 5xx --->-+    v                                |
- *             |                                          IN_TX (RCPT, RCPT, ...)            |
- *             |                              354 to DATA | | BDAT n                         |
- *             |                                          v v                                |
- *             |                          +--------->  CONTENT ---- CRLF.CRLF, BDAT LAST --> COMMIT
- *             |                          | BDAT n        | chunk done                       the
- * upstream's reply |                          +---- IN_BDAT <-+ any state -- 421, QUIT, lost peer
- * --> CLOSING
+ *            connect stage, greeting                2xx to HELO, EHLO
+ *   OPENING ------------------------> GREETED ------------------------> READY <-------------------+
+ *      ^                              |   ^                            |   ^ |                    |
+ *      |           STARTTLS           |   | handshake                  |   | +-- AUTH --> IN_AUTH |
+ *      +-- XCLIENT   +----------------+   |                            |   |     235, 5xx --+     |
+ *                    +--> SECURING -------+       MAIL forwarded or    |   +----------------+     |
+ *                                                 kept (own banner)    v                          |
+ *                                                                    IN_TX  (RCPT, RCPT, ...)     |
+ *                                                        354 to DATA |  | BDAT n                  |
+ *                                                                    v  v                         |
+ *                                            +- chunk done -- CONTENT -- end of content --> COMMIT
+ *                                            v                  ^         the upstream's reply
+ *                                         IN_BDAT -- BDAT n ----+
+ *   any state -- 421, QUIT, lost peer --> CLOSING      RSET, HELO, refused MAIL end a transaction
  *
- * From -> to [function that does it]
- *   OPENING -> GREETED   [upstream.c greeting]            IN_TX -> CONTENT    [commit.c on_data,
- * verb_data.c data_decided] GREETED -> READY     [verb_helo.c mw_reply_helo]      CONTENT ->
- * IN_BDAT  [verb_bdat.c chunk_done] READY -> IN_TX       [verb_mail.c mail_decided]       CONTENT
- * -> COMMIT   [commit.c mw_commit_begin] READY <-> IN_AUTH    [verb_auth.c] COMMIT -> READY
- * [transaction.c mw_transaction_end] any -> CLOSING       [mw_session_finish]
+ * From -> to              function that does it
+ *   OPENING -> GREETED    opening.c opened, own_banner.c mw_own_banner_greet
+ *   any -> SECURING       verb_starttls.c mw_verb_starttls;  SECURING -> GREETED  mw_client_secured
+ *   any -> OPENING        restart.c mw_session_restart (XCLIENT: another client)
+ *   GREETED -> READY      verb_helo.c mw_helo_accepted
+ *   READY <-> IN_AUTH     verb_auth.c
+ *   READY -> IN_TX        verb_mail.c open_transaction
+ *   IN_TX -> CONTENT      commit.c on_data, verb_data.c data_decided, verb_bdat.c bdat_decided
+ *   CONTENT -> IN_BDAT    content.c chunk_done
+ *   CONTENT -> COMMIT     commit.c mw_commit_begin
+ *   COMMIT, IN_TX -> READY  transaction.c mw_transaction_end
+ *   any -> CLOSING        mw_session_finish
  *
  * How a command goes: the pump cuts one line from what was read; the verb's row in verbs.def says
  * whether it is legal now and whether it must wait for earlier replies (SYNC); its handler parses
@@ -31,11 +38,15 @@
  * from the read buffer.
  *
  * Invariants (mw_session_check):
- *   IN_TX, IN_BDAT, CONTENT, COMMIT imply a transaction; GREETED, READY, OPENING, IN_AUTH imply
- * none a transaction exists iff the subject shows one unanswered exchanges + answered ones =
- * ring_count <= MW_RING_MAX + 1; the first one is never answered every unanswered exchange but the
- * message's own has an expected reply of kind SLOT while a stage waits no input is taken; after
- * is_over nothing is sent to the upstream nothing is expected from an upstream that is down */
+ *   - IN_TX, IN_BDAT, CONTENT, COMMIT imply a transaction; the other states imply none
+ *   - a transaction exists iff the subject shows one
+ *   - unanswered exchanges + answered ones = ring_count <= MW_RING_MAX + 1; the first is never answered
+ *   - every unanswered exchange but the message's own has an expected reply of kind SLOT
+ *   - while a stage waits, or a recipient waits for the upstream, no input is taken
+ *   - while the client shakes hands nothing is owed to it
+ *   - after is_over nothing is sent to the upstream
+ *   - nothing is expected from an upstream that is down */
+/* clang-format on */
 #include "session/session_priv.h"
 
 #include <stdlib.h>

@@ -7,22 +7,25 @@
  * alone. RFC 5321 2.3.8, 4.5.2; Postfix 3.9 smtpd_forbid_bare_newline.
  *
  * What is what, octet by octet:
- *   CRLF    the one line end of the dialogue. It alone makes "." an end of data, and it alone makes
- * a leading dot a stuffed one that is taken off: both questions are answered by the same line ends,
- * so they cannot disagree. LF      a bare one becomes CRLF (under REJECT too: a refused message
- * that is already flowing stays harmless). A dot behind it is content and is kept: "x LF . LF y"
- * are the lines "x", ".", "y". A sender that knows CRLF lines only has stuffed nothing there (RFC
- * 5321 4.5.2; curl 7.88 sending a file with LF, measured), and taking a dot away would damage its
- * message. Postfix drops one dot there, because LF is a line end for it; a sender that stuffs
- * behind bare LF thus shows one dot more than through Postfix alone, but no octet of anybody's text
- * is lost. The LF begins a line for the writer, which stuffs its dot. CR      a bare one is content
- * (PASS) or refuses the message (REJECT); it is never a line end. CR CR LF is a bare CR and a CRLF:
- *           the line behind it is stuffed like any other, so an upstream that drops all CRs in
- * front of LF (Postfix 3.7) still finds no end in CR CR LF . CR CR LF. NUL     content (PASS) or
- * refuses the message (REJECT). One thing stuffing cannot mend: a server that takes a bare CR for a
- * line end (Cisco's does), or drops NULs, reads an end of data in CR . CR, CR . CRLF, CRLF NUL .
- * CRLF and their mixtures, while another does not. Content that would leave in such a form has no
- * single reading, so it refuses the message whatever the policy says (MW_SEEN_FAKE_END).
+ *   CRLF  the one line end of the dialogue. It alone makes "." an end of data, and it alone makes a
+ *         leading dot a stuffed one that is taken off: both questions are answered by the same line
+ *         ends, so they cannot disagree.
+ *   LF    a bare one becomes CRLF (under REJECT too: a refused message that is already flowing stays
+ *         harmless). A dot behind it is content and is kept: "x LF . LF y" are the lines "x", ".",
+ *         "y". A sender that knows CRLF lines only has stuffed nothing there (RFC 5321 4.5.2; curl
+ *         7.88 sending a file with LF, measured), and taking a dot away would damage its message.
+ *         Postfix drops one dot there, because LF is a line end for it; a sender that stuffs behind
+ *         bare LF thus shows one dot more than through Postfix alone, but no octet of anybody's text
+ *         is lost. The LF begins a line for the writer, which stuffs its dot.
+ *   CR    a bare one is content (PASS) or refuses the message (REJECT); it is never a line end.
+ *         CR CR LF is a bare CR and a CRLF: the line behind it is stuffed like any other, so an
+ *         upstream that drops all CRs in front of LF (Postfix 3.7) still finds no end in
+ *         CR CR LF . CR CR LF.
+ *   NUL   content (PASS) or refuses the message (REJECT).
+ * One thing stuffing cannot mend: a server that takes a bare CR for a line end (Cisco's does), or
+ * drops NULs, reads an end of data in CR . CR, CR . CRLF, CRLF NUL . CRLF and their mixtures, while
+ * another does not. Content that would leave in such a form has no single reading, so it refuses the
+ * message whatever the policy says (MW_SEEN_FAKE_END), and nothing of it leaves from there on.
  *
  * Pure; state is in the struct; the result does not depend on how the input was cut (a fuzz
  * invariant). Fast path: runs of clean lines come out as one span that points into the input, found
@@ -36,7 +39,7 @@
 enum mw_bare {
     MW_BARE_PASS = 0,  /* keep the octet as it is (bare CR, NUL) */
     MW_BARE_NORMALIZE, /* bare LF becomes CRLF */
-    MW_BARE_REJECT,    /* note it; the session refuses the message at its end with 550 5.5.2 */
+    MW_BARE_REJECT,    /* note it; the session refuses the message with 550 5.5.2 */
 };
 
 /* Values that make no sense for an octet are read as the safe neighbour: a bare LF never passes,

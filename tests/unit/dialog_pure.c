@@ -6,8 +6,8 @@
  *   slow peers       nobody takes a reply or a command before its paragraph has gone out
  *   hasty filters    a filter that waits decides at once (else as late as it can)
  *   spool on disk    nothing of a spooled message is kept in memory; and again with a disk that is
- * not ready before the paragraph has gone out other plan       dialogs with "plan any" once more
- * under the spool plan
+ *                    not ready before the paragraph has gone out
+ *   other plan       dialogs with "plan any" once more under the spool plan
  *
  * Before a peer may do the next thing, all that was said so far must have been expected: the
  * session is deterministic here, so a reply that comes too early is seen. Arguments: words; only

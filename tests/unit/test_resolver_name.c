@@ -183,7 +183,8 @@ TEST(name_lookup_can_be_cancelled_at_every_point)
 static struct mw_query *others[3];
 static int cancelling_calls;
 
-static void cancel_others(void *user, enum mw_dns_status status, struct mw_slice name, struct mw_slice reverse)
+static void cancel_others(void *user, enum mw_dns_status status, struct mw_slice name,
+                          struct mw_slice reverse)
 {
     (void)reverse;
     (void)user;
@@ -211,7 +212,8 @@ TEST(name_lookup_cancels_others_and_itself_from_its_callback)
     CHECK(dns_world_close(&world));
 }
 
-static void free_resolver(void *user, enum mw_dns_status status, struct mw_slice name, struct mw_slice reverse)
+static void free_resolver(void *user, enum mw_dns_status status, struct mw_slice name,
+                          struct mw_slice reverse)
 {
     (void)reverse;
     (void)status;

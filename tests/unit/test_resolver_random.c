@@ -63,7 +63,8 @@ static void on_records(void *user, enum mw_dns_status status, const struct mw_dn
     faults += sum.octets[15] != 0;
 }
 
-static void on_name(void *user, enum mw_dns_status status, struct mw_slice name, struct mw_slice reverse)
+static void on_name(void *user, enum mw_dns_status status, struct mw_slice name,
+                    struct mw_slice reverse)
 {
     (void)reverse;
     faults += (status == MW_DNS_OK) != (name.len > 0);

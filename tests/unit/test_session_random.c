@@ -1,15 +1,18 @@
-/* test_session_random.c - random interleavings of client octets, upstream octets, verdicts, time
- * and faults against the pure session.
+/* test_session_random.c - random interleavings of client octets, upstream octets, verdicts,
+ * handshakes, time and faults against the pure session, set up in many ways (TLS on either leg,
+ * XCLIENT, XFORWARD, own banner, PRDR, both plans).
  *
  * A model client sends tagged commands, pipelined, cut anywhere; a model upstream answers what it
- * receives with the tag in the text. Oracles, besides the session's own invariants after each
- * event: order and attribution  the nth reply that the client gets is the nth command's: it carries
- * that command's tag, or is ours one reply a command    never more; exactly one once everything is
- * quiet law 1                  2xx for a message only if the upstream stored it (or a filter
- * discarded it) law 2                  what the upstream stored is what the client sent, and only
- * what the client was told 2xx for... or was not told quiet at the end       a session that is not
- * over and has all its events waits for nobody but the client A failure prints the seed; run again
- * with it as the argument to see the same. */
+ * receives with the tag in the text. Oracles, besides the session's own invariants after each event:
+ *   order and attribution  the nth reply that the client gets is the nth command's: it carries that
+ *                          command's tag, or is ours
+ *   one reply a command    never more; exactly one once everything is quiet
+ *   law 1                  2xx for a message only if the upstream stored it (or a filter discarded
+ *                          it); the same for each recipient under PRDR
+ *   law 2                  what the upstream stored is what the client sent
+ *   quiet at the end       a session that is not over and has all its events waits for nobody but
+ *                          the client
+ * A failure prints the seed; MW_SEED=N runs that one, MW_SEEDS=N so many. */
 #include "pure.h"
 #include "test.h"
 
@@ -425,7 +428,7 @@ static void on_client_reply(struct model *m, uint32_t code, struct mw_slice last
     if (is_relayed && is_tagged) {
         const char *at = memmem(all.ptr, all.len, tag, (size_t)len);
         if (at == NULL || mw_is_digit(at[len]))
-        fail(m, "a reply with another command's tag");
+            fail(m, "a reply with another command's tag");
     }
     m->needs_helo |= code == 220 && (sent->kind == K_STARTTLS || sent->kind == K_XCLIENT);
     if (sent->kind == K_STARTTLS && code == 220)

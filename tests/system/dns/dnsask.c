@@ -80,7 +80,8 @@ static void on_records(void *user, enum mw_dns_status status, const struct mw_dn
     finish(question);
 }
 
-static void on_name(void *user, enum mw_dns_status status, struct mw_slice name, struct mw_slice reverse)
+static void on_name(void *user, enum mw_dns_status status, struct mw_slice name,
+                    struct mw_slice reverse)
 {
     (void)reverse;
     struct question *question = user;
