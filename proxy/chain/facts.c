@@ -76,7 +76,10 @@ static struct mw_fact tls_text(const struct mw_subject *subject, enum fact_id id
         return text(mw_slice_cstr(tls->sni));
     if (!tls->has_certificate)
         return (struct mw_fact){.type = MW_FACT_NONE};
-    return text(mw_slice_cstr(id == FACT_TLS_CLIENT_CERT ? tls->subject : tls->fingerprint));
+    if (id == FACT_TLS_CLIENT_FINGERPRINT)
+        return text(mw_slice_cstr(tls->fingerprint));
+    /* anybody can make a certificate with any name: one that nobody vouches for is no name */
+    return text(tls->is_verified ? mw_slice_cstr(tls->subject) : MW_EMPTY);
 }
 
 static struct mw_fact upstream(const struct mw_subject *subject, enum fact_id id)

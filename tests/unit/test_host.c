@@ -142,6 +142,11 @@ TEST(a_client_certificates_facts_need_a_certificate)
     CHECK_SLICE(ASKED("tls.client_cert").text, "client.example.net");
     CHECK_SLICE(ASKED("tls.client_fingerprint").text, "AB:CD");
     CHECK_INT(ASKED("tls.client_verified").number, 1);
+    info.is_verified = false; /* a name that nobody vouches for */
+    CHECK_INT(kit_stage(&kit, MW_STAGE_COMMAND), MW_OK);
+    CHECK_INT(ASKED("tls.client_cert").type, MW_FACT_NONE);
+    CHECK_SLICE(ASKED("tls.client_fingerprint").text, "AB:CD");
+    CHECK_INT(ASKED("tls.client_verified").number, 0);
     kit_close(&kit);
 }
 
