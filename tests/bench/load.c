@@ -6,6 +6,10 @@
  * 250 has arrived; its latency is the time from MAIL to that 250, for the first message of a
  * session also from connect().
  *
+ * With --connect-only a session ends behind the greeting, and counts as one accepted message. With
+ * --tls all of it goes through implicit TLS, with --resume too the newest session is offered to
+ * each next connection; TLS costs CPU here as well, so read the hop's CPU time, not the rate.
+ *
  * With --park the sessions stop at a point and are held there (memory per idle session): the line
  * `parked N lost M` is printed when all have got there or failed, and again the count of lost ones
  * at the end of standard input, which ends the run.
@@ -13,18 +17,17 @@
  * One line of JSON is printed at the end. Exit: 0 = every message was accepted. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "wire.h"
 
 enum {
     REPLY_MAX = 4096, /* octets of one reply, all lines */
@@ -35,6 +38,7 @@ enum {
 /* What a session waits for; also the reply that ends the wait. */
 enum step {
     STEP_CONNECT,
+    STEP_SHAKE,
     STEP_GREETING,
     STEP_EHLO,
     STEP_MAIL,
@@ -48,11 +52,12 @@ enum step {
 enum park { PARK_NO, PARK_EHLO, PARK_DATA };
 
 struct session {
-    int fd;
+    struct wire wire;
     enum step step;
     bool is_writing;
-    unsigned sent; /* messages begun */
-    size_t offset; /* of the message: octets written */
+    unsigned number; /* of the connection: callers see that it was closed and replaced */
+    unsigned sent;   /* messages begun */
+    size_t offset;   /* of the message: octets written */
     size_t reply_len;
     uint64_t connected_at, mail_at;
     char reply[REPLY_MAX];
@@ -65,6 +70,9 @@ struct latencies {
 
 struct load {
     struct sockaddr_in to;
+    struct wire_tls tls;
+    const char *tls_version; /* NULL: in the clear */
+    bool wants_resuming, is_connect_only;
     unsigned concurrency, total, per_session;
     size_t size, chunk;
     unsigned dots; /* lines from one that begins with a dot to the next; 0 = none does */
@@ -127,10 +135,12 @@ static void print_figures(struct load *load, uint64_t ns)
     qsort(load->message.ns, load->message.count, sizeof *load->message.ns, compare);
     qsort(load->first.ns, load->first.count, sizeof *load->first.ns, compare);
     printf("{\"accepted\": %u, \"failed\": %u, \"seconds\": %.6f, \"octets\": %zu, "
-           "\"p50_us\": %.2f, \"p99_us\": %.2f, \"first_p50_us\": %.2f, \"first_p99_us\": %.2f}\n",
+           "\"p50_us\": %.2f, \"p99_us\": %.2f, \"first_p50_us\": %.2f, \"first_p99_us\": %.2f, "
+           "\"tls\": \"%s\", \"full\": %u, \"resumed\": %u}\n",
            load->accepted, load->failed, (double)ns / 1e9, load->text_len,
            percentile_us(&load->message, 0.50), percentile_us(&load->message, 0.99),
-           percentile_us(&load->first, 0.50), percentile_us(&load->first, 0.99));
+           percentile_us(&load->first, 0.50), percentile_us(&load->first, 0.99), load->tls.how,
+           load->tls.full, load->tls.resumed);
 }
 
 /* ---- the message ---- */
@@ -182,8 +192,7 @@ static unsigned messages_left(const struct load *load)
 
 static void close_session(struct load *load, struct session *session)
 {
-    close(session->fd);
-    session->fd = -1;
+    wire_close(&session->wire);
     load->open--;
     if (load->park == PARK_NO && messages_left(load) > 0)
         open_session(load, session);
@@ -209,7 +218,7 @@ static void say(struct load *load, struct session *session, enum step step, cons
 {
     session->step = step;
     size_t len = strlen(text);
-    if (send(session->fd, text, len, MSG_NOSIGNAL) != (ssize_t)len)
+    if (wire_send(&session->wire, text, len) != (ssize_t)len)
         fail(load, session, strerror(errno));
 }
 
@@ -224,8 +233,8 @@ static void write_text(struct load *load, struct session *session)
     size_t end = load->park == PARK_DATA ? load->header_len + sizeof line - 1 : load->text_len;
     while (session->offset < end) {
         size_t len = end - session->offset;
-        ssize_t count = send(session->fd, load->text + session->offset,
-                             len < load->chunk ? len : load->chunk, MSG_NOSIGNAL);
+        ssize_t count = wire_send(&session->wire, load->text + session->offset,
+                                  len < load->chunk ? len : load->chunk);
         if (count < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (count < 0) {
@@ -261,6 +270,17 @@ static void message_accepted(struct load *load, struct session *session)
     }
 }
 
+static void greeted(struct load *load, struct session *session)
+{
+    if (!load->is_connect_only) {
+        say(load, session, STEP_EHLO, "EHLO client.example.net\r\n");
+        return;
+    }
+    load->accepted++;
+    note(&load->first, session->connected_at, now_ns());
+    close_session(load, session);
+}
+
 static void take_reply(struct load *load, struct session *session)
 {
     const char class = session->step == STEP_DATA ? '3' : '2';
@@ -270,7 +290,7 @@ static void take_reply(struct load *load, struct session *session)
     }
     switch (session->step) {
     case STEP_GREETING:
-        say(load, session, STEP_EHLO, "EHLO client.example.net\r\n");
+        greeted(load, session);
         break;
     case STEP_EHLO:
         if (load->park == PARK_EHLO)
@@ -297,6 +317,7 @@ static void take_reply(struct load *load, struct session *session)
         close_session(load, session);
         break;
     case STEP_CONNECT:
+    case STEP_SHAKE:
     case STEP_PARKED:
     default:
         fail(load, session, session->reply);
@@ -319,46 +340,59 @@ static size_t reply_end(const char *reply, size_t len)
     }
 }
 
-static void read_replies(struct load *load, struct session *session)
+/* False: there is nothing more to read. */
+static bool read_reply(struct load *load, struct session *session)
 {
     size_t room = sizeof session->reply - 1 - session->reply_len;
-    ssize_t count = recv(session->fd, session->reply + session->reply_len, room, 0);
+    ssize_t count = wire_recv(&session->wire, session->reply + session->reply_len, room);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
+        return false;
     if (count <= 0 || (size_t)count == room) {
         fail(load, session, count == 0 ? "closed" : count < 0 ? strerror(errno) : "reply too long");
-        return;
+        return false;
     }
     session->reply_len += (size_t)count;
     session->reply[session->reply_len] = '\0';
     size_t end = reply_end(session->reply, session->reply_len);
     if (end == 0)
-        return;
+        return true;
     /* lock-step: no second reply can be there */
     session->reply_len = 0;
     take_reply(load, session);
+    return true;
+}
+
+/* In the clear one read is enough: what comes behind it is a new event. */
+static void read_replies(struct load *load, struct session *session)
+{
+    unsigned number = session->number;
+    while (read_reply(load, session) && session->number == number && session->wire.ssl != NULL)
+        ;
+}
+
+static void shake(struct load *load, struct session *session)
+{
+    int result = wire_shake(&session->wire);
+    if (result < 0)
+        fail(load, session, strerror(errno));
+    else if (result > 0)
+        session->step = STEP_GREETING;
 }
 
 static void connected(struct load *load, struct session *session)
 {
-    int error = 0;
-    socklen_t len = sizeof error;
-    if (getsockopt(session->fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0 || error != 0) {
-        fail(load, session, strerror(error != 0 ? error : errno));
+    if (!wire_is_connected(&session->wire)) {
+        fail(load, session, strerror(errno));
         return;
     }
-    session->step = STEP_GREETING;
+    session->step = STEP_SHAKE;
+    shake(load, session);
 }
 
 /* Edge-triggered, both directions, registered once: no epoll_ctl while the session lives. */
 static void open_session(struct load *load, struct session *session)
 {
-    const int on = 1;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        die("socket");
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    session->fd = fd;
+    session->number++;
     session->step = STEP_CONNECT;
     session->sent = 0;
     session->is_writing = false;
@@ -366,24 +400,28 @@ static void open_session(struct load *load, struct session *session)
     session->connected_at = now_ns();
     load->open++;
     load->started++;
-    if (connect(fd, (struct sockaddr *)&load->to, sizeof load->to) != 0 && errno != EINPROGRESS)
+    if (!wire_connect(&session->wire, &load->to, &load->tls))
         die("connect");
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = session};
-    if (epoll_ctl(load->poll, EPOLL_CTL_ADD, fd, &event) != 0)
+    if (epoll_ctl(load->poll, EPOLL_CTL_ADD, session->wire.fd, &event) != 0)
         die("epoll_ctl");
 }
 
 static void on_event(struct load *load, struct session *session, uint32_t events)
 {
-    if (session->fd < 0)
+    unsigned number = session->number;
+    if (session->wire.fd < 0)
         return;
-    int fd = session->fd;
     if (session->step == STEP_CONNECT && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
         connected(load, session);
+    else if (session->step == STEP_SHAKE)
+        shake(load, session);
     else if (session->is_writing && (events & EPOLLOUT) != 0)
         write_text(load, session);
-    if (session->fd == fd && session->step != STEP_CONNECT &&
-        (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0)
+    /* what the handshake has read ahead makes no event */
+    bool is_readable = session->wire.ssl != NULL || (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0;
+    if (session->number == number && session->wire.fd >= 0 && session->step > STEP_SHAKE &&
+        is_readable)
         read_replies(load, session);
 }
 
@@ -446,7 +484,8 @@ static void run_parked(struct load *load)
 static void usage(void)
 {
     fputs("usage: load --port N [--host A] [--sessions N] [--messages N] [--per-session N]\n"
-          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--park ehlo|data]\n",
+          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--park ehlo|data]\n"
+          "            [--connect-only] [--tls 1.2|1.3] [--resume]\n",
           stderr);
     exit(2);
 }
@@ -463,12 +502,19 @@ static unsigned long number(const char *text)
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
-        {"sessions", required_argument, NULL, 'c'}, {"messages", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 's'},     {"per-session", required_argument, NULL, 'm'},
-        {"chunk", required_argument, NULL, 'w'},    {"park", required_argument, NULL, 'k'},
-        {"dots", required_argument, NULL, 'd'},     {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"host", required_argument, NULL, 'h'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"sessions", required_argument, NULL, 'c'},
+                                            {"messages", required_argument, NULL, 'n'},
+                                            {"size", required_argument, NULL, 's'},
+                                            {"per-session", required_argument, NULL, 'm'},
+                                            {"chunk", required_argument, NULL, 'w'},
+                                            {"park", required_argument, NULL, 'k'},
+                                            {"dots", required_argument, NULL, 'd'},
+                                            {"tls", required_argument, NULL, 't'},
+                                            {"resume", no_argument, NULL, 'r'},
+                                            {"connect-only", no_argument, NULL, 'o'},
+                                            {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (option == 'h' && inet_pton(AF_INET, optarg, &load->to.sin_addr) == 1)
             continue;
@@ -486,6 +532,12 @@ static void read_options(struct load *load, int argc, char **argv)
             load->chunk = number(optarg);
         else if (option == 'd')
             load->dots = (unsigned)number(optarg);
+        else if (option == 't')
+            load->tls_version = optarg;
+        else if (option == 'r')
+            load->wants_resuming = true;
+        else if (option == 'o')
+            load->is_connect_only = true;
         else if (option == 'k' && strcmp(optarg, "ehlo") == 0)
             load->park = PARK_EHLO;
         else if (option == 'k' && strcmp(optarg, "data") == 0)
@@ -506,6 +558,9 @@ int main(int argc, char **argv)
                         .size = 4096,
                         .chunk = 65536};
     read_options(&load, argc, argv);
+    if (load.tls_version != NULL &&
+        !wire_tls_init(&load.tls, load.tls_version, load.wants_resuming))
+        usage();
     load.message = (struct latencies){allocate(load.total * sizeof(uint32_t)), 0, load.total};
     load.first = (struct latencies){allocate(load.total * sizeof(uint32_t)), 0, load.total};
     make_text(&load);
@@ -516,6 +571,7 @@ int main(int argc, char **argv)
         run_messages(&load);
     else
         run_parked(&load);
+    wire_tls_fini(&load.tls);
     free(load.text);
     free(load.message.ns);
     free(load.first.ns);

@@ -2,8 +2,11 @@
  *
  * One thread, edge-triggered epoll, one read and one write an event, so that it costs little beside
  * the hop under test. It parses just enough: the first letter of a command, and the end of data as
- * CRLF.CRLF (RFC 5321 4.1.1.4). Commands may be pipelined. It prints the port it listens on at
- * the start, and counts as one line of JSON when SIGTERM or SIGINT ends it. */
+ * CRLF.CRLF (RFC 5321 4.1.1.4). Commands may be pipelined.
+ *
+ * nginx's mail proxy asks an HTTP server where each session goes: a second port answers that it
+ * goes here. The two ports are printed at the start, and counts as one line of JSON when SIGTERM or
+ * SIGINT ends the sink. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -28,14 +31,15 @@ enum {
 
 struct client {
     int fd;
-    bool in_data;
+    bool in_data, is_http;
     char kept[KEEP]; /* the last octets of the message so far */
     size_t line_len; /* a command whose end has not come */
     char line[COMMAND_MAX];
 };
 
 struct sink {
-    int poll, listener, signals;
+    int poll, listener, http_listener, signals;
+    uint16_t port;
     uint64_t sessions, messages, octets, dropped;
     bool is_over;
     char out[OUT_MAX];
@@ -60,8 +64,24 @@ static void reply(struct sink *sink, const char *text)
 
 /* ---- the dialogue; false = close ---- */
 
+/* The empty line ends a request: the answer, then the end. */
+static bool http_line(struct sink *sink, const char *text)
+{
+    char answer[128];
+    if (text[0] != '\r')
+        return true;
+    snprintf(
+        answer, sizeof answer,
+        "HTTP/1.0 200 OK\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: %u\r\n\r\n",
+        (unsigned)sink->port);
+    reply(sink, answer);
+    return false;
+}
+
 static bool command(struct sink *sink, struct client *client, const char *text)
 {
+    if (client->is_http)
+        return http_line(sink, text);
     switch (text[0] | 0x20) {
     case 'e':
         reply(sink, "250-sink.example.com\r\n250-PIPELINING\r\n250-SIZE 52428800\r\n"
@@ -172,20 +192,22 @@ static void on_readable(struct sink *sink, struct client *client)
     }
 }
 
-static void on_connection(struct sink *sink)
+static void on_connection(struct sink *sink, int listener)
 {
     const int on = 1;
     for (;;) {
-        int fd = accept4(sink->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
             return;
         struct client *client = calloc(1, sizeof *client);
         if (fd < 0 || client == NULL)
             die("accept");
         client->fd = fd;
-        sink->sessions++;
+        client->is_http = listener == sink->http_listener;
+        sink->sessions += !client->is_http;
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        reply(sink, "220 sink.example.com ESMTP\r\n");
+        if (!client->is_http)
+            reply(sink, "220 sink.example.com ESMTP\r\n");
         struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = client};
         if (epoll_ctl(sink->poll, EPOLL_CTL_ADD, fd, &event) != 0)
             die("epoll_ctl");
@@ -194,19 +216,27 @@ static void on_connection(struct sink *sink)
     }
 }
 
-static void listen_on(struct sink *sink, uint16_t port)
+static int listen_on(uint16_t port, uint16_t *out_port)
 {
     const int on = 1;
     struct sockaddr_in own = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
     socklen_t len = sizeof own;
-    sink->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    (void)setsockopt(sink->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(sink->listener, (struct sockaddr *)&own, len) != 0 ||
-        listen(sink->listener, 4096) != 0 ||
-        getsockname(sink->listener, (struct sockaddr *)&own, &len) != 0)
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    (void)setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(listener, (struct sockaddr *)&own, len) != 0 || listen(listener, 4096) != 0 ||
+        getsockname(listener, (struct sockaddr *)&own, &len) != 0)
         die("listen");
-    printf("port %u\n", (unsigned)ntohs(own.sin_port));
+    *out_port = ntohs(own.sin_port);
+    return listener;
+}
+
+static void start_listening(struct sink *sink, uint16_t port)
+{
+    uint16_t http_port;
+    sink->listener = listen_on(port, &sink->port);
+    sink->http_listener = listen_on(0, &http_port);
+    printf("port %u http %u\n", (unsigned)sink->port, (unsigned)http_port);
     fflush(stdout);
 }
 
@@ -227,15 +257,18 @@ int main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &ends, NULL);
     sink.poll = epoll_create1(EPOLL_CLOEXEC);
     sink.signals = signalfd(-1, &ends, SFD_CLOEXEC);
-    listen_on(&sink, argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 0);
+    start_listening(&sink, argc > 1 ? (uint16_t)strtoul(argv[1], NULL, 10) : 0);
     watch(&sink, sink.listener, &sink.listener);
+    watch(&sink, sink.http_listener, &sink.http_listener);
     watch(&sink, sink.signals, &sink.signals);
     while (!sink.is_over) {
         struct epoll_event events[EVENTS];
         int count = epoll_wait(sink.poll, events, EVENTS, -1);
         for (int i = 0; i < count; i++) {
             if (events[i].data.ptr == &sink.listener)
-                on_connection(&sink);
+                on_connection(&sink, sink.listener);
+            else if (events[i].data.ptr == &sink.http_listener)
+                on_connection(&sink, sink.http_listener);
             else if (events[i].data.ptr == &sink.signals)
                 sink.is_over = true;
             else
