@@ -223,6 +223,9 @@ static bool take_input(struct mw_session *session)
     case MW_STATE_READY:
     case MW_STATE_IN_TX:
     case MW_STATE_IN_BDAT:
+        /* DATA is on its way: what follows is content or the end of the session, never a command */
+        if (session->tx != NULL && session->tx->step != MW_STEP_NONE)
+            return false;
         return take_command(session);
     case MW_STATE_IN_AUTH:
         return take_auth_line(session);
