@@ -23,6 +23,7 @@ struct mw_tls_client {
     struct mw_tls_file files[FILES]; /* CA, certificate, key */
     bool is_address;                 /* server_name is one: it is verified, and is no SNI */
     SSL_CTX *context;
+    bool is_stale; /* the files are others than those that `context` was made of */
     BIO_METHOD *wire;
     struct mw_tls_sessions sessions;
 };
@@ -326,12 +327,14 @@ void mw_tls_client_unref(struct mw_tls_client **client)
 enum mw_tls_refresh mw_tls_client_refresh(struct mw_tls_client *client, char *out_text,
                                           size_t text_size)
 {
-    if (!look_at_files(client))
+    bool is_new = look_at_files(client);
+    if (!is_new && !client->is_stale)
         return MW_TLS_UNCHANGED;
     SSL_CTX *context = new_context(client, (struct mw_tls_text){out_text, text_size});
     ERR_clear_error();
-    if (context == NULL)
-        return MW_TLS_FAILED;
+    client->is_stale = context == NULL;
+    if (context == NULL) /* what failed may have been the moment's fault: tried again, told once */
+        return is_new ? MW_TLS_FAILED : MW_TLS_UNCHANGED;
     SSL_CTX_free(client->context);
     client->context = context;
     mw_tls_sessions_clear(&client->sessions);

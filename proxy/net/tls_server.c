@@ -28,6 +28,7 @@ struct mw_tls_server {
     struct mw_tls_file *files; /* certificate, key, staple of each pair, then the client CA */
     size_t file_count;
     struct mw_tls_set *set;
+    bool is_stale; /* the files are others than those that `set` was read from */
     BIO_METHOD *wire;
     EVP_CIPHER *ticket_cipher;
 };
@@ -273,11 +274,13 @@ void mw_tls_server_unref(struct mw_tls_server **server)
 enum mw_tls_refresh mw_tls_server_refresh(struct mw_tls_server *server, char *out_text,
                                           size_t text_size)
 {
-    if (!look_at_files(server))
+    bool is_new = look_at_files(server);
+    if (!is_new && !server->is_stale)
         return MW_TLS_UNCHANGED;
     struct mw_tls_set *set = read_set(server, (struct mw_tls_text){out_text, text_size});
-    if (set == NULL)
-        return MW_TLS_FAILED;
+    server->is_stale = set == NULL;
+    if (set == NULL) /* what failed may have been the moment's fault: tried again, told once */
+        return is_new ? MW_TLS_FAILED : MW_TLS_UNCHANGED;
     mw_tls_set_unref(&server->set);
     server->set = set;
     return MW_TLS_RENEWED;

@@ -219,6 +219,15 @@ static bool is_public(const struct mw_config_listener *listener)
     return false;
 }
 
+/* A peer, perhaps on this machine, brings clients from anywhere. (With XFORWARD it has judged them
+ * already.) */
+static bool speaks_for_others(const struct mw_config_listener *listener)
+{
+    const struct mw_conf_values *values = listener->values;
+    return mw_config_number(&values[MW_LISTEN_ACCEPT_PROXY]) != MW_ACCEPT_PROXY_OFF ||
+           mw_config_number(&values[MW_LISTEN_ACCEPT_XCLIENT]) != 0;
+}
+
 /* Without an identity every client is 127.0.0.1 for the upstream, which nearly every server relays
  * for. XFORWARD is for the upstream's log and changes nothing there. */
 static void check_open_relay(struct mw_config_builder *builder,
@@ -226,9 +235,13 @@ static void check_open_relay(struct mw_config_builder *builder,
 {
     struct mw_config_upstream *upstream = listener->upstream;
     const struct mw_upstream_settings *to = &upstream->settings;
-    bool is_told = (to->identity != MW_IDENTITY_NONE && to->identity != MW_IDENTITY_XFORWARD) ||
+    /* XCLIENT that is not required is left out in silence where the upstream does not announce it
+     */
+    bool is_optional = !to->require_identity && to->identity == MW_IDENTITY_XCLIENT;
+    bool is_told = (to->identity != MW_IDENTITY_NONE && to->identity != MW_IDENTITY_XFORWARD &&
+                    !is_optional) ||
                    to->is_transparent;
-    if (is_told || upstream->is_warned || !is_public(listener) ||
+    if (is_told || upstream->is_warned || (!is_public(listener) && !speaks_for_others(listener)) ||
         !has_address(to->addresses, to->address_count, true))
         return;
     upstream->is_warned = true;
@@ -239,7 +252,9 @@ static void check_open_relay(struct mw_config_builder *builder,
                    "machine%s, and a mail server that trusts 127.0.0.1 relays for all of them",
                    (int)to->name.len, to->name.ptr, (int)listener->block->name.len,
                    listener->block->name.ptr,
-                   to->identity == MW_IDENTITY_XFORWARD ? " (XFORWARD is for its log only)" : "");
+                   to->identity == MW_IDENTITY_XFORWARD ? " (XFORWARD is for its log only)"
+                   : is_optional ? " if it does not announce XCLIENT (require-identity off)"
+                                 : "");
 }
 
 static bool holds_everybody(const struct mw_network *network)

@@ -176,6 +176,10 @@ static void on_greeting(struct mw_session *session, const struct mw_reply *reply
 
 static void on_own_ehlo(struct mw_session *session, const struct mw_reply *reply)
 {
+    if (!session->up.is_secure && mw_is_proxy_refusal(session, reply)) {
+        mw_identity_failed(session, "the PROXY header was not understood");
+        return;
+    }
     session->up.has_own_ehlo = true;
     session->up.offers = (struct mw_ehlo){0};
     if (reply->code == 250)
@@ -211,13 +215,18 @@ void mw_upstream_secured(struct mw_session *session, const struct mw_tls_info *i
 static void on_xclient(struct mw_session *session, const struct mw_reply *reply)
 {
     session->up.offers = (struct mw_ehlo){0};
-    if (reply->code == 501 || reply->code == 502 || reply->code == 503 ||
+    bool is_strange = reply->code < 300 && reply->code != 220;
+    if (is_strange || (reply->code >= 500 && reply->code <= 504) ||
         (reply->code == 550 && mw_slice_istarts(reply->text, MW_LIT("5.7.0")))) {
         /* our command was refused, not the client */
         mw_identity_failed(session, "XCLIENT was refused");
         return;
     }
     opened(session, reply);
+    /* whether it took the identity and refuses the client, or took nothing: this connection may
+     * still have our own rights. The next command gets a new one, and a new XCLIENT */
+    if (reply->code >= 300 && !session->is_over)
+        mw_upstream_drop(session);
 }
 
 static void on_again_helo(struct mw_session *session, const struct mw_reply *reply)

@@ -168,7 +168,7 @@ static bool take_command(struct mw_session *session)
         return true;
     }
     const struct mw_verb_row *row = &mw_verb_rows[command.verb];
-    if (mw_must_secure(session, command.verb))
+    if (mw_must_secure(session, command.verb) && !mw_is_foreign_word(command.line))
         refuse_insecure(session);
     else if (!is_legal(session, row, command.verb))
         refuse_sequence(session);

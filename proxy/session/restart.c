@@ -28,6 +28,7 @@ void mw_session_restart(struct mw_session *session)
     session->helo_line.len = session->helo_sent.len = 0;
     session->has_greeted = session->has_helo = session->is_esmtp = false;
     session->is_helo_refused = session->is_helo_wanted = session->is_authenticated = false;
+    session->has_lent_filters = false; /* the new client's own begin below */
     session->shown = 0;
     mw_enter_state(session, MW_STATE_OPENING, "XCLIENT");
     session->ops->restart_filters(session->user);

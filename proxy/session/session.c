@@ -249,6 +249,14 @@ static void note_early_talker(struct mw_session *session)
     }
 }
 
+/* What is kept may be half of an AUTH line, which is recognised only when it is whole. */
+static void note_kept_secret(struct mw_session *session)
+{
+    if (session->client_in.len > session->client_used && !session->is_authenticated &&
+        session->settings->auth != MW_AUTH_OFF)
+        session->has_secret = true;
+}
+
 void mw_session_client_data(struct mw_session *session, struct mw_slice octets, uint64_t now_ms)
 {
     event_begin(session, now_ms);
@@ -263,6 +271,7 @@ void mw_session_client_data(struct mw_session *session, struct mw_slice octets, 
         mw_buf_put(&session->client_in, octets);
         session->input = mw_slice_skip(mw_buf_view(&session->client_in), session->client_used);
         event_end(session);
+        note_kept_secret(session);
         return;
     }
     /* the usual case: straight from the read buffer, only what cannot be used yet is copied */
@@ -273,6 +282,7 @@ void mw_session_client_data(struct mw_session *session, struct mw_slice octets, 
         mw_buf_put(&session->client_in, session->input);
     session->input = mw_buf_view(&session->client_in);
     event_end(session);
+    note_kept_secret(session);
 }
 
 void mw_session_client_eof(struct mw_session *session, uint64_t now_ms)

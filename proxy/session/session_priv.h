@@ -482,6 +482,9 @@ void mw_upstream_drop(struct mw_session *session);
 /* Its octets may be read and taken for replies now; else they wait (a filter thinks about what it
  * said or will be told). */
 bool mw_upstream_may_speak(const struct mw_session *session);
+/* A server that knows no PROXY takes the header for a command: is this its error, where the reply
+ * to the first command should be? */
+bool mw_is_proxy_refusal(const struct mw_session *session, const struct mw_reply *reply);
 void mw_upstream_take(struct mw_session *session, struct mw_slice octets);
 void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const char *why);
 void mw_upstream_keepalive(struct mw_session *session);

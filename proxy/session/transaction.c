@@ -41,9 +41,7 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     mw_mixed_report(session, 0); /* if nobody has: then nobody was told anything */
     session->ops->transaction_end(session->user, is_aborted);
     mw_upstream_reset(session);
-    if (tx->is_bdat) /* given up in mid-chunk: what is left of the payload must never be read as
-                        commands */
-        mw_swallow(session, tx->bdat_left);
+    uint64_t left = tx->is_bdat ? tx->bdat_left : 0;
     session->subject.transaction_arena = NULL;
     session->subject.envelope = NULL;
     session->subject.headers = NULL;
@@ -68,4 +66,8 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     if (session->state != MW_STATE_CLOSING)
         mw_enter_state(session, session->has_helo ? MW_STATE_READY : MW_STATE_GREETED,
                        is_aborted ? "transaction aborted" : "transaction over");
+    /* given up in mid-chunk: what is left of the payload must never be read as commands. Last,
+     * because it may end the session, which would end the transaction */
+    if (left > 0)
+        mw_swallow(session, left);
 }

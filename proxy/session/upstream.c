@@ -78,15 +78,20 @@ void mw_upstream_drop(struct mw_session *session)
 /* ---- replies ---- */
 
 /* A server that does not know PROXY takes the header for a command: its error comes where the reply
- * to HELO should be. */
-static bool is_identity_refusal(const struct mw_session *session, const struct mw_reply *reply,
-                                enum mw_verb verb)
+ * to the first command should be. */
+bool mw_is_proxy_refusal(const struct mw_session *session, const struct mw_reply *reply)
 {
     enum mw_identity identity = session->settings->upstream->identity;
     return (identity == MW_IDENTITY_PROXY_V1 || identity == MW_IDENTITY_PROXY_V2) &&
            session->settings->upstream->require_identity && !session->up.has_replied_helo &&
-           (verb == MW_VERB_HELO || verb == MW_VERB_EHLO) &&
            (reply->code == 500 || reply->code == 502 || reply->code == 221);
+}
+
+/* Commands that every server knows: 500 or 502 is not about them. */
+static bool is_known_everywhere(enum mw_verb verb)
+{
+    return verb == MW_VERB_HELO || verb == MW_VERB_EHLO || verb == MW_VERB_MAIL ||
+           verb == MW_VERB_RSET || verb == MW_VERB_NOOP;
 }
 
 /* The stage's word in log lines. */
@@ -104,7 +109,7 @@ static void on_slot(struct mw_session *session, struct mw_expect expect,
                     const struct mw_reply *reply)
 {
     enum mw_verb verb = (enum mw_verb)expect.verb;
-    if (is_identity_refusal(session, reply, verb)) {
+    if (is_known_everywhere(verb) && mw_is_proxy_refusal(session, reply)) {
         mw_identity_failed(session, "the PROXY header was not understood");
         return;
     }
@@ -190,6 +195,12 @@ static void on_reply(struct mw_session *session, const struct mw_reply *reply)
                    expect.kind == MW_EXPECT_XFORWARD;
     if (reply->code == 421 && is_ours) { /* not about what we said: it goes */
         mw_upstream_lost(session, MW_REPLY_UPSTREAM_LOST, "421");
+        return;
+    }
+    bool has_own_rule = expect.kind == MW_EXPECT_SLOT || expect.kind == MW_EXPECT_DATA ||
+                        expect.kind == MW_EXPECT_FINAL;
+    if (reply->code >= 300 && reply->code < 400 && !has_own_rule) { /* it might reach the client */
+        mw_upstream_lost(session, MW_REPLY_UPSTREAM_NONSENSE, "3xx for a command that has none");
         return;
     }
     switch ((enum mw_expect_kind)expect.kind) {
@@ -369,8 +380,10 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
         if (is_being_judged)
             mw_answer_own(session, reply);
         mw_report_reject_own(session, "command", reply);
-        if (session->state == MW_STATE_IN_AUTH)
+        if (session->state == MW_STATE_IN_AUTH) {
+            session->subject.auth_user = MW_EMPTY; /* only claimed */
             mw_enter_state(session, MW_STATE_READY, "upstream lost");
+        }
         mw_transaction_end(session, true);
         return;
     }

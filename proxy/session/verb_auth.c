@@ -57,12 +57,25 @@ static void learn_user(struct mw_session *session, struct mw_slice response)
     explicit_bzero(text, sizeof text);
 }
 
+/* Refused by us or the upstream: each attempt leaves its mechanism in the session's arena, so their
+ * number has to be bounded. False: that was one too many. */
+static bool count_failure(struct mw_session *session)
+{
+    session->errors++;
+    session->subject.errors++;
+    if (session->errors < session->settings->max_errors)
+        return true;
+    mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);
+    return false;
+}
+
 static void auth_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     struct mw_slice mechanism, initial;
     bool has_initial;
     if (outcome->verdict != MW_CONTINUE && outcome->verdict != MW_DISCARD) {
         mw_refuse(session, "auth", outcome);
+        (void)count_failure(session);
         return;
     }
     if (mw_auth_parse(session->command.arg, &mechanism, &initial, &has_initial) != MW_OK)
@@ -115,12 +128,8 @@ void mw_reply_auth(struct mw_session *session, const struct mw_reply *reply)
         session->subject.protocol = mw_protocol(session);
     } else {
         session->subject.auth_user = MW_EMPTY;
-        session->errors++;
-        session->subject.errors++;
-        if (session->errors >= session->settings->max_errors) {
-            mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);
+        if (!count_failure(session))
             return;
-        }
     }
     mw_enter_state(session, MW_STATE_READY, "AUTH over");
 }

@@ -61,6 +61,16 @@ static void client_judged(struct mw_session *session, const struct mw_outcome *o
         open_transaction(session, &arg);
 }
 
+/* RFC 8689 5: not where a leg is in the clear. The upstream's may be another connection than the
+ * one that the list was made of. */
+static bool can_require_tls(const struct mw_session *session)
+{
+    const struct mw_upstream *up = &session->up;
+    return (session->shown & MW_EXT_REQUIRETLS) != 0 &&
+           (up->state != MW_UP_READY ||
+            (up->is_secure && (up->ehlo.exts & MW_EXT_REQUIRETLS) != 0));
+}
+
 void mw_verb_mail(struct mw_session *session)
 {
     struct mw_envelope_arg arg;
@@ -82,9 +92,7 @@ void mw_verb_mail(struct mw_session *session)
         mw_answer_own(session, MW_REPLY_SIZE_DECLARED);
         return;
     }
-    if (mw_envelope_arg_param(&arg, MW_LIT("REQUIRETLS")) != NULL &&
-        (session->shown & MW_EXT_REQUIRETLS) ==
-            0) { /* RFC 8689 5: not where a leg is in the clear */
+    if (mw_envelope_arg_param(&arg, MW_LIT("REQUIRETLS")) != NULL && !can_require_tls(session)) {
         mw_report_reject_own(session, "mail", MW_REPLY_REQUIRETLS_LACKING);
         mw_answer_own(session, MW_REPLY_REQUIRETLS_LACKING);
         return;

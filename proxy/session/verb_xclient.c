@@ -111,8 +111,9 @@ static void apply_xclient(struct mw_session *session, const struct mw_xclient *v
     subject->helo = subject->protocol = MW_EMPTY;
     take_text(&session->arena, &values->helo, &subject->helo);
     take_text(&session->arena, &values->proto, &subject->protocol);
-    if (values->login.state != MW_X_ABSENT)
-        subject->auth_user = subject->auth_mechanism = MW_EMPTY;
+    /* as Postfix: without LOGIN the new client has none. It is not the one that authenticated here,
+     * nor the one that an earlier XCLIENT told of */
+    subject->auth_user = subject->auth_mechanism = MW_EMPTY;
     take_text(&session->arena, &values->login, &subject->auth_user);
     if (subject->auth_user.len > 0)
         subject->auth_mechanism = MW_LIT("XCLIENT");
@@ -205,6 +206,8 @@ static bool is_refused(struct mw_session *session, const char *stage,
         return false;
     if (session->forwarded != NULL)
         session->forwarded->is_judged = false; /* the next MAIL is refused, too */
+    else
+        session->has_lent_filters = true;
     mw_refuse(session, stage, outcome);
     return true;
 }

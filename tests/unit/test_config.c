@@ -240,6 +240,28 @@ TEST(open_relay_trap_is_warned_of)
     fini();
 }
 
+TEST(open_relay_by_an_identity_that_may_be_missing_is_warned_of)
+{
+    load("upstream pf { address 127.0.0.1:10025\n identity xclient\n require-identity off }\n"
+         "listen mx { address 0.0.0.0:2525\n upstream pf }\n");
+    CHECK_INT(mw_diags_warnings(run.diags), 1);
+    CHECK(strstr(run.said, "warning: open relay") != NULL);
+    fini();
+}
+
+TEST(open_relay_behind_a_balancer_of_this_machine_is_warned_of)
+{
+    load("upstream pf { address 127.0.0.1:10025 }\n"
+         "listen mx { address 127.0.0.1:2525\n accept-proxy required\n upstream pf }\n");
+    CHECK_INT(mw_diags_warnings(run.diags), 1);
+    CHECK(strstr(run.said, "warning: open relay") != NULL);
+    load("upstream pf { address 127.0.0.1:10025 }\n"
+         "listen mx { address 127.0.0.1:2525\n accept-xclient on\n upstream pf }\n");
+    CHECK_INT(mw_diags_warnings(run.diags), 1);
+    CHECK(strstr(run.said, "warning: open relay") != NULL);
+    fini();
+}
+
 TEST(required_identity_needs_an_identity)
 {
     load("upstream pf { address 127.0.0.1:10025\n require-identity on }\n" LISTEN);

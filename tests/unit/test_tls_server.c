@@ -2,6 +2,8 @@
  * or are wrong. */
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "net/tls_priv.h"
@@ -528,4 +530,79 @@ TEST(the_object_lives_as_long_as_its_connections)
     CHECK(play_shake(&play));
     CHECK(play_say(&play, &play.client, MW_LIT("QUIT\r\n")));
     play_close(&play);
+}
+
+/* How often these octets stand in our memory that can be written. */
+static size_t count_in_memory(struct mw_slice octets)
+{
+    char line[512];
+    size_t count = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        char *from, *to;
+        if (sscanf(line, "%p-%p rw", (void **)&from, (void **)&to) != 2 ||
+            strstr(line, " rw") == NULL || strstr(line, "[vv") != NULL)
+            continue;
+        while (from < to &&
+               (from = memmem(from, (size_t)(to - from), octets.ptr, octets.len)) != NULL) {
+            count++;
+            from++;
+        }
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return count;
+}
+
+/* smtp.md, Commands, AUTH: passwords leave nothing behind, in OpenSSL's buffers either. */
+TEST(opened_octets_are_not_left_in_memory)
+{
+    struct mw_tls_server *server = play_site_server(NULL, NULL);
+    struct mw_tls_client *client = play_any_client(NULL);
+    struct play secret = {0};
+    char word[224], plain[256];
+    size_t len = 0;
+    struct mw_buf wire = {0}, answers = {0};
+    CHECK(play_all(&secret, server, client));
+    uint64_t random = (uint64_t)getpid();
+    for (size_t i = 0; i < sizeof word; i++)
+        word[i] = (char)('A' + mw_test_random(&random) % 26);
+    /* the front of a freed block is the allocator's */
+    const struct mw_slice tail = MW_SLICE(word + sizeof word - 24, 24);
+    CHECK_INT(mw_tls_seal(secret.client.tls, MW_SLICE(word, sizeof word), &wire), MW_OK);
+    CHECK_INT(count_in_memory(tail), 1);
+    struct mw_slice in = mw_buf_view(&wire);
+    CHECK_INT(mw_tls_open(secret.server.tls, &in, plain, sizeof plain, &len, &answers), MW_OK);
+    CHECK_INT(len, sizeof word);
+    explicit_bzero(plain, sizeof plain);
+    CHECK_INT(count_in_memory(tail), 1);
+    mw_buf_fini(&wire);
+    mw_buf_fini(&answers);
+    play_close(&secret);
+    mw_tls_client_unref(&client);
+    mw_tls_server_unref(&server);
+}
+
+/* certificates.c: what went wrong for a moment (no descriptor was left) is made good later,
+ * although the files do not change again. */
+TEST(files_that_could_not_be_read_are_read_later)
+{
+    char text[400];
+    (void)write_changing("w1");
+    const struct mw_tls_pair pair = {
+        .certificate = kit_path("change.pem"), .key = kit_path("change.key"), .staple = NULL};
+    struct mw_tls_server *server = play_server_of(&pair, 1);
+    CHECK(server != NULL);
+    (void)write_changing("w2");
+    struct rlimit limit, none;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 3;
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &none), 0);
+    enum mw_tls_refresh result = mw_tls_server_refresh(server, text, sizeof text);
+    CHECK_INT(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    CHECK_INT(result, MW_TLS_FAILED);
+    CHECK_INT(mw_tls_server_refresh(server, text, sizeof text), MW_TLS_RENEWED);
+    CHECK(strcmp(certificate_for(server, NULL, NULL), "w2") == 0);
+    mw_tls_server_unref(&server);
 }
