@@ -29,7 +29,8 @@ class Base(suite.Case):
     def world(self, orders=None, upstream=tuple(TIMES), listen=(), extensions=None):
         up = FakeUpstream(orders, **({"extensions": extensions} if extensions else {}))
         self.addCleanup(up.stop)
-        weir = harness.Mailweir(up.port, upstream=["identity none", *upstream], listen=list(listen), **self.SETTINGS)
+        weir = harness.Mailweir(up.port, upstream=["identity none", *upstream],
+                                listen=["max-junk-commands 0", *listen], **self.SETTINGS)
         self.addCleanup(weir.finish, self)
         return up, weir
 
