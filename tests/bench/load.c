@@ -478,6 +478,9 @@ static void run_parked(struct load *load)
         }
     }
     printf("parked %u lost %u\n", load->parked, load->lost);
+    fflush(stdout);
+    for (unsigned i = 0; i < load->started; i++)
+        wire_close(&sessions[i].wire);
     free(sessions);
 }
 
