@@ -3,10 +3,11 @@
 # shellcheck shell=bash
 
 mailweir_build_packages=(build-essential cmake ninja-build pkg-config git libuv1-dev libpcre2-dev libssl-dev libc-ares-dev)
-# Real clients and servers for the system tests.
+# Real clients and servers for the system tests, with what they only recommend (nothing recommended is installed): swaks knows TLS
+# by libnet-ssleay-perl; ca-certificates is the store that "tls verified" trusts where no "ca" is set.
 # shellcheck disable=SC2034 # used by ./test
-mailweir_test_packages=("${mailweir_build_packages[@]}" postfix swaks curl msmtp haproxy nginx-light libnginx-mod-mail nsd
-    node-nodemailer python3 openssl iproute2 nftables)
+mailweir_test_packages=("${mailweir_build_packages[@]}" postfix swaks libnet-ssleay-perl curl msmtp haproxy nginx-light
+    libnginx-mod-mail nsd nodejs node-nodemailer python3 openssl ca-certificates iproute2 nftables)
 
 # The packages of the arguments that are not installed, one a line.
 mailweir_missing_packages() {

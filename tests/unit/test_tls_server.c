@@ -532,7 +532,8 @@ TEST(the_object_lives_as_long_as_its_connections)
     play_close(&play);
 }
 
-#ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed, in memory that cannot be searched */
+/* The sanitizers keep what was freed, in memory that cannot be searched. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 /* How often these octets stand in our memory that can be written. */
 static size_t count_in_memory(struct mw_slice octets)
