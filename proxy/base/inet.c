@@ -18,10 +18,10 @@ bool mw_inet_is_v4(const struct mw_inet *address)
     return memcmp(address->octets, v4_head, V4_AT) == 0;
 }
 
-static bool is_unknown(const struct mw_inet *address)
+bool mw_inet_is_known(const struct mw_inet *address)
 {
     static const struct mw_inet unknown;
-    return memcmp(address, &unknown, sizeof unknown) == 0;
+    return memcmp(address, &unknown, sizeof unknown) != 0;
 }
 
 /* ---- addresses ---- */
@@ -130,13 +130,22 @@ bool mw_network_contains(const struct mw_network *network, const struct mw_inet 
 {
     /* An unknown address is nowhere. ::/0 means all of IPv6: that mapped IPv4 addresses begin with
      * the same bits is our way to store them, not what the writer of ::/0 said. */
-    if (is_unknown(address) || (network->prefix < V4_PREFIX && mw_inet_is_v4(address)))
+    if (!mw_inet_is_known(address) || (network->prefix < V4_PREFIX && mw_inet_is_v4(address)))
         return false;
     for (size_t i = 0; i < sizeof address->octets && i * 8 < network->prefix; i++)
         if (((address->octets[i] ^ network->address.octets[i]) & mask_octet(network->prefix, i)) !=
             0)
             return false;
     return true;
+}
+
+bool mw_networks_contain(const struct mw_network *networks, size_t count,
+                         const struct mw_inet *address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (mw_network_contains(&networks[i], address))
+            return true;
+    return false;
 }
 
 /* ---- endpoints ---- */
@@ -152,7 +161,7 @@ static enum mw_err parse_port(struct mw_slice text, uint16_t *out_port)
     return err;
 }
 
-static bool is_label(struct mw_slice label)
+bool mw_is_host_label(struct mw_slice label)
 {
     if (label.len == 0 || label.len > LABEL_MAX || label.ptr[0] == '-' ||
         label.ptr[label.len - 1] == '-')
@@ -175,9 +184,9 @@ static bool is_host_name(struct mw_slice name)
     if (rest.ptr[rest.len - 1] == '.')
         rest.len--;
     while (mw_slice_split(rest, '.', &label, &rest))
-        if (!is_label(label))
+        if (!mw_is_host_label(label))
             return false;
-    return is_label(rest) && mw_slice_to_u64(rest, UINT64_MAX, &number) == MW_ERR_SYNTAX;
+    return mw_is_host_label(rest) && mw_slice_to_u64(rest, UINT64_MAX, &number) == MW_ERR_SYNTAX;
 }
 
 static enum mw_err parse_unix(struct mw_slice path, struct mw_endpoint *out_endpoint)

@@ -19,6 +19,7 @@ struct mw_network {
 enum { MW_INET_TEXT_MAX = 46 };
 
 bool mw_inet_is_v4(const struct mw_inet *address);
+bool mw_inet_is_known(const struct mw_inet *address);
 /* Textual form without brackets; IPv6 by inet_pton, IPv4 strictly dotted decimal without leading
  * zeros. */
 MW_MUST_USE enum mw_err mw_inet_parse(struct mw_slice text, struct mw_inet *out_address);
@@ -29,6 +30,12 @@ MW_MUST_USE enum mw_err mw_network_parse(struct mw_slice text, struct mw_network
 /* Families never mix: ::/0 holds no IPv4 address, 0.0.0.0/0 (prefix 96) no other. The unknown
  * address is in no network. */
 bool mw_network_contains(const struct mw_network *network, const struct mw_inet *address);
+bool mw_networks_contain(const struct mw_network *networks, size_t count,
+                         const struct mw_inet *address);
+
+/* A label of a host name as DNS carries it in practice: letters, digits, '-' and '_', at most 63,
+ * no '-' at either end (RFC 1123 2.1). */
+bool mw_is_host_label(struct mw_slice label);
 
 /* A place to listen or connect: 127.0.0.1:25, [::1]:25, unix:/run/x, name:25 (a name only where
  * `names_ok`). Port 0 lets the kernel choose. MW_ERR_LIMIT: a port above 65535, a path that does

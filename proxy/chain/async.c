@@ -175,17 +175,27 @@ static void job_done(void *arg)
     mw_instances_release(job.set);
 }
 
-int mw_host_work(struct mw_ctx *ctx, void (*run)(void *user), void (*done)(void *user), void *user)
+int mw_instances_work(struct mw_instances *set,
+                      bool (*queue)(void *user, void (*run)(void *arg), void (*done)(void *arg),
+                                    void *arg),
+                      void *queue_user, void (*run)(void *user), void (*done)(void *user),
+                      void *user)
 {
-    const struct mw_services *services = ctx->run->services;
-    if (run == NULL || services->work == NULL)
+    if (run == NULL || queue == NULL)
         return 0;
     struct job *job = mw_xalloc(sizeof *job);
-    *job = (struct job){.set = mw_ctx_instance(ctx)->set, .run = run, .done = done, .user = user};
-    if (!services->work(services->user, job_run, job_done, job)) {
+    *job = (struct job){.set = set, .run = run, .done = done, .user = user};
+    if (!queue(queue_user, job_run, job_done, job)) {
         free(job);
         return 0;
     }
-    mw_instances_hold(job->set);
+    mw_instances_hold(set);
     return 1;
+}
+
+int mw_host_work(struct mw_ctx *ctx, void (*run)(void *user), void (*done)(void *user), void *user)
+{
+    const struct mw_services *services = ctx->run->services;
+    return mw_instances_work(mw_ctx_instance(ctx)->set, services->work, services->user, run, done,
+                             user);
 }

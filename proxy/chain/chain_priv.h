@@ -10,6 +10,7 @@
  *                 a wanted stage makes it `live`
  *   mw_ctx        one filter in one session                  run.c
  *   mw_ticket, mw_timer                                      async.c
+ *   mw_watch, mw_alarm, mw_question                          host_loop.c
  * Not here: what any other layer may see (plugin.h, run.h, stage.h). */
 #ifndef MW_CHAIN_PRIV_H
 #define MW_CHAIN_PRIV_H
@@ -45,6 +46,13 @@ enum {
     MW_TIMERS_MAX = 1000, /* of one session */
 };
 
+/* What an instance has under way on the loop (host_loop.c): lists of struct mw_loop_handle. */
+enum mw_loop_kind { MW_LOOP_WATCH = 0, MW_LOOP_ALARM, MW_LOOP_QUESTION, MW_LOOP_KINDS };
+struct mw_loop_list {
+    struct mw_link handles;
+    size_t count;
+};
+
 struct mw_instance {
     struct mw_instance *next;
     struct mw_instances *set;
@@ -53,6 +61,7 @@ struct mw_instance {
     struct mw_filter filter;
     void *state;         /* what open() gave us */
     uint32_t stages;     /* wanted, at most those with hooks */
+    uint32_t content_needs; /* bits enum mw_content_need */
     uint64_t wanted_own; /* bits of the proxy's own facts that it asked the ids of */
     enum mw_on_error on_error;
     uint64_t deadline_ms;
@@ -60,6 +69,8 @@ struct mw_instance {
     int failed_counter;
     struct mw_diags *diags;  /* while open() runs, else NULL */
     const char *diag_source; /* the file whose text the diagnostics have last been given */
+    bool is_started;         /* in service: its loop services work */
+    struct mw_loop_list loop[MW_LOOP_KINDS];
 };
 
 struct mw_counter {
@@ -89,8 +100,12 @@ struct mw_instances {
     struct mw_fact_name *facts;
     size_t fact_count;
     struct mw_quarantine quarantine;
-    size_t works;   /* blocking jobs under way: the set outlives them */
-    bool is_orphan; /* freed by its owner while works > 0 */
+    struct mw_content_kit *content_kit; /* made when it is first needed */
+    size_t works;   /* blocking jobs and callbacks under way: the set outlives them */
+    bool is_orphan; /* its owner has let it go: closed when works is 0 */
+    const struct mw_instance_services *services; /* NULL: not in service */
+    uint64_t clock_ms;                           /* the latest that a filter was told */
+    struct mw_quarantine loop_dead;              /* struct mw_loop_handle */
 };
 
 /* Same name, same id. -1 above MW_COUNTERS_MAX. */
@@ -114,7 +129,8 @@ struct mw_chain {
     struct mw_chain_entry *entries;
     size_t count;
     uint32_t stages;
-    uint32_t body_filters; /* how many want BODY */
+    uint32_t body_filters;  /* how many want BODY */
+    uint32_t content_needs; /* of all instances */
 };
 
 /* ---- facts (facts.c) ---- */
@@ -186,6 +202,10 @@ struct mw_live {
     struct mw_said said;
     struct mw_arena words; /* memory of said and outcome */
     struct mw_outcome outcome;
+
+    /* the message's content, if some filter wants it (host_content.c) */
+    struct mw_content_maker *content;
+    struct mw_preparing *preparing; /* it is being finished on a thread: the stage waits */
 
     /* the walk over the header: what is shown next and where it ends; edits move both along */
     size_t header_next, header_end;
@@ -273,6 +293,38 @@ int mw_host_fact_define(struct mw_instance *instance, const char *name);
 int mw_host_counter(struct mw_instance *instance, const char *name);
 void *mw_host_instance_alloc(struct mw_instance *instance, size_t size);
 
+/* host_loop.c: the loop for an instance, the log without a session, and why */
+void mw_loop_init(struct mw_instance *instance);
+/* The set's owner has let it go: from here on the loop calls no filter of it. */
+void mw_loop_quiet(struct mw_instances *set);
+/* Behind close(): end, and tell of, what the filter has forgotten. */
+void mw_loop_fini(struct mw_instance *instance);
+void mw_loop_quarantine_fini(struct mw_instances *set);
+/* A filter's own line, `id` as for mw_log_named(). */
+void mw_instance_log(const struct mw_instance *instance, struct mw_log *log, struct mw_slice id,
+                     enum mw_log_level level, const char *event, const struct mw_log_pair *pairs,
+                     size_t count);
+struct mw_watch *mw_host_watch(struct mw_instance *instance, int fd, uint32_t events,
+                               void (*fn)(void *user, uint32_t events), void *user);
+void mw_host_watch_change(struct mw_watch *watch, uint32_t events);
+void mw_host_watch_end(struct mw_watch *watch);
+struct mw_alarm *mw_host_alarm(struct mw_instance *instance, uint64_t delay_ms,
+                               void (*fn)(void *user), void *user);
+void mw_host_alarm_cancel(struct mw_alarm *alarm);
+struct mw_question *mw_host_dns(struct mw_instance *instance, struct mw_slice name,
+                                enum mw_dns_kind kind,
+                                void (*answered)(void *user, const struct mw_dns_answer *answer),
+                                void *user);
+void mw_host_dns_cancel(struct mw_question *question);
+int mw_host_job(struct mw_instance *instance, void (*run)(void *user), void (*done)(void *user),
+                void *user);
+void mw_host_note(struct mw_instance *instance, enum mw_log_level level, const char *event,
+                  const struct mw_log_pair *pairs, size_t count);
+void mw_host_tally(struct mw_instance *instance, int counter_id, uint64_t by);
+uint64_t mw_host_clock_ms(struct mw_instance *instance);
+int mw_host_is_explained(struct mw_ctx *ctx);
+void mw_host_explain(struct mw_ctx *ctx, uint32_t depth, struct mw_slice text);
+
 /* host_message.c */
 int mw_host_sender(struct mw_ctx *ctx, struct mw_path_view *view);
 size_t mw_host_rcpt_count(struct mw_ctx *ctx);
@@ -302,6 +354,29 @@ void mw_edits_apply_early(struct mw_run *run);
 /* Log one refused wish of a filter: an edit, a reply, a fact. */
 void mw_edit_refused(struct mw_ctx *ctx, const char *what, const char *why);
 
+/* host_content.c */
+void mw_run_content_begin(struct mw_run *run); /* END_OF_HEADERS */
+void mw_run_content_feed(struct mw_run *run, struct mw_slice octets);
+/* END_OF_MESSAGE: true if a thread was asked to finish it; mw_run_prepared() follows. */
+bool mw_run_content_prepare(struct mw_run *run);
+/* Nobody waits for that thread any more; filters see no content. */
+void mw_run_content_leave(struct mw_live *live);
+void mw_run_content_end(struct mw_run *run); /* of the transaction */
+void mw_host_want_content(struct mw_instance *instance, uint32_t needs);
+const struct mw_content *mw_host_content(struct mw_ctx *ctx);
+const struct mw_content *mw_host_content_read(struct mw_instance *instance,
+                                              struct mw_slice message, uint32_t needs);
+void mw_host_content_hold(const struct mw_content *content);
+void mw_host_content_release(const struct mw_content *content);
+struct mw_slice mw_host_header_text(struct mw_slice value, void *(*alloc)(void *user, size_t size),
+                                    void *user);
+size_t mw_host_header_addresses(struct mw_slice value, void *(*alloc)(void *user, size_t size),
+                                void *user, const struct mw_address *const **out_addresses);
+struct mw_slice mw_host_fold(struct mw_slice text, void *(*alloc)(void *user, size_t size),
+                             void *user);
+/* run.c: the thread is done */
+void mw_run_prepared(struct mw_run *run);
+
 /* host_rcpt.c */
 int mw_host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict verdict);
 int mw_host_rcpt_group(struct mw_ctx *ctx, struct mw_slice group);
@@ -313,5 +388,12 @@ struct mw_timer *mw_host_timer(struct mw_ctx *ctx, uint64_t delay_ms, void (*fn)
                                void *user);
 void mw_host_timer_cancel(struct mw_timer *timer);
 int mw_host_work(struct mw_ctx *ctx, void (*run)(void *user), void (*done)(void *user), void *user);
+/* Queue a job that holds the set until its done() has run; `queue` is the service's, with its user.
+ * 0: it was not taken. */
+int mw_instances_work(struct mw_instances *set,
+                      bool (*queue)(void *user, void (*run)(void *arg), void (*done)(void *arg),
+                                    void *arg),
+                      void *queue_user, void (*run)(void *user), void (*done)(void *user),
+                      void *user);
 
 #endif

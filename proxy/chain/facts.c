@@ -49,8 +49,7 @@ static struct mw_fact number(uint64_t value)
 
 static struct mw_fact address(const struct mw_inet *value)
 {
-    static const struct mw_inet unknown;
-    if (memcmp(value, &unknown, sizeof unknown) == 0)
+    if (!mw_inet_is_known(value))
         return (struct mw_fact){.type = MW_FACT_NONE};
     return (struct mw_fact){.type = MW_FACT_ADDRESS,
                             .text = MW_SLICE((const char *)value->octets, sizeof value->octets)};

@@ -1,8 +1,9 @@
 /* host.c - the table of functions that filters get (struct mw_host), and those of them that belong
  * to no bigger topic: slots, memory, facts, replies and reasons, log, counters.
  *
- * The other topics: host_load.c, host_message.c, host_edit.c, host_rcpt.c, async.c. Functions are
- * appended at the table's end only. */
+ * The other topics: host_load.c, host_message.c, host_content.c, host_edit.c, host_rcpt.c,
+ * host_loop.c, async.c.
+ * Functions are appended at the table's end only. */
 #include <string.h>
 
 #include "base/lex.h"
@@ -125,30 +126,17 @@ static void because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice wh
 
 /* ---- telling ---- */
 
-enum { LOG_PAIRS_MAX = 24 };
-
 static void log_line(struct mw_ctx *ctx, enum mw_log_level level, const char *event,
                      const struct mw_log_pair *pairs, size_t count)
 {
-    struct mw_log *log = ctx->run->services->log;
-    if (log == NULL || event == NULL || (unsigned)level > MW_LOG_ERROR || !mw_log_wants(log, level))
-        return;
-    struct mw_log_field fields[1 + LOG_PAIRS_MAX] = {
-        mw_cstr("filter", mw_instance_name(mw_ctx_instance(ctx)))};
-    size_t n = 1;
-    for (size_t i = 0; i < count && n <= LOG_PAIRS_MAX; i++)
-        fields[n++] = mw_text(pairs[i].key, pairs[i].value);
     char id[MW_RUN_ID_MAX];
-    mw_log_named(log, level, mw_slice_cstr(event), mw_run_id(ctx->run, id), fields, n);
+    mw_instance_log(mw_ctx_instance(ctx), ctx->run->services->log, mw_run_id(ctx->run, id), level,
+                    event, pairs, count);
 }
 
 static void count(struct mw_ctx *ctx, int counter_id, uint64_t by)
 {
-    const struct mw_instances *set = mw_ctx_instance(ctx)->set;
-    if (counter_id < 0 || (size_t)counter_id >= set->counter_count ||
-        set->counters[counter_id].instance != mw_ctx_instance(ctx))
-        return;
-    set->counters[counter_id].value += by;
+    mw_host_tally(mw_ctx_instance(ctx), counter_id, by);
 }
 
 /* ---- the table ---- */
@@ -214,4 +202,28 @@ const struct mw_host mw_host_table = {
 
     .rcpt_verdict = mw_host_rcpt_verdict,
     .rcpt_group = mw_host_rcpt_group,
+
+    .want_content = mw_host_want_content,
+    .content = mw_host_content,
+    .content_read = mw_host_content_read,
+    .content_hold = mw_host_content_hold,
+    .content_release = mw_host_content_release,
+    .header_text = mw_host_header_text,
+    .header_addresses = mw_host_header_addresses,
+    .fold = mw_host_fold,
+
+    .watch = mw_host_watch,
+    .watch_change = mw_host_watch_change,
+    .watch_end = mw_host_watch_end,
+    .alarm = mw_host_alarm,
+    .alarm_cancel = mw_host_alarm_cancel,
+    .dns = mw_host_dns,
+    .dns_cancel = mw_host_dns_cancel,
+    .job = mw_host_job,
+    .note = mw_host_note,
+    .tally = mw_host_tally,
+    .clock_ms = mw_host_clock_ms,
+
+    .is_explained = mw_host_is_explained,
+    .explain = mw_host_explain,
 };

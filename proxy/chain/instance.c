@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "chain/chain_priv.h"
+#include "message/content.h"
 
 /* What every filter block may say; the order is that of the values below. */
 static const char *const on_error_choices[] = {"tempfail", "accept", "reject", NULL};
@@ -36,6 +37,7 @@ struct mw_instances *mw_instances_new(struct mw_plugins *plugins)
     set->plugins = plugins;
     set->last = &set->first;
     mw_quarantine_init(&set->quarantine);
+    mw_quarantine_init(&set->loop_dead);
     return set;
 }
 
@@ -44,8 +46,11 @@ static void set_free(struct mw_instances *set)
     for (struct mw_instance *instance = set->first; instance != NULL; instance = instance->next) {
         if (instance->filter.close != NULL)
             instance->filter.close(instance->state);
+        mw_loop_fini(instance);
     }
     mw_quarantine_fini(&set->quarantine);
+    mw_content_kit_free(&set->content_kit);
+    mw_loop_quarantine_fini(set);
     free(set->counters);
     free(set->counter_buckets);
     free(set->facts);
@@ -53,17 +58,16 @@ static void set_free(struct mw_instances *set)
     free(set);
 }
 
-/* Blocking work may still be under way on the pool; its done() will want the filter's state. The
- * last one to come back closes then. */
+/* Blocking work may still be under way on the pool, or a callback of the loop may have brought us
+ * here; both will want the filter's state. The last one to come back closes then. */
 void mw_instances_free(struct mw_instances **instances)
 {
     struct mw_instances *set = *instances;
     *instances = NULL;
     if (set == NULL)
         return;
-    if (set->works > 0)
-        set->is_orphan = true;
-    else
+    mw_loop_quiet(set);
+    if (set->works == 0)
         set_free(set);
 }
 
@@ -180,6 +184,7 @@ static struct mw_instance *prepare(struct mw_instances *set, const struct mw_con
                       filter->setting_count, diags, values) == MW_OK) {
         instance = mw_arena_new(&set->arena, struct mw_instance);
         instance->set = set;
+        mw_loop_init(instance);
         instance->name = mw_arena_cstr(&set->arena, block->name);
         instance->pos = block->pos;
         if (block->pos.file != NULL)
@@ -252,6 +257,53 @@ uint32_t mw_instance_stages(const struct mw_instance *instance)
 int mw_instance_test(struct mw_instance *instance, mw_test_report *report, void *user)
 {
     return instance->filter.test == NULL ? 0 : instance->filter.test(instance->state, report, user);
+}
+
+bool mw_instance_report(const struct mw_instance *instance, const char *topic, mw_report_line *line,
+                        void *user)
+{
+    return instance->filter.report != NULL &&
+           instance->filter.report(instance->state, topic, line, user) != 0;
+}
+
+/* ---- service ---- */
+
+void mw_instances_serve(struct mw_instances *instances, const struct mw_instance_services *services)
+{
+    instances->services = services;
+    for (struct mw_instance *instance = instances->first; instance != NULL;
+         instance = instance->next) {
+        if (instance->is_started)
+            continue;
+        instance->is_started = true;
+        if (instance->filter.start != NULL)
+            instance->filter.start(instance->state);
+    }
+}
+
+/* ---- tools: a filter without a configuration ---- */
+
+enum mw_err mw_plugins_tool(struct mw_plugins *plugins, const char *name, int argc, char **argv,
+                            struct mw_diags *diags, int *out_status)
+{
+    struct mw_conf_word word = {.text = mw_slice_cstr(name)};
+    const struct mw_module *module = mw_plugins_load(plugins, &word, diags);
+    if (module == NULL)
+        return MW_ERR_CONFIG;
+    if (module->filter.tool == NULL)
+        return MW_ERR_NOENT;
+    struct mw_instances *set = mw_instances_new(plugins);
+    struct mw_instance *scratch = mw_arena_new(&set->arena, struct mw_instance);
+    scratch->set = set;
+    scratch->name = mw_arena_cstr(&set->arena, word.text);
+    scratch->pos = word.pos;
+    scratch->filter = module->filter;
+    scratch->filter.setting_count = 0; /* there is no block that they could stand in */
+    scratch->diags = diags;
+    mw_loop_init(scratch);
+    *out_status = module->filter.tool(&mw_host_table, scratch, argc, argv);
+    mw_instances_free(&set); /* the scratch instance is not on its list: nothing to close */
+    return MW_OK;
 }
 
 /* ---- counters: rule files have thousands, so names are found by hash ---- */

@@ -91,6 +91,17 @@ static char *find(const struct mw_plugins *plugins, const struct mw_conf_word *w
     return NULL;
 }
 
+bool mw_plugins_has(const struct mw_plugins *plugins, const char *name)
+{
+    struct mw_conf_word word = {.text = mw_slice_cstr(name)};
+    struct mw_buf tried = MW_BUF_INIT(0);
+    char *path = mw_slice_find(word.text, '/') >= 0 ? NULL : find(plugins, &word, &tried);
+    bool is_there = path != NULL;
+    mw_buf_fini(&tried);
+    free(path);
+    return is_there;
+}
+
 /* ---- judging a descriptor ---- */
 
 static bool is_host_directive(const char *name)

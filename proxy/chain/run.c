@@ -9,10 +9,13 @@
  *                              mw_run_expire   -> cancelled, on-error -> the same
  *                              mw_run_cancel   -> cancelled, nothing more
  *
- * Invariants: at most one ticket is parked; is_waiting iff it is parked and its hook has returned;
- * `current` is the filter being asked or waited for, NULL in between; nothing is touched after
- * decided() (the owner may have freed us). Cost: a run without a wanted stage is this small struct;
- * mw_live comes with the first hook. */
+ * Before END_OF_MESSAGE a heavy message's content may be finished on a thread ("preparing",
+ * host_content.c): the stage waits without a ticket and without a current filter.
+ *
+ * Invariants: at most one ticket is parked; is_waiting iff it is parked and its hook has returned,
+ * or while preparing; `current` is the filter being asked or waited for, NULL in between; nothing is
+ * touched after decided() (the owner may have freed us). Cost: a run without a wanted stage is this
+ * small struct; mw_live comes with the first hook. */
 #include "chain/run.h"
 
 #include <stdio.h>
@@ -118,6 +121,7 @@ void mw_run_free(struct mw_run **run_at)
         tell_all(run, MW_STAGE_CLOSE);
     }
     if (run->live != NULL) {
+        mw_run_content_end(run);
         mw_timers_stop(run);
         live_free(run->live);
     }
@@ -159,7 +163,7 @@ uint32_t mw_run_stages(const struct mw_run *run)
     const struct mw_live *live = run->live;
     if (live == NULL)
         return stages;
-    if (live->body_filters == 0)
+    if (live->body_filters == 0 && run->chain->content_needs == 0)
         stages &= ~MW_STAGE_BIT(MW_STAGE_BODY);
     if (live->early != NULL) /* an edit made before an ACCEPT stands */
         stages |= MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
@@ -372,6 +376,19 @@ static bool is_excused(const struct mw_run *run, const struct mw_call *call)
     return mw_stage_scope(call->stage) == MW_SCOPE_RCPT && has_accepted_rcpt(run->live, call->rcpt);
 }
 
+/* What the filters of the stage will see of the content. True: the stage has to wait for it. */
+static bool begin_content(struct mw_run *run)
+{
+    struct mw_live *live = run->live;
+    if (live->call.stage == MW_STAGE_END_OF_HEADERS)
+        mw_run_content_begin(run);
+    else if (live->call.stage == MW_STAGE_BODY)
+        mw_run_content_feed(run, live->call.a);
+    else if (live->call.stage == MW_STAGE_END_OF_MESSAGE && mw_run_content_prepare(run))
+        live->is_waiting = true;
+    return live->is_waiting;
+}
+
 enum mw_err mw_run_stage(struct mw_run *run, const struct mw_call *call,
                          struct mw_outcome *out_outcome)
 {
@@ -392,6 +409,8 @@ enum mw_err mw_run_stage(struct mw_run *run, const struct mw_call *call,
         mw_edits_apply_early(run);
     if (run->has_accepted_transaction && mw_stage_scope(call->stage) == MW_SCOPE_TRANSACTION)
         return MW_OK; /* we were only called for the early edits */
+    if (run->chain->content_needs != 0 && begin_content(run))
+        return MW_AGAIN;
     if (!advance(run))
         return MW_AGAIN;
     *out_outcome = live->outcome;
@@ -412,10 +431,22 @@ void mw_run_resume(struct mw_run *run, enum mw_verdict verdict)
         run->services->decided(run->services->user);
 }
 
+void mw_run_prepared(struct mw_run *run)
+{
+    run->live->is_waiting = false;
+    if (advance(run))
+        run->services->decided(run->services->user);
+}
+
 void mw_run_expire(struct mw_run *run, uint64_t now_ms)
 {
     if (!mw_run_is_waiting(run) || now_ms < run->live->deadline_ms)
         return;
+    if (run->live->preparing != NULL) {
+        mw_run_content_leave(run->live);
+        mw_run_prepared(run);
+        return;
+    }
     mw_ticket_cancel(run->live);
     run->live->failure = "no verdict within its deadline";
     mw_run_resume(run, MW_ERROR);
@@ -426,7 +457,10 @@ void mw_run_cancel(struct mw_run *run)
     if (!mw_run_is_waiting(run))
         return;
     struct mw_live *live = run->live;
-    mw_ticket_cancel(live);
+    if (live->preparing != NULL)
+        mw_run_content_leave(live);
+    else
+        mw_ticket_cancel(live);
     live->is_waiting = false;
     live->current = NULL;
     live->said = (struct mw_said){0};
@@ -453,6 +487,7 @@ void mw_run_transaction_end(struct mw_run *run, bool is_aborted)
     struct mw_live *live = run->live;
     if (live == NULL)
         return;
+    mw_run_content_end(run);
     live->early = NULL; /* gone with the transaction's arena */
     live->early_last = &live->early;
     for (size_t i = 0; i < run->chain->count; i++)

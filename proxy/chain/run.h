@@ -94,6 +94,9 @@ struct mw_services {
     /* Told of every answer, also of those without an opinion; NULL: nobody listens. May not call
      * into the run. */
     void (*trace)(void *user, const struct mw_trace *trace);
+    /* Told why, line by line, before a filter's answer (`mailweir explain`): `text` is as the filter
+     * wrote it, borrowed. NULL: nobody listens. May not call into the run. */
+    void (*explain)(void *user, const char *filter, uint32_t depth, struct mw_slice text);
 };
 
 /* Which stage, and its arguments. Slices are borrowed until mw_run_stage() returns; if a filter

@@ -10,7 +10,9 @@
 #include "base/diag.h"
 #include "base/utf8.h"
 #include "cli/cli_priv.h"
+#include "cli/replay.h"
 #include "cli/sink.h"
+#include "cli/view.h"
 
 struct command {
     const char *name;
@@ -26,9 +28,11 @@ static const struct command commands[] = {
         "Prints READY on stderr once all listeners accept, and tells systemd (Type=notify).\n"
         "SIGHUP loads the configuration anew (whole, or the old one stays), SIGTERM drains,\n"
         "a second SIGTERM ends at once, SIGUSR1 writes the counters to the log.\n"},
-    {"check", mw_cli_check, "check [-c PATH] [-v] [--upstream]", "load everything, run the rules' tests, say what is wrong",
+    {"check", mw_cli_check, "check [-c PATH] [-v] [--stages] [--cost] ...", "load everything, run the rules' tests, say what is wrong",
         "Exit status 0, or 78 with every problem named by file, line and column.\n"
         "-v lists the filters with their modules and stages.\n"
+        "--stages and --cost: what the filters say of when their rules are decided, and of what\n"
+        "they cost.\n"
         "--upstream then connects to every upstream: does it answer, take the clients' identity,\n"
         "refuse to relay for a stranger? No message is sent. Exit status 1 if one is not as\n"
         "configured, 69 if one does not answer.\n"},
@@ -45,8 +49,28 @@ static const struct command commands[] = {
         "  --raw                octets of the input as they are: LF is not made CRLF\n"},
     {"test", mw_cli_test, "test [-c PATH]", "run the test blocks of the rule files (TAP)",
         "Exit status 0 when all pass, 1 when one fails, 78 when the configuration has errors.\n"},
+    {"explain", mw_cli_explain, "explain [-c PATH] [OPTIONS] FILE|-", "why a message would be let through or refused",
+        "Every filter's decision, and for rules each condition with its value.\n"
+        "  --client IP[:PORT]   who brings it (the topmost Received field that says)\n"
+        "  --name HOST          its verified host name (none)\n"
+        "  --helo NAME          what it says in EHLO (that field's)\n"
+        "  --user NAME          has logged in as NAME\n"
+        "  --from ADDRESS       the sender (Return-Path)\n"
+        "  --to ADDRESS         a recipient, repeatable (Delivered-To, X-Original-To, To)\n"
+        "  --listener NAME      where (the first one)\n"},
+    {"replay", mw_replay_main, "replay [-c OLD] [--against NEW] MAIL...", "old mail again: which verdicts change",
+        "MAIL: files, directories, Maildirs, mboxes. Envelope and client as the messages remember\n"
+        "them, or as --client, --from, --to say. Without --against: what -c makes of the mail.\n"
+        "  --json   the table as JSON      --jobs N   processes (one for each CPU)\n"
+        "Exit status 0, or 1 if a verdict changed.\n"},
+    {"view", mw_view_main, "view [--json] FILE|-", "what rules see of a message",
+        "Subject and addresses decoded; parts with names, types, sizes, hashes, texts; links,\n"
+        "archives' members and every defect. --json gives all of it as one object.\n"},
     {"sink", mw_sink_main, "sink --listen ADDRESS [--maildir DIR] ...", "a small mail server for trying and testing",
         "Options: mailweir sink --help\n"},
+    {"rules", mw_cli_tool, "rules COMMAND ...", "what the rules filter brings along: lint, fmt, bench, ...",
+        "lint, fmt, bench, import, unused, slow, top: mailweir rules --help\n"
+        "Any filter can bring a command: mailweir NAME ... is that of the module NAME.\n"},
     {"version", mw_cli_version, "version", "version, build, libraries", ""},
     {"help", mw_cli_help, "help [COMMAND]", "this text, or more about one command", ""},
     {"manual", mw_cli_manual, NULL, "", ""},
@@ -143,12 +167,16 @@ int mw_cli_help(int argc, char **argv)
 
 int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
 {
+    /* clang-format off */
     static const struct option long_options[] = {
         {"config", required_argument, NULL, 'c'},
         {"verbose", no_argument, NULL, 'v'},
         {"upstream", no_argument, NULL, 'u'},
+        {"stages", no_argument, NULL, 's'},
+        {"cost", no_argument, NULL, 'k'},
         {NULL, 0, NULL, 0},
     };
+    /* clang-format on */
     int option;
     bool is_check = strcmp(argv[0], "check") == 0;
     *out_options = (struct mw_cli_options){.config = MW_CONFIG_DEFAULT};
@@ -160,6 +188,10 @@ int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
             out_options->is_verbose = true;
         else if (option == 'u' && is_check)
             out_options->wants_upstream = true;
+        else if (option == 's' && is_check)
+            out_options->wants_stages = true;
+        else if (option == 'k' && is_check)
+            out_options->wants_cost = true;
         else if (option == ':')
             return mw_cli_usage("%s: %s needs a value", argv[0], argv[optind - 1]);
         else
@@ -182,9 +214,12 @@ int mw_cli_main(int argc, char **argv)
     else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
         name = "version";
     const struct command *command = find_command(name);
+    if (command == NULL && mw_cli_has_tool(name))
+        return mw_cli_tool(argc - 1, argv + 1);
     if (command == NULL)
         return unknown_command(name);
-    bool wants_help = argc == 3 && strcmp(argv[2], "--help") == 0 && command->run != mw_sink_main;
+    bool has_own_help = command->run == mw_sink_main || command->run == mw_cli_tool;
+    bool wants_help = argc == 3 && strcmp(argv[2], "--help") == 0 && !has_own_help;
     if (wants_help && command->synopsis != NULL) {
         print_one(stdout, command);
         return EX_OK;

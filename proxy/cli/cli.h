@@ -17,15 +17,20 @@ int mw_cli_run(int argc, char **argv);
 int mw_cli_check(int argc, char **argv);
 int mw_cli_test(int argc, char **argv);
 int mw_cli_simulate(int argc, char **argv);
+int mw_cli_explain(int argc, char **argv);
 int mw_cli_version(int argc, char **argv);
 int mw_cli_help(int argc, char **argv);
 int mw_cli_manual(int argc, char **argv);
+/* A command that a filter brings along: argv[0] is the filter's name. */
+int mw_cli_tool(int argc, char **argv);
+/* Is there a filter module of that name? */
+bool mw_cli_has_tool(const char *name);
 
-/* Options that the commands with a configuration share: -c PATH, -v; `check` alone has --upstream.
- */
+/* Options that the commands with a configuration share: -c PATH, -v; `check` alone has --upstream,
+ * --stages and --cost. */
 struct mw_cli_options {
     const char *config;
-    bool is_verbose, wants_upstream;
+    bool is_verbose, wants_upstream, wants_stages, wants_cost;
 };
 /* 0, or an exit status after a message (or, for --help, the command's help). */
 int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options);

@@ -75,6 +75,37 @@ static void list_filters(const struct mw_snapshot *snapshot, size_t count)
     }
 }
 
+struct heading {
+    const char *filter;
+    bool is_printed;
+};
+
+/* One line of a filter's answer, as a person's terminal may see it. */
+static void print_report(void *user, struct mw_slice line)
+{
+    enum { LINE_MAX_LEN = 4096 };
+    struct heading *heading = user;
+    struct mw_buf out = {0};
+    mw_cli_put(&out, line, LINE_MAX_LEN);
+    if (!heading->is_printed)
+        printf("filter %s:\n", heading->filter);
+    printf("  %.*s\n", (int)out.len, out.len > 0 ? out.ptr : "");
+    heading->is_printed = true;
+    mw_buf_fini(&out);
+}
+
+/* What the filters say on a topic; those that know nothing of it are passed over. */
+static void list_reports(const struct mw_snapshot *snapshot, const char *topic)
+{
+    struct mw_config_counts counts;
+    mw_config_count(snapshot, &counts);
+    for (size_t i = 0; i < counts.filters; i++) {
+        const struct mw_instance *instance = mw_config_filter(snapshot, i);
+        struct heading heading = {.filter = mw_instance_name(instance)};
+        mw_instance_report(instance, topic, print_report, &heading);
+    }
+}
+
 static const char *plural(size_t count)
 {
     return count == 1 ? "" : "s";
@@ -125,6 +156,10 @@ int mw_cli_check(int argc, char **argv)
         tests = mw_config_test_into(loaded.snapshot, MW_DIAG_ERROR, loaded.diags);
     status = mw_cli_report(&loaded);
     if (status == EX_OK) {
+        if (options.wants_stages)
+            list_reports(loaded.snapshot, "stages");
+        if (options.wants_cost)
+            list_reports(loaded.snapshot, "cost");
         print_ok(&loaded, tests, options.is_verbose);
         if (options.wants_upstream)
             status = mw_probe_upstreams(loaded.snapshot, stdout);

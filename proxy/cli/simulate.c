@@ -85,10 +85,7 @@ static int parse_options(int argc, char **argv, struct simulate_options *options
     return EX_OK;
 }
 
-/* "192.0.2.1", "192.0.2.1:41001", "2001:db8::1", "[2001:db8::1]:41001"; *out_port stays without
- * one.
- */
-static bool parse_address(const char *text, struct mw_inet *out_address, uint16_t *out_port)
+bool mw_simulation_address(const char *text, struct mw_inet *out_address, uint16_t *out_port)
 {
     struct mw_endpoint endpoint;
     if (mw_inet_parse(mw_slice_cstr(text), out_address) == MW_OK)
@@ -103,7 +100,7 @@ static bool parse_address(const char *text, struct mw_inet *out_address, uint16_
 
 /* ---- from options to a simulation ---- */
 
-static int find_listener(struct mw_simulation *sim, const char *name)
+int mw_simulation_listener(struct mw_simulation *sim, const char *command, const char *name)
 {
     const struct mw_snapshot *snapshot = sim->snapshot;
     sim->listen = &snapshot->listeners[0];
@@ -118,14 +115,13 @@ static int find_listener(struct mw_simulation *sim, const char *name)
         }
         mw_buf_putf(&names, " %.*s", (int)sim->listen->name.len, sim->listen->name.ptr);
     }
-    int status = mw_cli_usage("simulate: there is no listener '%s'; there is%.*s", name,
+    int status = mw_cli_usage("%s: there is no listener '%s'; there is%.*s", command, name,
                               (int)names.len, names.ptr);
     mw_buf_fini(&names);
     return status;
 }
 
-/* The address that the client came to, where none was given: the listener's first one. */
-static void default_server(struct mw_simulation *sim)
+void mw_simulation_server(struct mw_simulation *sim)
 {
     for (size_t i = 0; i < sim->listen->address_count; i++) {
         const struct mw_endpoint *address = &sim->listen->addresses[i];
@@ -144,11 +140,11 @@ static int fill_peer(struct mw_simulation *sim, const struct simulate_options *o
     struct mw_session_peer *peer = &sim->peer;
     peer->port = CLIENT_PORT;
     peer->server_port = SERVER_PORT;
-    if (!parse_address(options->client, &peer->address, &peer->port))
+    if (!mw_simulation_address(options->client, &peer->address, &peer->port))
         return usage("--client is not an address such as 192.0.2.1 or [2001:db8::1]:41001",
                      options->client);
     if (options->server != NULL &&
-        !parse_address(options->server, &peer->server_address, &peer->server_port))
+        !mw_simulation_address(options->server, &peer->server_address, &peer->server_port))
         return usage("--server is not an address such as 192.0.2.1:25", options->server);
     if (options->name != NULL && !mw_config_hostname_ok(mw_slice_cstr(options->name)))
         return usage("--name is not a host name", options->name);
@@ -238,7 +234,7 @@ static bool say_next(struct mw_simulation *sim)
 static void wait_for_something(struct mw_simulation *sim, bool may_read)
 {
     struct pollfd fds[2] = {
-        {.fd = uv_backend_fd(&sim->loop), .events = POLLIN},
+        {.fd = uv_backend_fd(&sim->serving->loop), .events = POLLIN},
         {.fd = may_read ? STDIN_FILENO : -1, .events = POLLIN},
     };
     if (poll(fds, 2, mw_simulation_wait_ms(sim)) > 0 && fds[1].revents != 0)
@@ -247,8 +243,8 @@ static void wait_for_something(struct mw_simulation *sim, bool may_read)
 
 static void one_turn(struct mw_simulation *sim)
 {
-    uv_run(&sim->loop, UV_RUN_NOWAIT);
-    uv_update_time(&sim->loop);
+    uv_run(&sim->serving->loop, UV_RUN_NOWAIT);
+    uv_update_time(&sim->serving->loop);
     mw_simulation_tick(sim);
     mw_simulation_go_on(sim);
     if (mw_session_is_over(sim->session))
@@ -278,8 +274,6 @@ static void describe(struct mw_simulation *sim)
 
 static int simulate(struct mw_simulation *sim, const char *spool_dir)
 {
-    uv_loop_init(&sim->loop);
-    sim->log = mw_log_memory(MW_LOG_DEBUG);
     mw_spool_files_init(&sim->files, spool_dir);
     describe(sim);
     mw_simulation_begin(sim);
@@ -287,21 +281,25 @@ static int simulate(struct mw_simulation *sim, const char *spool_dir)
         one_turn(sim);
     mw_simulation_end(sim);
     mw_spool_files_fini(&sim->files);
-    mw_log_close(&sim->log);
-    uv_loop_close(&sim->loop);
     return sim->is_output_broken ? EX_IOERR : EX_OK;
 }
 
-static int run_loaded(struct mw_simulation *sim, const struct mw_cli_loaded *loaded,
+static int run_loaded(struct mw_simulation *sim, struct mw_cli_loaded *loaded,
                       const struct simulate_options *options)
 {
+    struct mw_serving serving;
     sim->snapshot = loaded->snapshot;
-    int status = find_listener(sim, options->listener);
+    int status = mw_simulation_listener(sim, "simulate", options->listener);
     if (status != EX_OK)
         return status;
     if (options->server == NULL)
-        default_server(sim);
-    return simulate(sim, loaded->process.spool_dir);
+        mw_simulation_server(sim);
+    sim->serving = &serving;
+    status = mw_serving_begin(&serving, loaded, MW_LOG_DEBUG);
+    if (status == EX_OK)
+        status = simulate(sim, loaded->process.spool_dir);
+    mw_serving_end(&serving);
+    return status;
 }
 
 int mw_cli_simulate(int argc, char **argv)

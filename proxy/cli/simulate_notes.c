@@ -19,9 +19,11 @@ enum {
 static void print_line(struct mw_simulation *sim, struct mw_buf *line)
 {
     mw_buf_putc(line, '\n');
-    fputs("** ", sim->notes);
-    fwrite(line->ptr, 1, line->len, sim->notes);
-    fflush(sim->notes);
+    if (sim->notes != NULL) {
+        fputs("** ", sim->notes);
+        fwrite(line->ptr, 1, line->len, sim->notes);
+        fflush(sim->notes);
+    }
     mw_buf_fini(line);
 }
 
@@ -122,7 +124,7 @@ void mw_note_trace(void *user, const struct mw_trace *trace)
 
 void mw_note_log(struct mw_simulation *sim)
 {
-    struct mw_slice fresh = mw_slice_skip(mw_log_memory_view(sim->log), sim->log_seen);
+    struct mw_slice fresh = mw_slice_skip(mw_log_memory_view(sim->serving->log), sim->log_seen);
     struct mw_slice text, rest, id, event;
     sim->log_seen += fresh.len;
     while (mw_slice_split(fresh, '\n', &text, &rest)) {

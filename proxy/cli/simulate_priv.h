@@ -3,32 +3,35 @@
  *   simulate.c           the command: options, the session's parts, the loop around standard input
  *   simulate_session.c   what session/driver.c is to a real session: events, calls, the model
  *                        upstream
- *   simulate_services.c  timers and pool work for filters
+ *   simulate_services.c  timers and pool work for filters in the session
+ *   serving.c            the loop, and the filters in service
  *   simulate_notes.c     what is told about it: decisions, log lines, the message
  *   model.c              the upstream */
 #ifndef MW_CLI_SIMULATE_PRIV_H
 #define MW_CLI_SIMULATE_PRIV_H
 
 #include <stdio.h>
-#include <uv.h>
 
 #include "base/log.h"
 #include "chain/run.h"
 #include "cli/model.h"
+#include "cli/serving.h"
 #include "message/spool.h"
-#include "session/driver_loop.h"
 #include "session/session.h"
 
 struct mw_simulation {
+    struct mw_serving *serving;   /* borrowed: loop, log */
     struct mw_snapshot *snapshot; /* borrowed */
     const struct mw_listen_settings *listen;
     struct mw_session_peer peer;
-    struct mw_slice user; /* who has logged in already; empty: nobody */
-    FILE *notes;
+    struct mw_slice user;   /* who has logged in already; empty: nobody */
+    FILE *notes;            /* NULL: nobody wants them (trial.c) */
+    struct mw_buf *replies; /* where they go; NULL: standard output */
+    void *owner;            /* of trace and explain, where they are not simulate's own */
+    void (*trace)(void *user, const struct mw_trace *trace);
+    void (*explain)(void *user, const char *filter, uint32_t depth, struct mw_slice text);
     bool shows_message, is_raw;
 
-    uv_loop_t loop;
-    struct mw_log *log;
     size_t log_seen; /* octets of it that were printed */
     struct mw_spool_files files;
     struct mw_session *session;
@@ -42,7 +45,6 @@ struct mw_simulation {
     struct mw_buf typed; /* read from standard input and not yet said */
     uint64_t chunk_left; /* octets of a BDAT chunk that the client still has to send */
     uint64_t octets_out;
-    struct mw_loop_services loop_services;
     bool is_input_over, was_told_eof, is_output_broken;
 
     /* what the session or a filter has asked for */
@@ -68,6 +70,15 @@ void mw_simulation_end(struct mw_simulation *sim);
 /* ---- simulate_services.c ---- */
 
 void mw_simulation_services(struct mw_simulation *sim);
+
+/* ---- simulate.c, for trial.c ---- */
+
+/* "192.0.2.1", "192.0.2.1:41001", "2001:db8::1", "[2001:db8::1]:41001"; *out_port stays without one. */
+bool mw_simulation_address(const char *text, struct mw_inet *out_address, uint16_t *out_port);
+/* The listener of that name, or the first one for NULL; else a usage error of `command`. */
+int mw_simulation_listener(struct mw_simulation *sim, const char *command, const char *name);
+/* The address that the client came to: the listener's first one. */
+void mw_simulation_server(struct mw_simulation *sim);
 
 /* ---- simulate_notes.c ---- */
 

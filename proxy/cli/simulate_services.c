@@ -2,11 +2,10 @@
  * (chain/run.h, struct mw_services). */
 #include "cli/simulate_priv.h"
 
-enum { WORK_MAX = 100 }; /* jobs on the pool */
-
 static void *timer_start(void *user, uint64_t delay_ms, void (*fn)(void *arg), void *arg)
 {
-    return mw_loop_timer_start(&((struct mw_simulation *)user)->loop_services, delay_ms, fn, arg);
+    return mw_loop_timer_start(&((struct mw_simulation *)user)->serving->services, delay_ms, fn,
+                               arg);
 }
 
 static void timer_stop(void *user, void *handle)
@@ -17,12 +16,12 @@ static void timer_stop(void *user, void *handle)
 
 static bool work_queue(void *user, void (*run)(void *arg), void (*done)(void *arg), void *arg)
 {
-    return mw_loop_work(&((struct mw_simulation *)user)->loop_services, run, done, arg);
+    return mw_loop_work(&((struct mw_simulation *)user)->serving->services, run, done, arg);
 }
 
 static uint64_t now_ms(void *user)
 {
-    return uv_now(&((struct mw_simulation *)user)->loop);
+    return uv_now(&((struct mw_simulation *)user)->serving->loop);
 }
 
 /* Taken up by mw_simulation_go_on: never inside an event of the session. */
@@ -33,7 +32,6 @@ static void decided(void *user)
 
 void mw_simulation_services(struct mw_simulation *sim)
 {
-    sim->loop_services = (struct mw_loop_services){.loop = &sim->loop, .work_max = WORK_MAX};
     sim->services = (struct mw_services){
         .user = sim,
         .now_ms = now_ms,
@@ -41,7 +39,8 @@ void mw_simulation_services(struct mw_simulation *sim)
         .timer_stop = timer_stop,
         .work = work_queue,
         .decided = decided,
-        .trace = mw_note_trace,
-        .log = sim->log,
+        .trace = sim->trace != NULL ? sim->trace : mw_note_trace,
+        .explain = sim->explain,
+        .log = sim->serving->log,
     };
 }

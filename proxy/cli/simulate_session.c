@@ -12,7 +12,7 @@
 
 static uint64_t now_of(const struct mw_simulation *sim)
 {
-    return uv_now(&sim->loop);
+    return uv_now(&sim->serving->loop);
 }
 
 static struct mw_tls_info simulated_tls(void)
@@ -243,13 +243,16 @@ static void to_client(struct mw_simulation *sim)
     while (mw_queue_len(queue) > 0) {
         size_t count = mw_queue_iov(queue, iov, 16), len = 0;
         for (size_t i = 0; i < count; i++) {
-            fwrite(iov[i].iov_base, 1, iov[i].iov_len, stdout);
+            if (sim->replies != NULL)
+                mw_buf_put(sim->replies, MW_SLICE(iov[i].iov_base, iov[i].iov_len));
+            else
+                fwrite(iov[i].iov_base, 1, iov[i].iov_len, stdout);
             len += iov[i].iov_len;
         }
         sim->octets_out += len;
         mw_queue_consume(queue, len);
     }
-    if (fflush(stdout) != 0)
+    if (sim->replies == NULL && fflush(stdout) != 0)
         sim->is_output_broken = true;
 }
 
@@ -286,7 +289,7 @@ int mw_simulation_wait_ms(const struct mw_simulation *sim)
 {
     enum { A_DAY_MS = 86400000 };
     uint64_t deadline = deadline_of(sim), now = now_of(sim);
-    int loop_ms = uv_loop_alive(&sim->loop) ? uv_backend_timeout(&sim->loop) : -1;
+    int loop_ms = uv_loop_alive(&sim->serving->loop) ? uv_backend_timeout(&sim->serving->loop) : -1;
     if (deadline == UINT64_MAX)
         return loop_ms;
     uint64_t left = deadline > now ? deadline - now : 0;
@@ -340,7 +343,7 @@ void mw_simulation_begin(struct mw_simulation *sim)
     mw_simulation_services(sim);
     if (sim->peer.tls == NULL && sim->listen->tls == MW_LISTEN_TLS_IMPLICIT)
         sim->peer.tls = &info; /* copied */
-    sim->session = mw_session_new(sim->snapshot, sim->listen, &session_ops, sim, sim->log,
+    sim->session = mw_session_new(sim->snapshot, sim->listen, &session_ops, sim, sim->serving->log,
                                   MW_LIT("simulate"), &sim->peer);
     struct mw_subject *subject = mw_session_subject(sim->session);
     sim->upstream_view = (struct mw_upstream_view){.connections = 1, .is_up = true};
@@ -362,11 +365,10 @@ void mw_simulation_end(struct mw_simulation *sim)
         mw_session_shutdown(sim->session, true, now_of(sim));
     mw_run_free(&sim->run);
     mw_note_log(sim);
-    if (mw_log_dropped(sim->log) > 0)
+    if (mw_log_dropped(sim->serving->log) > 0)
         mw_note(sim, "%llu further log lines are not shown",
-                (unsigned long long)mw_log_dropped(sim->log));
+                (unsigned long long)mw_log_dropped(sim->serving->log));
     mw_session_free(&sim->session);
-    uv_run(&sim->loop, UV_RUN_DEFAULT); /* handles of timers, jobs on the pool */
     mw_model_fini(&sim->model);
     mw_buf_fini(&sim->answers);
     mw_buf_fini(&sim->ehlo);

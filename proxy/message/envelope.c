@@ -79,7 +79,6 @@ void mw_envelope_set_sender(struct mw_envelope *envelope, const struct mw_envelo
     envelope->declared_size = octets;
     envelope->is_binary = body != NULL && mw_slice_ieq(body->value, MW_LIT("BINARYMIME"));
     envelope->is_utf8 = mw_envelope_arg_param(arg, MW_LIT("SMTPUTF8")) != NULL;
-    envelope->has_prdr = mw_envelope_arg_param(arg, MW_LIT("PRDR")) != NULL;
 }
 
 /* A zeroed recipient at the end of the list, NULL at the limit. */

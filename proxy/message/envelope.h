@@ -37,7 +37,6 @@ struct mw_envelope {
     uint64_t declared_size; /* SIZE=, 0 if none */
     bool is_binary;         /* BODY=BINARYMIME */
     bool is_utf8;           /* SMTPUTF8 */
-    bool has_prdr;          /* PRDR (unused in this version) */
     struct mw_rcpt *rcpts;  /* heap: grows by doubling; mw_envelope_fini frees */
     size_t rcpt_count, rcpt_cap;
     size_t accepted, refused_by_filter, refused_by_upstream,

@@ -488,11 +488,16 @@ static struct mw_slice separator_of(struct mw_slice block)
     return mw_slice_skip(block, block.len - (has_cr ? 2 : 1));
 }
 
+struct mw_slice mw_headers_block(const struct mw_headers *headers)
+{
+    return mw_slice_take(mw_buf_view(&headers->block), headers->line_start);
+}
+
 void mw_headers_write(const struct mw_headers *headers,
                       void (*put)(void *user, struct mw_slice octets), void *user)
 {
     mw_assert(headers->is_complete);
-    struct mw_slice block = mw_slice_take(mw_buf_view(&headers->block), headers->line_start);
+    struct mw_slice block = mw_headers_block(headers);
     struct run run = {.octets = MW_EMPTY, .put = put, .user = user};
     if (!headers->is_edited) {
         run_add(&run, block);

@@ -100,6 +100,9 @@ MW_MUST_USE enum mw_err mw_headers_delete(struct mw_headers *headers, size_t ind
 void mw_headers_write(const struct mw_headers *headers,
                       void (*put)(void *user, struct mw_slice octets), void *user);
 
+/* The block as it was received, its separator included; valid until fini. */
+struct mw_slice mw_headers_block(const struct mw_headers *headers);
+
 /* Message-ID's value, trimmed, for the log; empty if there is none. */
 struct mw_slice mw_headers_message_id(const struct mw_headers *headers);
 

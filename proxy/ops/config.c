@@ -253,6 +253,20 @@ static void read_resolver(struct mw_config_builder *builder, struct mw_process_s
     process->resolver.cache_entries = (uint32_t)mw_config_number(&values[MW_RESOLVER_CACHE]);
 }
 
+static void read_control(struct mw_config_builder *builder, struct mw_process_settings *process)
+{
+    const struct mw_conf_values *given = &builder->top[MW_TOP_CONTROL];
+    process->control = "";
+    if (given->count == 0)
+        return;
+    const struct mw_conf_value *value = &given->values[0];
+    if (value->endpoint.kind == MW_ENDPOINT_UNIX)
+        process->control = mw_arena_cstr(&process->arena, mw_slice_cstr(value->endpoint.path));
+    else
+        mw_conf_error(builder->diags, &value->pos, value->source_len,
+                      "control unix:/run/mailweir/ctl", "the control socket is a local one");
+}
+
 static void read_top(struct mw_config_builder *builder, struct mw_process_settings *process)
 {
     mw_config_go_on(mw_conf_check(builder->arena, builder->root, mw_top_rules, MW_TOP_COUNT, NULL,
@@ -268,6 +282,7 @@ static void read_top(struct mw_config_builder *builder, struct mw_process_settin
     process->drain_timeout_ms = mw_config_number(&builder->top[MW_TOP_DRAIN_TIMEOUT]);
     read_log(builder, &process->arena, &process->log);
     read_hostname(builder);
+    read_control(builder, process);
     read_resolver(builder, process);
 }
 

@@ -22,6 +22,7 @@ struct mw_process_settings {
     const char *user;
     const char *spool_dir;
     const char *const *plugin_dirs; /* NULL-terminated, in the order of searching */
+    const char *control;            /* path of the control socket; empty: none */
     uint64_t drain_timeout_ms;
     struct mw_resolver_config resolver;
 };

@@ -1,5 +1,4 @@
-/* reload.c - SIGHUP: a new snapshot beside the old one, put in force as a whole or not at all. And
- * the counters' log lines. */
+/* reload.c - SIGHUP: a new snapshot beside the old one, put in force as a whole or not at all. */
 #include <string.h>
 
 #include "ops/process.h"
@@ -62,6 +61,8 @@ static const char *needs_restart(const struct mw_process_settings *old,
         return "'user' was changed: it takes effect at a restart";
     if (text_differs(old->spool_dir, new->spool_dir))
         return "'spool-dir' was changed: it takes effect at a restart";
+    if (text_differs(old->control, new->control))
+        return "'control' was changed: it takes effect at a restart";
     if (resolver_differs(&old->resolver, &new->resolver))
         return "'resolver' was changed: it takes effect at a restart";
     for (size_t i = 0; old->plugin_dirs[i] != NULL || new->plugin_dirs[i] != NULL; i++)
@@ -92,6 +93,7 @@ static void exchange(struct mw_worker *worker, struct mw_snapshot *snapshot,
     size_t listeners = mw_listening_commit(worker);
     const char *note = needs_restart(&worker->process, process);
     mw_certificates_watch(worker->certificates, snapshot);
+    mw_instances_serve(snapshot->instances, mw_driver_instance_services(worker->driver));
     MW_LOG(worker->log, MW_EMPTY, MW_EV_RELOADED, mw_uint("gen", snapshot->generation),
            mw_uint("listeners", listeners), mw_uint("warnings", mw_diags_warnings(diags)),
            mw_cstr("note", note));
@@ -120,87 +122,4 @@ void mw_worker_reload(struct mw_worker *worker)
     mw_process_settings_fini(&process);
     mw_diags_free(&diags);
     mw_process_notify("READY=1");
-}
-
-/* ---- counters ---- */
-
-static void log_counter(struct mw_worker *worker, const char *name, uint64_t value)
-{
-    MW_LOG(worker->log, MW_EMPTY, MW_EV_COUNTERS, mw_cstr("name", name), mw_uint("value", value));
-}
-
-struct counter_sink {
-    struct mw_worker *worker;
-    bool with_zeros;
-};
-
-static void log_filter_counter(void *user, const char *filter, const char *name, uint64_t value)
-{
-    const struct counter_sink *sink = user;
-    char text[256];
-    if (value == 0 && !sink->with_zeros)
-        return;
-    snprintf(text, sizeof text, "%s.%s", filter, name);
-    log_counter(sink->worker, text, value);
-}
-
-static void log_handshakes(struct mw_worker *worker, const char *side,
-                           const struct mw_handshake_stats *stats)
-{
-    char name[64];
-    snprintf(name, sizeof name, "tls.%s.handshakes", side);
-    log_counter(worker, name, stats->done);
-    snprintf(name, sizeof name, "tls.%s.resumed", side);
-    log_counter(worker, name, stats->resumed);
-    snprintf(name, sizeof name, "tls.%s.failed", side);
-    log_counter(worker, name, stats->failed);
-}
-
-static void log_resolver_counters(struct mw_worker *worker)
-{
-    struct mw_resolver_stats stats = {0};
-    if (worker->resolver != NULL)
-        mw_resolver_stats(worker->resolver, &stats);
-    log_counter(worker, "dns.queries", stats.queries);
-    log_counter(worker, "dns.cache-hits", stats.cache_hits);
-    log_counter(worker, "dns.joined", stats.joined);
-    log_counter(worker, "dns.failures", stats.failures);
-    log_counter(worker, "dns.under-way", stats.under_way);
-    log_counter(worker, "dns.cached", stats.cached);
-}
-
-/* Seconds since 1970 at which the first certificate of a listener expires. */
-static void log_expiries(struct mw_worker *worker)
-{
-    char name[256];
-    for (size_t i = 0; i < mw_config_tls_count(worker->snapshot); i++) {
-        const struct mw_config_tls *tls = mw_config_tls(worker->snapshot, i);
-        int64_t expiry = mw_config_tls_expiry(tls);
-        if (expiry == INT64_MAX || expiry < 0)
-            continue;
-        snprintf(name, sizeof name, "tls.%.*s.expiry", (int)tls->name.len, tls->name.ptr);
-        log_counter(worker, name, (uint64_t)expiry);
-    }
-}
-
-void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros)
-{
-    struct counter_sink sink = {worker, with_zeros};
-    struct mw_driver_stats stats;
-    mw_driver_stats(worker->driver, &stats);
-    log_counter(worker, "sessions.open", stats.sessions_open);
-    log_counter(worker, "sessions.total", stats.sessions_total);
-    log_counter(worker, "sessions.refused", stats.sessions_refused);
-    log_counter(worker, "messages.accepted", stats.messages_accepted);
-    log_counter(worker, "messages.refused", stats.messages_refused);
-    log_counter(worker, "messages.discarded", stats.messages_discarded);
-    log_counter(worker, "messages.lost", stats.messages_lost);
-    log_counter(worker, "octets.in", stats.octets_in);
-    log_counter(worker, "octets.out", stats.octets_out);
-    log_handshakes(worker, "client", &stats.client_handshakes);
-    log_handshakes(worker, "upstream", &stats.upstream_handshakes);
-    log_resolver_counters(worker);
-    log_expiries(worker);
-    log_counter(worker, "log.dropped", mw_log_dropped(worker->log));
-    mw_instances_counters(worker->snapshot->instances, log_filter_counter, &sink);
 }

@@ -35,6 +35,8 @@ const struct mw_conf_rule mw_top_rules[MW_TOP_COUNT] = {
         .help = "Directory for the unlinked files that hold what a message has beyond spool-memory. They leave nothing behind, whatever happens."},
     [MW_TOP_PLUGIN_PATH] = {.name = "plugin-path", .type = MW_CONF_PATH, .default_text = "", .values_max = 16, .is_repeatable = true,
         .help = "Directories where filter modules are looked for first, before $MAILWEIR_PLUGIN_PATH, the directory filters beside the program, and the installed modules."},
+    [MW_TOP_CONTROL] = {.name = "control", .type = MW_CONF_ENDPOINT, .default_text = "",
+        .help = "Local socket where programs on this machine ask for the counters, as mailweir rules top does: unix:/run/mailweir/ctl. Open to the process's user and group; none if it is not given."},
     [MW_TOP_DRAIN_TIMEOUT] = {.name = "drain-timeout", .type = MW_CONF_DURATION, .default_text = "30s", .max = HOUR,
         .help = "At SIGTERM open sessions may go on that long (a time); then they end with 421 4.3.2."},
 };

@@ -19,6 +19,7 @@ enum mw_top_directive {
     MW_TOP_LOG,
     MW_TOP_SPOOL_DIR,
     MW_TOP_PLUGIN_PATH,
+    MW_TOP_CONTROL,
     MW_TOP_DRAIN_TIMEOUT,
     MW_TOP_COUNT
 };

@@ -68,16 +68,20 @@ void mw_worker_end(struct mw_worker *worker)
     MW_LOG(worker->log, MW_EMPTY, MW_EV_DRAINING, mw_uint("sessions", stats.sessions_open),
            mw_seconds("timeout", worker->drain_timeout_ms));
     mw_listening_close_all(worker);
+    mw_control_close(&worker->control); /* the next process may want its place already */
     uv_timer_start(&worker->deadline, on_drain_over, worker->drain_timeout_ms, 0);
     mw_driver_drain(worker->driver, on_empty, worker);
 }
 
+/* No session is left, so ours is the last reference to the snapshot: with it the filters are closed,
+ * or (with blocking work under way) at least ask nothing any more. Only then may the resolver go. */
 void mw_worker_close_handles(struct mw_worker *worker)
 {
     for (size_t i = 0; i < MW_WORKER_SIGNALS; i++)
         uv_close((uv_handle_t *)&worker->signals[i], NULL);
     uv_close((uv_handle_t *)&worker->flush, NULL);
     mw_certificates_close(&worker->certificates);
+    mw_snapshot_unref(&worker->snapshot);
     mw_driver_set_resolver(worker->driver, NULL);
     mw_resolver_free(&worker->resolver);
     worker->has_handles = false;

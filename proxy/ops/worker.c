@@ -157,6 +157,17 @@ static int open_resolver(struct mw_worker *worker)
     return 0;
 }
 
+/* With the privileges that it has from now on, so that it can be removed at the end. */
+static int open_control(struct mw_worker *worker)
+{
+    const char *path = worker->process.control;
+    char text[256];
+    if (*path == '\0' || mw_control_open(&worker->loop, path, mw_worker_answer, worker,
+                                         &worker->control, text, sizeof text) == MW_OK)
+        return 0;
+    return fail(EX_CANTCREAT, "control unix:%s: %s", path, text);
+}
+
 /* ---- signals ---- */
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -238,11 +249,12 @@ int mw_worker_start(struct mw_worker *worker)
         (status = open_loop(worker)) != 0 || (status = open_sockets(worker)) != 0 ||
         (is_root && (status = drop_privileges(worker, &account)) != 0) ||
         (status = check_privileges(worker)) != 0 || (status = open_files(worker)) != 0 ||
-        (status = open_resolver(worker)) != 0)
+        (status = open_resolver(worker)) != 0 || (status = open_control(worker)) != 0)
         return status;
     worker->driver = mw_driver_new(&worker->net, worker->log, &worker->files);
     mw_driver_set_resolver(worker->driver, worker->resolver);
     start_handles(worker);
+    mw_instances_serve(worker->snapshot->instances, mw_driver_instance_services(worker->driver));
     announce(worker, descriptors);
     worker->phase = MW_WORKER_SERVING;
     return 0;
@@ -261,6 +273,7 @@ int mw_worker_run(struct mw_worker *worker)
 static void close_loop(struct mw_worker *worker)
 {
     mw_listening_close_all(worker);
+    mw_control_close(&worker->control);
     if (worker->driver != NULL) {
         uv_close((uv_handle_t *)&worker->deadline, NULL);
         if (worker->has_handles)

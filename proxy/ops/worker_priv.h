@@ -1,5 +1,6 @@
 /* worker_priv.h - the worker's struct, shared by its files: worker.c starts and runs it, shutdown.c
- * ends it, listening.c keeps its sockets, reload.c exchanges its snapshot. */
+ * ends it, listening.c keeps its sockets, reload.c exchanges its snapshot, counters.c tells what was
+ * counted, to the log and to the control socket. */
 #ifndef MW_OPS_WORKER_PRIV_H
 #define MW_OPS_WORKER_PRIV_H
 
@@ -11,6 +12,7 @@
 #include "net/conn.h"
 #include "ops/certificates.h"
 #include "ops/config.h"
+#include "ops/control.h"
 #include "ops/worker.h"
 #include "session/driver.h"
 
@@ -35,6 +37,7 @@ struct mw_worker {
     struct mw_driver *driver;
     struct mw_tls_tickets *tickets; /* keys, for all loads */
     struct mw_certificates *certificates;
+    struct mw_control *control; /* NULL: not asked for */
     struct mw_plugins *plugins;
     struct mw_snapshot *snapshot;       /* new sessions take this one */
     struct mw_process_settings process; /* of the start: what needs a restart stays as it was */
@@ -76,9 +79,14 @@ void mw_listening_close_all(struct mw_worker *worker);
 /* ---- reload.c ---- */
 
 void mw_worker_reload(struct mw_worker *worker);
+
+/* ---- counters.c ---- */
+
 /* One log line for each counter: the driver's totals and the filters' (those above 0 only, unless
  * `with_zeros`: a thousand rules have two thousand of them). */
 void mw_worker_log_counters(struct mw_worker *worker, bool with_zeros);
+/* Requests of the control socket: a mw_control_answer, whose user is the worker. */
+void mw_worker_answer(void *worker, struct mw_slice request, struct mw_buf *out);
 
 /* The capability that the snapshot's upstreams need is there? */
 bool mw_worker_may_serve(const struct mw_snapshot *snapshot);

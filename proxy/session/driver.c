@@ -453,6 +453,7 @@ struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
     driver->net = net;
     driver->services = (struct mw_loop_services){.loop = net->loop, .work_max = MW_WORK_MAX};
     driver->log = log;
+    mw_loop_instance_services(&driver->services, log, &driver->instance_services);
     driver->files = files;
     driver->next_id = (((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) << 8) +
                       (uint64_t)getpid() % 256;
@@ -467,7 +468,12 @@ struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
 
 void mw_driver_set_resolver(struct mw_driver *driver, struct mw_resolver *resolver)
 {
-    driver->resolver = resolver;
+    driver->services.resolver = resolver;
+}
+
+const struct mw_instance_services *mw_driver_instance_services(const struct mw_driver *driver)
+{
+    return &driver->instance_services;
 }
 
 static void driver_closed(uv_handle_t *handle)

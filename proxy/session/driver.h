@@ -28,8 +28,13 @@ struct mw_driver_stats {
 /* `net`, `log` and `files` are borrowed and must outlive the driver. */
 struct mw_driver *mw_driver_new(struct mw_net *net, struct mw_log *log,
                                 struct mw_spool_files *files);
-/* The resolver for clients' names (NULL: none are looked up). Borrowed; must outlive the driver. */
+/* The resolver for clients' names and filters' questions (NULL: nothing is looked up). Borrowed;
+ * before it goes, set NULL: no question may be under way then. */
 void mw_driver_set_resolver(struct mw_driver *driver, struct mw_resolver *resolver);
+/* What the driver's loop does for filters without a session (mw_instances_serve). Part of the
+ * driver, and so of no load of the configuration: an old one keeps it until its last session has
+ * gone. Every set of instances that has it must be closed before the driver is freed. */
+const struct mw_instance_services *mw_driver_instance_services(const struct mw_driver *driver);
 /* Only when no session is left (see mw_driver_stop). */
 void mw_driver_free(struct mw_driver **driver);
 

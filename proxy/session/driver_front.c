@@ -121,7 +121,8 @@ static void name_known(void *user, enum mw_dns_status status, struct mw_slice na
 static bool wants_name(const struct mw_client *client)
 {
     static const struct mw_inet unknown;
-    return client->listen->client_name == MW_CLIENT_NAME_ON && client->driver->resolver != NULL &&
+    return client->listen->client_name == MW_CLIENT_NAME_ON &&
+           client->driver->services.resolver != NULL &&
            memcmp(&client->peer.address, &unknown, sizeof unknown) != 0;
 }
 
@@ -131,8 +132,8 @@ static void look_up_name(struct mw_client *client)
     client->phase = MW_PHASE_NAME;
     client->phase_at = now_of(client) + MW_NAME_WAIT_MS;
     mw_conn_read_stop(&client->conn);
-    client->query = mw_resolver_client_name(client->driver->resolver, &client->peer.address,
-                                            name_known, client);
+    client->query = mw_resolver_client_name(client->driver->services.resolver,
+                                            &client->peer.address, name_known, client);
     mw_client_schedule(client);
 }
 

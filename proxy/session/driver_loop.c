@@ -1,6 +1,7 @@
 /* driver_loop.c - see driver_loop.h. */
 #include "session/driver_loop.h"
 
+#include <mailweir/filter.h>
 #include <stdlib.h>
 
 /* ---- timers ---- */
@@ -79,4 +80,63 @@ bool mw_loop_work(struct mw_loop_services *services, void (*run)(void *arg),
     services->work_pending++;
     uv_queue_work(services->loop, &job->work, work_run, work_done);
     return true;
+}
+
+/* ---- watched descriptors ---- */
+
+struct filter_watch {
+    uv_poll_t poll;
+    void (*fn)(void *arg, uint32_t events);
+    void *arg;
+};
+
+static void watch_closed(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+/* libuv stops a handle whose descriptor has an error pending, and says so once. Its owner learns
+ * what it is by reading or writing: so it hears of both. */
+static void watch_ready(uv_poll_t *poll, int status, int ready)
+{
+    const struct filter_watch *watch = poll->data;
+    uint32_t events = 0;
+    if (status < 0)
+        events = MW_WATCH_READ | MW_WATCH_WRITE | MW_WATCH_ERROR;
+    if (ready & UV_READABLE)
+        events |= MW_WATCH_READ;
+    if (ready & UV_WRITABLE)
+        events |= MW_WATCH_WRITE;
+    watch->fn(watch->arg, events);
+}
+
+void mw_loop_watch_change(void *handle, uint32_t events)
+{
+    struct filter_watch *watch = handle;
+    int wanted = ((events & MW_WATCH_READ) ? UV_READABLE : 0) |
+                 ((events & MW_WATCH_WRITE) ? UV_WRITABLE : 0);
+    if (wanted == 0)
+        uv_poll_stop(&watch->poll);
+    else
+        uv_poll_start(&watch->poll, wanted, watch_ready);
+}
+
+void *mw_loop_watch_start(struct mw_loop_services *services, int fd, uint32_t events,
+                          void (*fn)(void *arg, uint32_t events), void *arg)
+{
+    struct filter_watch *watch = mw_xcalloc(1, sizeof *watch);
+    *watch = (struct filter_watch){.fn = fn, .arg = arg};
+    if (uv_poll_init(services->loop, &watch->poll, fd) != 0) {
+        free(watch);
+        return NULL;
+    }
+    watch->poll.data = watch;
+    mw_loop_watch_change(watch, events);
+    return watch;
+}
+
+void mw_loop_watch_stop(void *handle)
+{
+    struct filter_watch *watch = handle;
+    uv_close((uv_handle_t *)&watch->poll, watch_closed);
 }

@@ -6,7 +6,9 @@
  *   driver_front.c     before the session: PROXY header, health checks, the client's name
  *   driver_tls.c       handshakes with the client
  *   driver_upstream.c  the upstream's connection
- *   driver_services.c  what filters and spools need of the loop: timers, pool work, file jobs */
+ *   driver_services.c  what sessions' filters and spools need of the loop: timers, pool work, file
+ *                      jobs
+ *   driver_filters.c   what filters need of it without a session, questions to the DNS among it */
 #ifndef MW_SESSION_DRIVER_PRIV_H
 #define MW_SESSION_DRIVER_PRIV_H
 
@@ -33,9 +35,9 @@ struct mw_driver {
     struct mw_spool_files *files;
     struct mw_link clients; /* all of them */
     uint64_t next_id;
-    struct mw_loop_services services;
-    struct mw_pools pools;        /* upstreams by name */
-    struct mw_resolver *resolver; /* NULL: no names are looked up */
+    struct mw_loop_services services; /* with the resolver, for names as well */
+    struct mw_instance_services instance_services;
+    struct mw_pools pools; /* upstreams by name */
     bool is_draining;
     void (*on_empty)(void *user);
     void *on_empty_user;

@@ -11,8 +11,7 @@
 static void describe_client(const struct mw_session *session, struct mw_xclient *out)
 {
     const struct mw_subject *subject = &session->subject;
-    static const struct mw_inet unknown;
-    bool has_address = memcmp(&subject->client_address, &unknown, sizeof unknown) != 0;
+    bool has_address = mw_inet_is_known(&subject->client_address);
     *out = (struct mw_xclient){.address_state = has_address ? MW_X_GIVEN : MW_X_UNAVAILABLE,
                                .address = subject->client_address,
                                .port_state = has_address ? MW_X_GIVEN : MW_X_UNAVAILABLE,

@@ -105,9 +105,7 @@ bool mw_count_junk(struct mw_session *session)
     }
     if (++session->junk <= limit)
         return true;
-    session->errors++;
-    session->subject.errors++;
-    if (session->errors < session->settings->max_errors)
+    if (mw_count_error(session))
         return true;
     mw_report_reject_own(session, "command", MW_REPLY_TOO_MANY_ERRORS);
     mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);

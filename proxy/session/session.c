@@ -161,13 +161,19 @@ void mw_session_finish(struct mw_session *session, enum mw_reply_id reply, enum 
     mw_buf_fini(&text);
 }
 
-void mw_command_error(struct mw_session *session, enum mw_reply_id reply)
+bool mw_count_error(struct mw_session *session)
 {
     session->errors++;
     session->subject.errors++;
+    return session->errors < session->settings->max_errors;
+}
+
+void mw_command_error(struct mw_session *session, enum mw_reply_id reply)
+{
+    bool may_go_on = mw_count_error(session);
     mw_report_reject_own(session, "command", reply);
     mw_answer_own(session, reply);
-    if (session->errors >= session->settings->max_errors)
+    if (!may_go_on)
         mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);
 }
 

@@ -296,6 +296,8 @@ void mw_session_finish_reply(struct mw_session *session, struct mw_slice reply,
                              enum mw_session_end end);
 /* A command of the client's was wrong: counts, answers, and ends the session at max-errors. */
 void mw_command_error(struct mw_session *session, enum mw_reply_id reply);
+/* One more error of the client; false: that was one too many. */
+bool mw_count_error(struct mw_session *session);
 
 /* Words of another protocol, or of none: the session ends (attacks.md 6). */
 bool mw_is_foreign_word(struct mw_slice line);

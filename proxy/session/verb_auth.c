@@ -61,9 +61,7 @@ static void learn_user(struct mw_session *session, struct mw_slice response)
  * number has to be bounded. False: that was one too many. */
 static bool count_failure(struct mw_session *session)
 {
-    session->errors++;
-    session->subject.errors++;
-    if (session->errors < session->settings->max_errors)
+    if (mw_count_error(session))
         return true;
     mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);
     return false;

@@ -21,10 +21,7 @@ bool mw_is_trusted(const struct mw_session *session)
     const struct mw_listen_settings *settings = session->settings;
     const struct mw_inet *address = session->forwarded != NULL ? &session->forwarded->address
                                                                : &session->subject.client_address;
-    for (size_t i = 0; i < settings->trust_count; i++)
-        if (mw_network_contains(&settings->trust[i], address))
-            return true;
-    return false;
+    return mw_networks_contain(settings->trust, settings->trust_count, address);
 }
 
 static void refuse_syntax(struct mw_session *session, struct mw_slice problem)
@@ -35,9 +32,7 @@ static void refuse_syntax(struct mw_session *session, struct mw_slice problem)
                                  .dsn = MW_LIT("5.5.4"),
                                  .text = problem};
     mw_refuse(session, "command", &outcome);
-    session->errors++;
-    session->subject.errors++;
-    if (session->errors >= session->settings->max_errors)
+    if (!mw_count_error(session))
         mw_session_finish(session, MW_REPLY_TOO_MANY_ERRORS, MW_END_ERRORS);
 }
 

@@ -10,7 +10,7 @@
 
 #include "smtp/command.h"
 
-enum { PROBLEM_MAX = 100, PROBLEM_NAME_MAX = 60, LABEL_MAX = 63, NAME_MAX = 255, PORT_DIGITS = 5 };
+enum { PROBLEM_MAX = 100, PROBLEM_NAME_MAX = 60, NAME_MAX = 255, PORT_DIGITS = 5 };
 enum { OF_XCLIENT = 1, OF_XFORWARD = 2, OF_BOTH = 3 };
 enum { ADDRESS_TEXT_MAX = MW_INET_TEXT_MAX + 8 };
 
@@ -99,17 +99,6 @@ static bool is_plain(struct mw_slice text)
     return true;
 }
 
-static bool is_label(struct mw_slice label)
-{
-    if (label.len == 0 || label.len > LABEL_MAX || label.ptr[0] == '-' ||
-        label.ptr[label.len - 1] == '-')
-        return false;
-    for (size_t i = 0; i < label.len; i++)
-        if (!mw_is_alnum(label.ptr[i]) && label.ptr[i] != '-' && label.ptr[i] != '_')
-            return false;
-    return true;
-}
-
 /* What Postfix's valid_hostname() takes: labels of letters, digits, "-" and "_", no final dot, and
  * not digits and dots alone. RFC 1123 2.1, and what DNS carries in practice. */
 static bool is_host_name(struct mw_slice name)
@@ -118,20 +107,14 @@ static bool is_host_name(struct mw_slice name)
     if (name.len == 0 || name.len > NAME_MAX)
         return false;
     while (mw_slice_split(rest, '.', &label, &rest))
-        if (!is_label(label))
+        if (!mw_is_host_label(label))
             return false;
-    if (!is_label(rest))
+    if (!mw_is_host_label(rest))
         return false;
     for (size_t i = 0; i < name.len; i++)
         if (!mw_is_digit(name.ptr[i]) && name.ptr[i] != '.')
             return true;
     return false;
-}
-
-static bool is_unspecified(const struct mw_inet *address)
-{
-    static const struct mw_inet unknown;
-    return memcmp(address, &unknown, sizeof unknown) == 0;
 }
 
 /* The two words that XCLIENT knows; empty for any other. */
@@ -206,7 +189,7 @@ static enum mw_err take_address(struct reader *reader, const struct attribute *a
     struct mw_inet address;
     if (!read_address(text, &address))
         return refuse(reader, attribute->problem);
-    if (is_unspecified(&address))
+    if (!mw_inet_is_known(&address))
         set_word(&reader->values, attribute, MW_X_UNAVAILABLE);
     else
         set_value(&reader->values, attribute, &address, sizeof address);
@@ -371,7 +354,7 @@ static struct mw_slice number_text(const struct mw_xclient *values,
     uint16_t port;
     if (attribute->kind == KIND_ADDRESS) {
         get_value(values, attribute, &address, sizeof address);
-        return is_unspecified(&address) ? unavailable : address_text(&address, room);
+        return !mw_inet_is_known(&address) ? unavailable : address_text(&address, room);
     }
     get_value(values, attribute, &port, sizeof port);
     return MW_SLICE(room, (size_t)snprintf(room, ADDRESS_TEXT_MAX, "%u", (unsigned)port));

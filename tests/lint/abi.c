@@ -1,10 +1,11 @@
-/* abi.c - the filter ABI, pinned: every offset, size and value of <mailweir/filter.h> and
- * <mailweir/lang.h>.
+/* abi.c - the filter ABI, pinned: every offset, size and value of <mailweir/filter.h>,
+ * <mailweir/content.h> and <mailweir/lang.h>.
  *
  * Compiled only, as C11 and as C++17, on 64-bit machines with 8-octet pointers (LP64). A line that
  * fails here means that filters built yesterday break today. Growth is allowed at the end of
  * structs that begin with `size`, at the end of enums, at the end of the function tables: then add
  * lines, and raise the sizes. */
+#include <mailweir/content.h>
 #include <mailweir/filter.h>
 #include <mailweir/lang.h>
 
@@ -69,6 +70,14 @@ AT(mw_diag, column, 28); AT(mw_diag, length, 32); AT(mw_diag, message, 40); AT(m
 SIZE(mw_test_result, 48); AT(mw_test_result, size, 0); AT(mw_test_result, name, 8); AT(mw_test_result, passed, 16);
 AT(mw_test_result, file, 24); AT(mw_test_result, line, 32); AT(mw_test_result, detail, 40);
 
+PIN(MW_WATCH_READ == 1); PIN(MW_WATCH_WRITE == 2); PIN(MW_WATCH_ERROR == 4);
+/* The numbers of the DNS itself (RFC 1035 3.2.2, RFC 3596 2.1). */
+PIN(MW_DNS_ADDRESS4 == 1); PIN(MW_DNS_NAME_OF == 12); PIN(MW_DNS_MAIL_EXCHANGER == 15); PIN(MW_DNS_STRINGS == 16);
+PIN(MW_DNS_ADDRESS6 == 28);
+PIN(MW_DNS_FOUND == 0); PIN(MW_DNS_NOTHING == 1); PIN(MW_DNS_FAILURE == 2);
+SIZE(mw_dns_answer, 32); AT(mw_dns_answer, size, 0); AT(mw_dns_answer, outcome, 8); AT(mw_dns_answer, values, 16);
+AT(mw_dns_answer, count, 24);
+
 AT(mw_host, size, 0); AT(mw_host, abi, 8); AT(mw_host, version, 16);
 #define HOST(n, field) SLOT(mw_host, 24, n, field)
 HOST(0, setting); HOST(1, instance_name); HOST(2, want); HOST(3, diag); HOST(4, fact_id); HOST(5, fact_define);
@@ -84,7 +93,12 @@ HOST(37, reply); HOST(38, because);
 HOST(39, park); HOST(40, resume); HOST(41, timer); HOST(42, timer_cancel); HOST(43, work);
 HOST(44, log); HOST(45, count);
 HOST(46, rcpt_verdict); HOST(47, rcpt_group);
-SIZE(mw_host, 24 + 8 * 48);
+HOST(48, want_content); HOST(49, content); HOST(50, content_read); HOST(51, content_hold); HOST(52, content_release);
+HOST(53, header_text); HOST(54, header_addresses); HOST(55, fold);
+HOST(56, watch); HOST(57, watch_change); HOST(58, watch_end); HOST(59, alarm); HOST(60, alarm_cancel);
+HOST(61, dns); HOST(62, dns_cancel); HOST(63, job); HOST(64, note); HOST(65, tally); HOST(66, clock_ms);
+HOST(67, is_explained); HOST(68, explain);
+SIZE(mw_host, 24 + 8 * 69);
 
 AT(mw_filter, size, 0); AT(mw_filter, abi, 8); AT(mw_filter, name, 16); AT(mw_filter, version, 24);
 AT(mw_filter, summary, 32); AT(mw_filter, settings, 40); AT(mw_filter, setting_count, 48);
@@ -93,7 +107,42 @@ FILTER(0, open); FILTER(1, close); FILTER(2, test);
 FILTER(3, connect); FILTER(4, helo); FILTER(5, starttls); FILTER(6, auth); FILTER(7, mail); FILTER(8, rcpt);
 FILTER(9, rcpt_reply); FILTER(10, data); FILTER(11, header); FILTER(12, end_of_headers); FILTER(13, body);
 FILTER(14, end_of_message); FILTER(15, abort); FILTER(16, session_close); FILTER(17, command);
-SIZE(mw_filter, 56 + 8 * 18);
+FILTER(18, start); FILTER(19, report); FILTER(20, tool);
+SIZE(mw_filter, 56 + 8 * 21);
+
+PIN(MW_CONTENT_PARTS == 1); PIN(MW_CONTENT_TEXT == 2); PIN(MW_CONTENT_HTML == 4); PIN(MW_CONTENT_URLS == 8);
+PIN(MW_CONTENT_SHA256 == 16); PIN(MW_CONTENT_MAGIC == 32); PIN(MW_CONTENT_ARCHIVES == 64);
+PIN(MW_DEFECT_NOTE == 0); PIN(MW_DEFECT_MALFORMED == 1); PIN(MW_DEFECT_AMBIGUOUS == 2);
+PIN(MW_URL_TEXT == 0); PIN(MW_URL_LINK == 1); PIN(MW_URL_RESOURCE == 2);
+
+SIZE(mw_content_defect, 32); AT(mw_content_defect, size, 0); AT(mw_content_defect, name, 8);
+AT(mw_content_defect, severity, 16); AT(mw_content_defect, meaning, 24);
+
+SIZE(mw_content_member, 40); AT(mw_content_member, size, 0); AT(mw_content_member, name, 8);
+AT(mw_content_member, octets, 24); AT(mw_content_member, is_encrypted, 32); AT(mw_content_member, depth, 36);
+
+SIZE(mw_content_part, 288); AT(mw_content_part, size, 0); AT(mw_content_part, index, 8);
+AT(mw_content_part, depth, 12); AT(mw_content_part, path, 16); AT(mw_content_part, header, 32);
+AT(mw_content_part, type, 48); AT(mw_content_part, type_declared, 64); AT(mw_content_part, magic, 80);
+AT(mw_content_part, charset, 96); AT(mw_content_part, disposition, 112); AT(mw_content_part, encoding, 128);
+AT(mw_content_part, content_id, 144); AT(mw_content_part, names, 160); AT(mw_content_part, name_count, 168);
+AT(mw_content_part, octets, 176); AT(mw_content_part, sha256, 184); AT(mw_content_part, text, 200);
+AT(mw_content_part, visible, 216); AT(mw_content_part, members, 232); AT(mw_content_part, member_count, 240);
+AT(mw_content_part, defects, 248); AT(mw_content_part, defect_count, 256); AT(mw_content_part, is_container, 264);
+AT(mw_content_part, is_message, 268); AT(mw_content_part, is_attachment, 272);
+AT(mw_content_part, is_alternative, 276); AT(mw_content_part, is_truncated, 280);
+AT(mw_content_part, is_encrypted, 284);
+
+SIZE(mw_content_url, 80); AT(mw_content_url, size, 0); AT(mw_content_url, url, 8); AT(mw_content_url, scheme, 24);
+AT(mw_content_url, host, 40); AT(mw_content_url, text, 56); AT(mw_content_url, part, 72);
+AT(mw_content_url, source, 76);
+
+SIZE(mw_content, 72); AT(mw_content, size, 0); AT(mw_content, needs, 8); AT(mw_content, parts, 16);
+AT(mw_content, part_count, 24); AT(mw_content, urls, 32); AT(mw_content, url_count, 40);
+AT(mw_content, defects, 48); AT(mw_content, defect_count, 56); AT(mw_content, octets, 64);
+
+SIZE(mw_address, 72); AT(mw_address, size, 0); AT(mw_address, address, 8); AT(mw_address, local, 24);
+AT(mw_address, domain, 40); AT(mw_address, name, 56);
 
 PIN(MW_TOKEN_END == 0); PIN(MW_TOKEN_NEWLINE == 1); PIN(MW_TOKEN_WORD == 2); PIN(MW_TOKEN_NUMBER == 3);
 PIN(MW_TOKEN_STRING == 4); PIN(MW_TOKEN_RAW == 5); PIN(MW_TOKEN_REGEX == 6); PIN(MW_TOKEN_ADDRESS == 7);

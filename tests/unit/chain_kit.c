@@ -74,17 +74,33 @@ void kit_work(struct kit *kit)
 
 /* ---- loading ---- */
 
-void kit_script(script_fn *handler, script_open_fn *open, script_close_fn *close)
+static void *open_script(void)
 {
     void *library = dlopen(KIT_MODULES "/script.so", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == NULL) {
         printf("%s\n", dlerror());
         abort();
     }
+    return library;
+}
+
+void kit_script_more(script_start_fn *start, script_report_fn *report, script_tool_fn *tool)
+{
+    void *library = open_script();
+    *(script_start_fn **)dlsym(library, "script_start") = start;
+    *(script_report_fn **)dlsym(library, "script_report") = report;
+    *(script_tool_fn **)dlsym(library, "script_tool") = tool;
+    dlclose(library);
+}
+
+void kit_script(script_fn *handler, script_open_fn *open, script_close_fn *close)
+{
+    void *library = open_script();
     *(script_fn **)dlsym(library, "script_handler") = handler;
     *(script_open_fn **)dlsym(library, "script_open") = open;
     *(script_close_fn **)dlsym(library, "script_close") = close;
     dlclose(library);
+    kit_script_more(NULL, NULL, NULL);
 }
 
 struct mw_slice kit_report(struct kit *kit)

@@ -15,6 +15,10 @@ typedef enum mw_verdict script_fn(const struct mw_host *host, struct mw_ctx *ctx
                                   struct mw_slice b);
 typedef int script_open_fn(const struct mw_host *host, struct mw_instance *instance, void **state);
 typedef void script_close_fn(void *state);
+typedef void script_start_fn(void *state);
+typedef int script_report_fn(void *state, const char *topic, mw_report_line *line, void *user);
+typedef int script_tool_fn(const struct mw_host *host, struct mw_instance *instance, int argc,
+                           char **argv);
 
 enum { KIT_SLOTS = 64 };
 struct kit_timer {
@@ -62,6 +66,8 @@ struct mw_instance *kit_load(struct kit *kit, const char *conf);
 struct mw_slice kit_report(struct kit *kit);
 /* Where script.so calls back; also its open and close, NULL for none. */
 void kit_script(script_fn *handler, script_open_fn *open, script_close_fn *close);
+/* Its further hooks, until the next kit_script(). */
+void kit_script_more(script_start_fn *start, script_report_fn *report, script_tool_fn *tool);
 
 /* The dialogue. Each returns what mw_run_stage said; kit->outcome has the outcome after MW_OK. */
 enum mw_err kit_stage(struct kit *kit, enum mw_stage stage);

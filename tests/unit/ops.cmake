@@ -4,3 +4,4 @@ mw_test(ops.config_tls SOURCES test_config_tls.c config_kit.c cert_kit.c USES op
 mw_test(ops.certificates SOURCES test_certificates.c config_kit.c cert_kit.c USES ops LIBS PkgConfig::OPENSSL)
 mw_test(ops.schema SOURCES test_schema.c USES ops)
 mw_test(ops.process SOURCES test_process.c USES ops)
+mw_test(ops.control SOURCES test_control.c USES ops LIBS PkgConfig::UV)

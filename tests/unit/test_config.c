@@ -456,6 +456,22 @@ TEST(resolver_takes_addresses_and_bounds)
     fini();
 }
 
+TEST(control_is_a_local_socket)
+{
+    load(UPSTREAM LISTEN);
+    SAID("");
+    CHECK_MEM(run.process.control, strlen(run.process.control), "");
+    load("control unix:/run/mailweir/ctl\n" UPSTREAM LISTEN);
+    SAID("");
+    CHECK_MEM(run.process.control, strlen(run.process.control), "/run/mailweir/ctl");
+    load("control 127.0.0.1:2526\n" UPSTREAM LISTEN);
+    SAID("t.conf:1:9: error: the control socket is a local one\n"
+         "     1 | control 127.0.0.1:2526\n"
+         "       |         ^~~~~~~~~~~~~~\n"
+         "       = control unix:/run/mailweir/ctl\n");
+    fini();
+}
+
 TEST(unused_chain_is_warned_of)
 {
     load(UPSTREAM "chain inbound { }\n" LISTEN);

@@ -2,6 +2,8 @@
  * it. */
 #include "chain_kit.h"
 
+#include <stdlib.h>
+
 #include "chain/chain_priv.h"
 
 static enum mw_verdict no_opinion(const struct mw_host *host, struct mw_ctx *ctx,
@@ -245,5 +247,117 @@ TEST(chain_sums_up_what_its_filters_want)
                                               MW_STAGE_BIT(MW_STAGE_HEADER) |
                                               MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS));
     CHECK(!mw_chain_wants_spool(kit.chain));
+    kit_close(&kit);
+}
+
+/* ---- hooks beyond the stages ---- */
+
+static int starts;
+static void on_start(void *state)
+{
+    starts += state != NULL;
+}
+
+TEST(start_is_called_once_for_each_instance)
+{
+    static const struct mw_instance_services services = {.user = NULL};
+    struct kit kit = {0};
+    starts = 0;
+    kit_script(no_opinion, NULL, NULL);
+    kit_script_more(on_start, NULL, NULL);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter b {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter c {\n module odd_good\n}\n") != NULL); /* has none */
+    CHECK(kit_load(&kit, "filter d {\n module odd_old\n}\n") != NULL);  /* knows of none */
+    CHECK_INT(starts, 0);
+    mw_instances_serve(kit.instances, &services);
+    CHECK_INT(starts, 2);
+    mw_instances_serve(kit.instances, &services);
+    CHECK_INT(starts, 2);
+    kit_close(&kit);
+}
+
+static int on_report(void *state, const char *topic, mw_report_line *line, void *user)
+{
+    if (strcmp(topic, "stages") != 0)
+        return 0;
+    line(user, mw_slice_cstr(state));
+    return 1;
+}
+static void on_line(void *user, struct mw_slice line)
+{
+    snprintf(user, 64, "%.*s", (int)line.len, line.ptr);
+}
+
+TEST(report_is_passed_on_where_the_topic_is_known)
+{
+    struct kit kit = {0};
+    char line[64] = "";
+    kit_script(no_opinion, NULL, NULL);
+    kit_script_more(NULL, on_report, NULL);
+    struct mw_instance *with = kit_load(&kit, "filter a {\n module script\n}\n");
+    struct mw_instance *without = kit_load(&kit, "filter b {\n module odd_good\n}\n");
+    CHECK(with != NULL && without != NULL);
+    CHECK(!mw_instance_report(with, "weather", on_line, line));
+    CHECK(!mw_instance_report(without, "stages", on_line, line));
+    CHECK(mw_instance_report(with, "stages", on_line, line));
+    CHECK_MEM(line, strlen(line), "a");
+    kit_close(&kit);
+}
+
+/* What a tool finds: no settings, no loop, but memory, words and a place for complaints. */
+static char found[256];
+static int on_tool(const struct mw_host *host, struct mw_instance *instance, int argc, char **argv)
+{
+    struct mw_diag diag = {.size = sizeof diag, .message = "not like this", .hint = "like that"};
+    int value = 0;
+    char *memory = host->instance_alloc(instance, 100);
+    value += memory[99] == 0;
+    value += host->setting(instance, "want") == NULL;
+    value += host->watch(instance, 0, MW_WATCH_READ, (void (*)(void *, uint32_t))abort, NULL) ==
+             NULL;
+    value += host->alarm(instance, 0, (void (*)(void *))abort, NULL) == NULL;
+    value += host->dns(instance, MW_LIT("a.test"), MW_DNS_ADDRESS4,
+                       (void (*)(void *, const struct mw_dns_answer *))abort, NULL) == NULL;
+    value += host->job(instance, (void (*)(void *))abort, NULL, NULL) == 0;
+    value += host->clock_ms(instance) > 0;
+    host->note(instance, MW_LOG_ERROR, "nobody-hears", NULL, 0);
+    host->tally(instance, host->counter(instance, "hits"), 1);
+    host->diag(instance, &diag);
+    snprintf(found, sizeof found, "%s %d %s", host->instance_name(instance), argc, argv[argc - 1]);
+    return value;
+}
+
+TEST(tool_runs_with_an_instance_of_its_own)
+{
+    struct kit kit = {0};
+    char *args[] = {(char[]){"script"}, (char[]){"lint"}, NULL};
+    int status = -1;
+    kit_script(no_opinion, NULL, NULL);
+    kit_script_more(NULL, NULL, on_tool);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK_INT(mw_plugins_tool(kit.plugins, "script", 2, args, kit.diags, &status), MW_OK);
+    CHECK_INT(status, 7);
+    CHECK_MEM(found, strlen(found), "script 2 lint");
+    CHECK_SLICE(kit_report(&kit), "error: filter 'script': not like this\n       = like that\n");
+    kit_close(&kit);
+}
+
+TEST(tool_that_is_not_there_is_told)
+{
+    struct kit kit = {0};
+    char *args[] = {(char[]){"x"}, NULL};
+    int status = -1;
+    kit_script(no_opinion, NULL, NULL);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK(mw_plugins_has(kit.plugins, "odd_good"));
+    CHECK(!mw_plugins_has(kit.plugins, "missing"));
+    CHECK(!mw_plugins_has(kit.plugins, KIT_MODULES "/script.so")); /* no paths */
+    CHECK_INT(mw_plugins_tool(kit.plugins, "odd_good", 1, args, kit.diags, &status), MW_ERR_NOENT);
+    CHECK_INT(mw_diags_errors(kit.diags), 0);
+    CHECK_INT(mw_plugins_tool(kit.plugins, "odd_abi", 1, args, kit.diags, &status), MW_ERR_CONFIG);
+    CHECK_INT(mw_plugins_tool(kit.plugins, "missing", 1, args, kit.diags, &status), MW_ERR_CONFIG);
+    CHECK_INT(mw_diags_errors(kit.diags), 2);
+    CHECK_INT(status, -1);
     kit_close(&kit);
 }

@@ -183,6 +183,24 @@ struct mw_test_result {
 };
 typedef void mw_test_report(void *user, const struct mw_test_result *result);
 
+/* ---- the loop's services for an instance ---- */
+
+enum mw_watch_event { MW_WATCH_READ = 1, MW_WATCH_WRITE = 2, MW_WATCH_ERROR = 4 /* reported, never asked for */ };
+struct mw_watch;
+struct mw_alarm;
+struct mw_question;
+
+enum mw_dns_kind { MW_DNS_ADDRESS4 = 1, MW_DNS_NAME_OF = 12, MW_DNS_MAIL_EXCHANGER = 15, MW_DNS_STRINGS = 16, MW_DNS_ADDRESS6 = 28 };
+enum mw_dns_outcome { MW_DNS_FOUND = 0, MW_DNS_NOTHING, MW_DNS_FAILURE /* may be different later */ };
+struct mw_dns_answer { /* borrowed until `answered` returns */
+    size_t size;
+    enum mw_dns_outcome outcome;
+    const struct mw_slice *values; /* addresses: 16 octets, IPv4 mapped; names: lower case; strings: any octet */
+    size_t count;
+};
+
+struct mw_content; /* <mailweir/content.h> */
+struct mw_address;
 struct mw_lang; /* <mailweir/lang.h>: lexer, diagnostics and near names, for filters with a language of their own */
 
 /* ---- the host: what the proxy does for filters ---- */
@@ -289,7 +307,55 @@ struct mw_host {
      * transaction are of the same group: the others get 452 4.5.3, and the client brings them in a transaction of their own.
      * Recipients without a group are one, too. Filters behind may name a further one: then both have to be the same. */
     int (*rcpt_group)(struct mw_ctx *, struct mw_slice group);
+
+    /* -- content (<mailweir/content.h>; test host->size before use) -- */
+    /* In open(): what the view is to have (bits enum mw_content_need), for an instance that wants end_of_message. */
+    void (*want_content)(struct mw_instance *, uint32_t needs);
+    /* At end_of_message: the message as it came in (header edits and body_replace do not show). NULL where nothing was asked for.
+     * Valid until the transaction ends. */
+    const struct mw_content *(*content)(struct mw_ctx *);
+    /* Take a whole message apart that is at hand (line ends CRLF or LF). Never NULL; content_release() it. */
+    const struct mw_content *(*content_read)(struct mw_instance *, struct mw_slice message, uint32_t needs);
+    /* A view is counted: hold it to keep it beyond its transaction (for work()), release it once for each hold. Loop only. */
+    void (*content_hold)(const struct mw_content *);
+    void (*content_release)(const struct mw_content *);
+    /* Pure functions over text; safe on any thread. Memory for results comes from `alloc` (zeroed or not, never NULL).
+     * A header value as people read it: unfolded, RFC 2047-decoded, UTF-8, trimmed. */
+    struct mw_slice (*header_text)(struct mw_slice value, void *(*alloc)(void *user, size_t size), void *user);
+    /* Addresses of a raw header value; at most 1,000. Returns their number. */
+    size_t (*header_addresses)(struct mw_slice value, void *(*alloc)(void *user, size_t size), void *user,
+                               const struct mw_address *const **out_addresses);
+    /* The form to compare with: case-folded, NFKC, without invisible characters, look-alikes as the letters they look like. */
+    struct mw_slice (*fold)(struct mw_slice text, void *(*alloc)(void *user, size_t size), void *user);
+
+    /* -- the loop, for an instance and not for a session (from the descriptor's start() to its close()) -- */
+    /* Watch a descriptor: fn(user, events) whenever it is ready; level-triggered. NULL: not possible. */
+    struct mw_watch *(*watch)(struct mw_instance *, int fd, uint32_t events, void (*fn)(void *user, uint32_t events), void *user);
+    void (*watch_change)(struct mw_watch *, uint32_t events); /* 0: pause */
+    void (*watch_end)(struct mw_watch *);                     /* before the descriptor is closed; never calls fn any more */
+    /* fn(user) once after `delay_ms`; gone afterwards. */
+    struct mw_alarm *(*alarm)(struct mw_instance *, uint64_t delay_ms, void (*fn)(void *user), void *user);
+    void (*alarm_cancel)(struct mw_alarm *);
+    /* Ask the DNS (the proxy's resolver with its cache, `resolver { }`). `name`: printable ASCII, at most 253 octets. `answered`
+     * runs once, on the loop, never before this returns. NULL: no resolver. */
+    struct mw_question *(*dns)(struct mw_instance *, struct mw_slice name, enum mw_dns_kind kind,
+                               void (*answered)(void *user, const struct mw_dns_answer *answer), void *user);
+    void (*dns_cancel)(struct mw_question *);
+    /* As work(), for the instance. Lists that are read anew, for example. 0: the pool's queue is full. */
+    int (*job)(struct mw_instance *, void (*run)(void *user), void (*done)(void *user), void *user);
+    /* One line in the log that belongs to no session. */
+    void (*note)(struct mw_instance *, enum mw_log_level, const char *event, const struct mw_log_pair *, size_t count);
+    void (*tally)(struct mw_instance *, int counter_id, uint64_t by); /* as count() */
+    uint64_t (*clock_ms)(struct mw_instance *); /* monotonic; also where there is no loop */
+
+    /* -- why (`mailweir explain`) -- */
+    /* 1: somebody wants to know why; then explain() before the verdict. `depth` indents, `text` is one line. */
+    int (*is_explained)(struct mw_ctx *);
+    void (*explain)(struct mw_ctx *, uint32_t depth, struct mw_slice text);
 };
+
+/* How a filter's answer to a topic (`mailweir check --stages`) or a tool's output leaves: one line each, without its end. */
+typedef void mw_report_line(void *user, struct mw_slice line);
 
 /* ---- the filter ---- */
 
@@ -324,6 +390,14 @@ struct mw_filter {
     void (*abort)(struct mw_ctx *);
     void (*session_close)(struct mw_ctx *);
     enum mw_verdict (*command)(struct mw_ctx *, struct mw_slice verb, struct mw_slice arg);
+
+    /* The service has begun to use this instance: the host's loop services work from now on. Not called by check and test. */
+    void (*start)(void *state);
+    /* Say something on a topic, line by line: "stages", "cost", "rules". 0: no such topic here. */
+    int (*report)(void *state, const char *topic, mw_report_line *line, void *user);
+    /* A command that the filter brings along: `mailweir NAME ARGS` with the filter's name. `instance` serves host->lang,
+     * instance_alloc and diag; no settings, no loop. Prints on stdout and stderr; returns the exit status (sysexits.h). */
+    int (*tool)(const struct mw_host *host, struct mw_instance *instance, int argc, char **argv);
 };
 
 /* The one exported symbol. The host's table outlives the module. NULL: this filter cannot work with that host. */

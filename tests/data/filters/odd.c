@@ -24,6 +24,10 @@ static int open_odd(const struct mw_host *host, struct mw_instance *instance, vo
 }
 static enum mw_verdict on_mail(struct mw_ctx *ctx) { (void)ctx; return MW_CONTINUE; }
 
+#ifdef ODD_OLD
+static void start_odd(void *state) { (void)state; __builtin_trap(); }
+#endif
+
 #ifdef ODD_SETTING
 static const struct mw_setting settings[] = {{.size = sizeof(struct mw_setting), .name = "on-error", .default_text = ""}};
 #endif
@@ -31,6 +35,9 @@ static const struct mw_setting settings[] = {{.size = sizeof(struct mw_setting),
 static const struct mw_filter filter = {
 #ifdef ODD_SHORT
     .size = 64,
+#elif defined ODD_OLD
+    .size = offsetof(struct mw_filter, start), /* built when there was no start: what follows is something else */
+    .start = start_odd,
 #else
     .size = sizeof filter,
 #endif

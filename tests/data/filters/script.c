@@ -8,10 +8,17 @@ typedef enum mw_verdict script_fn(const struct mw_host *host, struct mw_ctx *ctx
 /* Called in open(); what it returns is open()'s result. NULL: 0. */
 typedef int script_open_fn(const struct mw_host *host, struct mw_instance *instance, void **state);
 typedef void script_close_fn(void *state);
+/* As the descriptor's; NULL: nothing happens, no such topic, 70. */
+typedef void script_start_fn(void *state);
+typedef int script_report_fn(void *state, const char *topic, mw_report_line *line, void *user);
+typedef int script_tool_fn(const struct mw_host *host, struct mw_instance *instance, int argc, char **argv);
 
 MAILWEIR_EXPORT script_fn *script_handler;
 MAILWEIR_EXPORT script_open_fn *script_open;
 MAILWEIR_EXPORT script_close_fn *script_close;
+MAILWEIR_EXPORT script_start_fn *script_start;
+MAILWEIR_EXPORT script_report_fn *script_report;
+MAILWEIR_EXPORT script_tool_fn *script_tool;
 static const struct mw_host *host;
 static const struct mw_slice none = {"", 0};
 
@@ -37,6 +44,20 @@ static void close_script(void *state)
 {
     if (script_close != NULL)
         script_close(state);
+}
+
+static void start_script(void *state)
+{
+    if (script_start != NULL)
+        script_start(state);
+}
+static int report_script(void *state, const char *topic, mw_report_line *line, void *user)
+{
+    return script_report == NULL ? 0 : script_report(state, topic, line, user);
+}
+static int tool_script(const struct mw_host *with, struct mw_instance *instance, int argc, char **argv)
+{
+    return script_tool == NULL ? 70 : script_tool(with, instance, argc, argv);
 }
 
 #define HOOK(name, STAGE) \
@@ -83,6 +104,7 @@ static const struct mw_filter filter = {
     .rcpt_reply = on_rcpt_reply, .data = on_data, .header = on_header, .end_of_headers = on_end_of_headers,
     .body = on_body, .end_of_message = on_end_of_message, .abort = on_abort, .session_close = on_close,
     .command = on_command,
+    .start = start_script, .report = report_script, .tool = tool_script,
 };
 
 const struct mw_filter *mailweir_filter(const struct mw_host *given)

@@ -1,6 +1,8 @@
-/* selftest.c - a filter that does nothing but bring two tests along: one passes, one fails with
- * what `fail` names. */
+/* selftest.c - a filter that does nothing but bring along two tests (one passes, one fails with what
+ * `fail` names), a report, and a command. */
 #include <mailweir/filter.h>
+#include <stdio.h>
+#include <string.h>
 
 static const struct mw_host *host;
 static const struct mw_setting settings[] = {
@@ -34,6 +36,34 @@ static int self_test(void *state, mw_test_report *report, void *user)
     return 1;
 }
 
+static struct mw_slice text(const char *words)
+{
+    return (struct mw_slice){words, strlen(words)};
+}
+
+static int self_report(void *state, const char *topic, mw_report_line *line, void *user)
+{
+    (void)state;
+    if (strcmp(topic, "stages") != 0)
+        return 0;
+    line(user, text("one: connect"));
+    line(user, text("\033[31mtwo: rcpt"));
+    return 1;
+}
+
+/* Prints its arguments, complains, and returns the last of them. */
+static int self_tool(const struct mw_host *the_host, struct mw_instance *instance, int argc,
+                     char **argv)
+{
+    struct mw_diag diag = {.size = sizeof diag, .severity = MW_DIAG_WARNING, .message = "look out"};
+    printf("%s:", the_host->instance_name(instance));
+    for (int i = 0; i < argc; i++)
+        printf(" %s", argv[i]);
+    putchar('\n');
+    the_host->diag(instance, &diag);
+    return argc > 1 ? argv[argc - 1][0] - '0' : 0;
+}
+
 static const struct mw_filter filter = {
     .size = sizeof filter,
     .abi = MAILWEIR_ABI,
@@ -42,6 +72,8 @@ static const struct mw_filter filter = {
     .setting_count = 1,
     .open = self_open,
     .test = self_test,
+    .report = self_report,
+    .tool = self_tool,
 };
 
 const struct mw_filter *mailweir_filter(const struct mw_host *the_host)

@@ -7,7 +7,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import harness  # noqa: E402
 
-EX_USAGE, EX_CONFIG = 64, 78
+EX_USAGE, EX_UNAVAILABLE, EX_CONFIG = 64, 69, 78
 GOOD = "upstream pf { address 127.0.0.1:10025\n identity xclient }\n"
 LISTEN = "listen mx {\n  address 127.0.0.1:2525\n  upstream pf\n}\n"
 
@@ -144,6 +144,39 @@ class Cli(unittest.TestCase):
         status, _, err = weir("check", "-c", path)
         self.assertEqual(status, EX_CONFIG)
         self.assertRegex(err, r"a\.rules:\d+.*wrong")
+
+    def test_check_reports_on_topics(self):
+        path = self.selftest("fail off")
+        status, out, err = weir("check", "--stages", "--cost", "-c", path)
+        self.assertEqual((status, err.count("error")), (0, 0))
+        self.assertTrue(out.startswith("filter f:\n  one: connect\n  \\x1b[31mtwo: rcpt\nok: 1 listener"), out)
+        self.assertEqual(weir("check", "--cost", "-c", path)[1].count("filter f"), 0)  # it knows nothing of cost
+        self.assertEqual(weir("test", "--cost")[0], EX_USAGE)
+
+    # ---- commands of filters
+
+    def test_filter_brings_a_command(self):
+        env = {"MAILWEIR_PLUGIN_PATH": os.path.dirname(os.environ["MW_SELFTEST"])}
+        status, out, err = weir("selftest", "--help", "3", env=env)
+        self.assertEqual((status, out), (3, "selftest: selftest --help 3\n"))
+        self.assertEqual(err, "warning: filter 'selftest': look out\n")
+
+    def test_filter_without_a_command(self):
+        status, out, err = weir("limits")
+        self.assertEqual((status, out), (EX_USAGE, ""))
+        self.assertIn("the filter 'limits' brings no command of its own", err)
+
+    def test_paths_are_no_commands(self):
+        for name in (os.environ["MW_SELFTEST"], "../filters/limits", "limits.so", "-limits", ""):
+            status, out, err = weir(name)
+            self.assertEqual((status, out), (EX_USAGE, ""))
+            self.assertIn("unknown command '%s'" % name, err)
+
+    def test_module_that_is_no_filter_is_no_command(self):
+        self.write("broken.so", "not a shared object")
+        status, out, err = weir("broken", env={"MAILWEIR_PLUGIN_PATH": self.directory})
+        self.assertEqual((status, out), (EX_UNAVAILABLE, ""))
+        self.assertRegex(err, r"error: module '.*/broken\.so' cannot be loaded")
 
     # ---- test
 

@@ -412,5 +412,152 @@ class Signals(Case):
             self.assertEqual(manager.recv(100), b"STOPPING=1")
 
 
+class Busy(Case):
+    """Filters that have something to do without a session: from start() to close(), whatever happens to the configuration."""
+
+    def start_busy(self, **options):
+        # nobody answers there: each question fails after its time
+        silent = "resolver { nameserver 127.0.0.1:%d\n timeout 100ms\n attempts 1\n cache 0 }\n" % free_port()
+        self.path = os.path.join(harness.temp_dir("control"), "ctl")
+        self.text = conf(self.port, self.up.port, top="control unix:%s\n" % self.path,
+                         more="%sfilter b { module %s }\nchain c { b }" % (silent, os.environ["MW_BUSY"]), extra="chain c")
+        return self.start(self.text, **options)
+
+    def counts(self):
+        lines = ask(self.path, "counters b.")
+        return {line.split(" ")[0]: int(line.split(" ")[1]) for line in lines}
+
+    def all_move(self):
+        before = self.counts()
+        names = ("b.ticks", "b.wakes", "b.answers", "b.jobs")
+        wait_for(lambda: all(self.counts()[name] > before[name] for name in names), 10, lambda: "more than %s: %s" % (before, self.counts()))
+
+    def test_services_work_while_it_serves(self):
+        weir = self.start_busy()
+        self.assertEqual(weir.log().count("busy-started filter=b"), 1)
+        self.all_move()
+        weir.signal(signal.SIGTERM)
+        self.ends(weir)
+        self.assertEqual(weir.log().count("busy-closed filter=b"), 1)
+
+    def test_old_load_goes_on_until_its_last_session_ends(self):
+        weir = self.start_busy()
+        client = self.client()
+        self.assertEqual(client.ehlo().code, 250)
+        self.assertIn("reloaded gen=2", weir.reload())
+        weir.wait_log(r"busy-started[^$]*busy-started filter=b$")
+        self.all_move()
+        self.assertNotIn("busy-closed", weir.log())
+        client.quit()
+        weir.wait_log(r"busy-closed filter=b$")
+        self.all_move()
+        for generation in range(3, 13):  # with questions, jobs and alarms of each under way
+            self.assertIn("reloaded gen=%d" % generation, weir.reload())
+        self.all_move()
+        weir.signal(signal.SIGTERM)
+        self.ends(weir)
+        self.assertEqual(weir.log().count("busy-started"), 12)
+        self.assertEqual(weir.log().count("busy-closed"), 12)
+
+    def test_failed_reload_starts_nothing(self):
+        weir = self.start_busy()
+        self.assertIn("reload-failed", weir.reload(self.text + "nonsense\n"))
+        self.assertEqual(weir.log().count("busy-started"), 1)
+        self.all_move()
+
+    def test_check_does_not_start_filters(self):
+        weir = self.start_busy()
+        result = harness.run([harness.MAILWEIR, "check", "-c", weir.conf])
+        self.assertEqual(result.returncode, 0, harness.describe(result))
+        self.assertNotIn(b"busy", result.stderr)
+
+
+def ask(path, request):
+    """The reply's lines to one request."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.settimeout(10)
+        control.connect(path)
+        control.sendall(request.encode() + b"\n")
+        octets = b""
+        while not (octets == b".\n" or octets.endswith(b"\n.\n")):
+            more = control.recv(65536)
+            if not more:
+                raise AssertionError("cut off: %r" % octets)
+            octets += more
+    return octets.decode().splitlines()[:-1]
+
+
+class Control(Case):
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(harness.temp_dir("control"), "ctl")
+        self.text = conf(self.port, self.up.port, top="control unix:%s\n" % self.path)
+
+    def test_requests(self):
+        weir = self.start(self.text)
+        self.assertEqual(os.stat(self.path).st_mode & 0o7777, 0o660)
+        version = ask(self.path, "version")
+        self.assertRegex(version[0], r"\Aversion \d+\.\d+\.\d+\Z")
+        self.assertEqual(version[1:], ["pid %d" % weir.pid, "generation 1"])
+        self.assertEqual(self.client().ehlo().code, 250)
+        self.assertIn("sessions.open 1", ask(self.path, "counters"))
+        self.assertEqual([line.split()[0] for line in ask(self.path, "counters octets.")], ["octets.in", "octets.out"])
+        self.assertEqual(ask(self.path, "counters nosuch"), [])
+        self.assertIn("counters", "".join(ask(self.path, "help")))
+        self.assertEqual(ask(self.path, "conters"), ["error: unknown request 'conters': did you mean 'counters'?"])
+        self.assertEqual(ask(self.path, "\x1b[31m"), ["error: unknown request '?[31m': help lists them"])
+        self.assertEqual(ask(self.path, "version now"), ["error: 'version' takes nothing behind it"])
+        weir.signal(signal.SIGTERM)
+        self.ends(weir)
+        self.assertFalse(os.path.exists(self.path))
+
+    def test_reload_keeps_it(self):
+        weir = self.start(self.text)
+        inode = os.stat(self.path).st_ino
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(10)
+            control.connect(self.path)
+            self.assertIn("reloaded gen=2", weir.reload())
+            control.sendall(b"version\n")
+            self.assertIn(b"generation 2\n", control.recv(4096))
+        self.assertEqual(os.stat(self.path).st_ino, inode)
+        self.assertIn("'control' was changed: it takes effect at a restart",
+                      weir.reload(self.text.replace("/ctl", "/other")))
+        self.assertEqual(ask(self.path, "version")[2], "generation 3")
+        self.assertFalse(os.path.exists(os.path.join(os.path.dirname(self.path), "other")))
+
+    def test_living_process_keeps_its_socket(self):
+        self.start(self.text)
+        second = self.start(self.text.replace(str(self.port), str(free_port())), ready=False)
+        self.ends(second, EX_CANTCREAT)
+        self.assertIn("control unix:%s: another process listens there" % self.path, second.log())
+        self.assertEqual(len(ask(self.path, "version")), 3)
+
+    def test_dead_process_leaves_its_place(self):
+        weir = self.start(self.text)
+        weir.kill()
+        self.assertTrue(os.path.exists(self.path))
+        weir = self.start(self.text)
+        self.assertEqual(ask(self.path, "version")[1], "pid %d" % weir.pid)
+
+    def test_next_process_may_begin_while_this_one_drains(self):
+        weir = self.start(self.text)
+        client = self.client()
+        client.ehlo()
+        client.cmd("MAIL FROM:<a@example.net>")
+        weir.signal(signal.SIGTERM)
+        weir.wait_log(r"draining sessions=1")
+        following = self.start(self.text)
+        self.assertEqual(ask(self.path, "version")[1], "pid %d" % following.pid)
+        client.quit()
+        self.ends(weir)
+        self.assertEqual(ask(self.path, "version")[1], "pid %d" % following.pid)  # its file was not removed
+
+    def test_only_a_local_path_will_do(self):
+        weir = self.start(self.text.replace("unix:" + self.path, "127.0.0.1:2526"), ready=False)
+        self.ends(weir, EX_CONFIG)
+        self.assertIn("the control socket is a local one", weir.log())
+
+
 if __name__ == "__main__":
     harness.main()
