@@ -4,6 +4,7 @@
  *
  *   cc -shared -fPIC -o example.so example.c $(pkg-config --cflags mailweir-filter) */
 /* clang-format off */ /* hooks that have little to say stay short */
+#include <mailweir/content.h>
 #include <mailweir/filter.h>
 
 #include <stdio.h>
@@ -36,7 +37,9 @@ static int on_open(const struct mw_host *with, struct mw_instance *instance, voi
     example->refusals = with->counter(instance, "refusals");
     example->client = with->fact_id(instance, "client.ip");
     /* A stage that nobody wants costs nothing, and without end_of_message mail streams: ask for no more than you need. */
-    if (with->setting(instance, "whole-message")->number == 0)
+    if (with->setting(instance, "whole-message")->number != 0)
+        with->want_content(instance, MW_CONTENT_PARTS); /* nothing else of a message is decoded */
+    else
         with->want(instance, ~(MW_STAGE_BIT(MW_STAGE_BODY) | MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)));
     return 0; /* -1, after host->diag(), would keep the whole configuration from being loaded */
 }
@@ -135,6 +138,14 @@ static enum mw_verdict on_body(struct mw_ctx *ctx, struct mw_slice octets)
 }
 static enum mw_verdict on_end_of_message(struct mw_ctx *ctx) /* host->body_view() and body_replace() work here */
 {
+    const struct mw_content *content = host->content(ctx); /* parts, names, texts, links: what open() asked for */
+    char attachments[24];
+    size_t count = 0;
+    for (size_t i = 0; content != NULL && i < content->part_count; i++)
+        count += content->parts[i]->is_attachment != 0;
+    int len = snprintf(attachments, sizeof attachments, "%zu", count);
+    struct mw_log_pair pair = {"attachments", {attachments, (size_t)len}};
+    host->log(ctx, MW_LOG_INFO, "example-content", &pair, 1);
     return ((struct message *)*host->transaction_slot(ctx))->octets == 0 ? MW_REJECT : MW_CONTINUE;
 }
 static enum mw_verdict on_command(struct mw_ctx *ctx, struct mw_slice verb, struct mw_slice arg)

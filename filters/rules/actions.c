@@ -1,8 +1,16 @@
 /* actions.c - what rules do. Edits go to the subject one by one; a refused one is told and counted
  * as the rule's error, and the rest goes on: mail is not lost over a header. */
+#include "plan.h"
 #include "subject.h"
 
-enum { REPLY_MAX = 480, HEADER_MAX = 900, ADDRESS_MAX = 512, LOG_MAX = 1000, REASON_MAX = 300 };
+enum {
+    REPLY_MAX = 480,
+    HEADER_MAX = 900,
+    ADDRESS_MAX = 512,
+    LOG_MAX = 1000,
+    REASON_MAX = 300,
+    VAR_MAX = 1000
+};
 
 #define ACTION(id_, words_, is_verdict_, verdict_) \
     {.kind = ACT_##id_, .words = words_, .is_verdict = is_verdict_, .verdict = verdict_},
@@ -53,10 +61,17 @@ static bool set_header(struct subject *subject, struct mw_slice name, struct mw_
            delete_headers(subject, name, (size_t)first + 1);
 }
 
+bool rules_header_delete(struct subject *subject, struct mw_slice name)
+{
+    rules_values_changed(subject, ON_HEADER);
+    return delete_headers(subject, name, 0);
+}
+
 static bool edit_header(struct subject *subject, const struct action *action)
 {
     char room[HEADER_MAX];
     struct mw_slice value = rules_expand(subject, &action->text, INTO_HEADER, room, sizeof room);
+    rules_values_changed(subject, ON_HEADER);
     return action->kind == ACT_HEADER_ADD ? subject->ops->header_add(subject, action->name, value)
                                           : set_header(subject, action->name, value);
 }
@@ -70,6 +85,7 @@ static bool edit_envelope(struct subject *subject, const struct action *action)
     for (size_t i = 0; i < address.len; i++)
         if ((unsigned char)address.ptr[i] < ' ' || address.ptr[i] == 0x7f)
             return false;
+    rules_values_changed(subject, action->kind == ACT_SENDER ? ON_SENDER : ON_RCPT);
     if (action->kind == ACT_SENDER)
         return subject->ops->set_sender(subject, address);
     if (address.len == 0)
@@ -99,6 +115,26 @@ static void add_score(struct subject *subject, const struct rule *rule, const st
         *score = action->number > 0 ? INT64_MAX : INT64_MIN;
 }
 
+static bool set_var(struct subject *subject, const struct action *action)
+{
+    char room[VAR_MAX];
+    struct mw_slice text = rules_expand(subject, &action->text, INTO_LOG, room, sizeof room);
+    char *kept = subject->ops->alloc(subject, text.len + 1);
+    memcpy(kept, text.ptr, text.len);
+    subject->transaction->vars[action->slot] = SLICE(kept, text.len);
+    rules_values_changed(subject, ON_VARS);
+    return true;
+}
+
+static void delay(struct subject *subject, const struct rule *rule, const struct action *action)
+{
+    char room[32];
+    struct builder text = {.ptr = room, .cap = sizeof room};
+    rules_build_number(&text, action->number); /* milliseconds are thousandths */
+    subject->delay_ms += (uint64_t)action->number;
+    subject->ops->tell(subject, EVENT_DELAYED, rule, SLICE(room, text.len));
+}
+
 static bool perform(struct subject *subject, const struct rule *rule, const struct action *action)
 {
     char room[LOG_MAX];
@@ -118,7 +154,7 @@ static bool perform(struct subject *subject, const struct rule *rule, const stru
     case ACT_HEADER_SET:
         return edit_header(subject, action);
     case ACT_HEADER_DELETE:
-        return delete_headers(subject, action->name, 0);
+        return rules_header_delete(subject, action->name);
     case ACT_SENDER:
     case ACT_RCPT:
     case ACT_RCPT_ADD:
@@ -127,11 +163,17 @@ static bool perform(struct subject *subject, const struct rule *rule, const stru
         if (subject->stage == MW_STAGE_RCPT)
             return subject->drops_rcpt = true;
         return subject->ops->rcpt_delete(subject, subject->rcpt);
+    case ACT_VAR:
+        return set_var(subject, action);
+    case ACT_DELAY:
+        delay(subject, rule, action);
+        return true;
     case ACT_REJECT:
     case ACT_DEFER:
     case ACT_DISCARD:
     case ACT_ACCEPT:
     case ACT_DISCONNECT:
+    case ACT_QUARANTINE:
     case ACT_COUNT:
         break;
     }
@@ -146,7 +188,8 @@ static bool is_of_message(enum action_kind kind)
 
 void rules_act(struct subject *subject, const struct rule *rule)
 {
-    bool is_repeated = rule->scope == SCOPE_RCPT && subject->transaction->once[rule->index];
+    bool is_repeated = rule->scope == SCOPE_RCPT &&
+                       bit_is_set(subject->transaction->once, rule->number);
     for (const struct action *action = rule->actions; action != NULL; action = action->next) {
         if (is_repeated && is_of_message(action->kind))
             continue;
@@ -157,7 +200,7 @@ void rules_act(struct subject *subject, const struct rule *rule)
         }
     }
     if (rule->scope == SCOPE_RCPT)
-        subject->transaction->once[rule->index] = 1;
+        bit_set(subject->transaction->once, rule->number);
 }
 
 struct mw_slice rules_reason(struct subject *subject, const struct rule *rule, char *room,

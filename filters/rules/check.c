@@ -2,13 +2,11 @@
  * whose affair is it, when are its actions possible, for which earlier rules must its verdict wait.
  * What follows from these answers and cannot work is an error here, at load, not a surprise later.
  *
- * Scores and tags are known as soon as the rules above that write them are settled: a score made of
- * envelope facts can be read at MAIL, one that counts words of the body only at the end. */
+ * What rules write and others read (scores, header fields) is in writes.c. */
 #include "check.h"
 
-#include <stdio.h>
-
 #include "list.h"
+#include "values.h"
 
 /* The verdicts above, as far as they concern those below. */
 struct above {
@@ -16,95 +14,55 @@ struct above {
     enum mw_stage exempt;            /* accept and discard of any scope */
     bool has_rcpt_exempt, has_message_exempt;
     const struct rule *always[SCOPE_COUNT]; /* decides everything */
+    struct written written;                 /* writes.c */
 };
 
-static enum mw_stage later(enum mw_stage a, enum mw_stage b)
+/* ---- where values come from ---- */
+
+static void connect_test(struct rules *rules, struct rule *rule, struct test *test)
 {
-    return a > b ? a : b;
+    test->pattern = NO_PATTERN;
+    rule->has_patterns |= test->op == OP_MATCH;
+    if (test->op == OP_MATCH && test->use->source != NULL)
+        test->pattern = rules_source_pattern(test->use->source, test->regex);
+    if (test->op == OP_IN && test->list != NULL && rules_list_is_slow(test->list))
+        rule->asks = true;
+    if (test->op == OP_EQ && test->use->is_folded) /* so that any spelling may be written */
+        test->text = rules_keep_text(rules, rules->host->fold(test->text, rules_room, rules));
 }
 
-/* ---- scores and tags ---- */
-
-static struct name_slot *slot_at(struct name_slot *slots, size_t index)
-{
-    while (index-- > 0)
-        slots = slots->next;
-    return slots;
-}
-
-static void note_writes(struct rules *rules, const struct rule *rule)
-{
-    for (const struct action *action = rule->actions; action != NULL; action = action->next) {
-        if (action->kind != ACT_SCORE && action->kind != ACT_TAG)
-            continue;
-        struct name_slot *slot = slot_at(action->kind == ACT_SCORE ? rules->scores : rules->tags,
-                                         action->slot);
-        slot->is_written = true;
-        slot->settled = later(slot->settled,
-                              rule->last == MW_STAGE_RCPT ? MW_STAGE_DATA : rule->last);
-    }
-}
-
-/* When the tags or the score that `use` reads are known, given the rules above. */
-static enum mw_stage written_stage(struct rules *rules, const struct field_use *use)
-{
-    enum mw_stage stage = MW_STAGE_MAIL;
-    if (use->field->id == FIELD_SCORE)
-        return later(stage, slot_at(rules->scores, use->slot)->settled);
-    for (const struct name_slot *tag = rules->tags; tag != NULL; tag = tag->next)
-        if (tag->is_written)
-            stage = later(stage, tag->settled);
-    return stage;
-}
-
-static void check_score_read(struct rules *rules, const struct field_use *use)
-{
-    struct name_slot *slot = slot_at(rules->scores, use->slot);
-    if (use->field->id != FIELD_SCORE || slot->is_written)
-        return;
-    rules_error(rules, &use->place,
-                "a score is read behind the rules that make it: file order counts",
-                "no rule above adds to score \"%.*s\", so it is always 0", (int)slot->name.len,
-                slot->name.ptr);
-}
-
-static bool is_tag_written(const struct rules *rules, struct mw_slice name)
-{
-    for (const struct name_slot *tag = rules->tags; tag != NULL; tag = tag->next)
-        if (tag->is_written && text_eq(tag->name, name))
-            return true;
-    return false;
-}
-
-static void check_tag_reads(struct rules *rules, const struct node *node)
+static void connect_node(struct rules *rules, struct rule *rule, struct node *node)
 {
     if (node == NULL)
         return;
-    check_tag_reads(rules, node->left);
-    check_tag_reads(rules, node->right);
-    const struct test *test = &node->test;
-    if (node->kind == NODE_TEST && test->use->field->id == FIELD_TAG && test->op == OP_EQ &&
-        !is_tag_written(rules, test->text))
-        rules_error(rules, &test->place, "a tag is read behind the rules that set it",
-                    "no rule above sets tag \"%.*s\"", (int)test->text.len, test->text.ptr);
+    if (node->kind == NODE_TEST)
+        connect_test(rules, rule, &node->test);
+    connect_node(rules, rule, node->left);
+    connect_node(rules, rule, node->right);
 }
 
-/* A rule that does nothing but add to scores that no rule below reads is not run. */
-static bool is_score_read_below(const struct rule *rule, size_t slot)
+static void connect(struct rules *rules, struct rule *rule)
 {
-    for (const struct rule *below = rule->next; below != NULL; below = below->next)
-        for (const struct field_use *use = below->uses; use != NULL; use = use->next)
-            if (use->field->id == FIELD_SCORE && use->slot == slot)
-                return true;
-    return false;
+    for (struct field_use *use = rule->uses; use != NULL; use = use->next) {
+        use->source = rules_source(rules, use);
+        if (!rule->is_idle)
+            rules->content_needs |= rules_field_needs(use->field);
+    }
+    connect_node(rules, rule, rule->condition);
 }
 
-static bool is_idle(const struct rule *rule)
+static void set_rates(const struct rule *rule, struct node *node)
 {
-    for (const struct action *action = rule->actions; action != NULL; action = action->next)
-        if (action->kind != ACT_SCORE || is_score_read_below(rule, action->slot))
-            return false;
-    return true;
+    if (node == NULL)
+        return;
+    set_rates(rule, node->left);
+    set_rates(rule, node->right);
+    if (node->kind != NODE_RATE)
+        return;
+    node->rate->scope = rule->is_each_rcpt ? SCOPE_RCPT : rule->scope;
+    for (const struct piece *piece = node->rate->key->pieces; piece != NULL; piece = piece->next)
+        if (piece->use != NULL)
+            node->rate->stage = later(node->rate->stage, piece->use->stage);
 }
 
 /* ---- scope ---- */
@@ -123,7 +81,8 @@ static bool has_action(const struct rule *rule, enum action_kind kind)
 static bool edits_message(const struct rule *rule)
 {
     for (const struct action *action = rule->actions; action != NULL; action = action->next)
-        if (!rules_action_word(action->kind)->is_verdict && action->kind != ACT_LOG)
+        if (!rules_action_word(action->kind)->is_verdict && action->kind != ACT_LOG &&
+            action->kind != ACT_DELAY)
             return true;
     return false;
 }
@@ -160,6 +119,9 @@ static enum scope own_scope(const struct rule *rule, const struct reads *reads)
     if (reads->rcpt)
         return rule->has_verdict || !edits_message(rule) ? SCOPE_RCPT : SCOPE_MESSAGE;
     if (is_tally_at_rcpt(rule, reads) || (rule->has_at && rule->at == MW_STAGE_RCPT))
+        return SCOPE_RCPT;
+    /* what is known once there is a recipient (spf.result) is answered there */
+    if (reads->other == MW_STAGE_RCPT && rule->has_verdict && !edits_message(rule))
         return SCOPE_RCPT;
     if (reads->other > MW_STAGE_HELO || reads->tally || edits_message(rule) ||
         has_action(rule, ACT_DISCARD))
@@ -208,8 +170,11 @@ static enum mw_stage possible_from(const struct action *action, enum mw_stage re
     case ACT_RCPT:
     case ACT_RCPT_DELETE:
         return ready <= MW_STAGE_RCPT ? MW_STAGE_RCPT : MW_STAGE_END_OF_MESSAGE;
+    case ACT_QUARANTINE: /* edits header and envelope */
+        return MW_STAGE_END_OF_MESSAGE;
     case ACT_SCORE:
     case ACT_TAG:
+    case ACT_VAR:
     case ACT_DISCARD:
         return MW_STAGE_MAIL;
     case ACT_REJECT:
@@ -217,6 +182,7 @@ static enum mw_stage possible_from(const struct action *action, enum mw_stage re
     case ACT_ACCEPT:
     case ACT_DISCONNECT:
     case ACT_LOG:
+    case ACT_DELAY:
     case ACT_COUNT:
         break;
     }
@@ -226,6 +192,8 @@ static enum mw_stage possible_from(const struct action *action, enum mw_stage re
 static enum mw_stage actions_from(const struct rule *rule, enum mw_stage ready)
 {
     enum mw_stage from = MW_STAGE_CONNECT;
+    if (rule->error_action != NULL)
+        from = possible_from(rule->error_action, ready);
     for (int round = 0; round < 2; round++) /* one action may push another one back */
         for (const struct action *action = rule->actions; action != NULL; action = action->next)
             from = later(from, possible_from(action, later(ready, from)));
@@ -233,23 +201,25 @@ static enum mw_stage actions_from(const struct rule *rule, enum mw_stage ready)
 }
 
 /* Sets the stage of each use; returns the latest. */
-static enum mw_stage set_use_stages(struct rules *rules, struct rule *rule)
+static enum mw_stage set_use_stages(struct rules *rules, struct rule *rule,
+                                    const struct above *above)
 {
     enum mw_stage ready = MW_STAGE_CONNECT;
     for (struct field_use *use = rule->uses; use != NULL; use = use->next) {
         use->stage = use->is_whole ? later(use->field->stage, MW_STAGE_DATA) : use->field->stage;
-        if (use->field->id == FIELD_SCORE || use->field->id == FIELD_TAG)
-            use->stage = written_stage(rules, use);
+        use->stage = later(use->stage, rules_written_at(rules, use, &above->written));
     }
     struct reads reads = read_uses(rule);
     rule->reads_rcpt = reads.rcpt || has_action(rule, ACT_RCPT);
     rule->scope = own_scope(rule, &reads);
-    bool is_tally_late = reads.tally && !is_tally_at_rcpt(rule, &reads);
+    bool is_so_far = is_tally_at_rcpt(rule, &reads);
+    rule->reads_rcpt |= is_so_far;
     for (struct field_use *use = rule->uses; use != NULL; use = use->next) {
-        if (use->field->flags & FLAG_TALLY && is_tally_late)
+        use->is_so_far = is_so_far && use->field->flags & FLAG_TALLY;
+        if (use->field->flags & FLAG_TALLY && !is_so_far)
             use->stage = MW_STAGE_DATA;
         if (use->field->flags & FLAG_RCPT && rule->scope == SCOPE_MESSAGE)
-            use->stage = MW_STAGE_DATA;
+            use->stage = later(use->stage, MW_STAGE_DATA);
         ready = later(ready, use->stage);
     }
     return ready;
@@ -261,7 +231,8 @@ static void check_at(struct rules *rules, const struct rule *rule, enum mw_stage
         return;
     for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
         if (use->stage == ready) {
-            rules_error(rules, &rule->at_place, NULL,
+            rules_error(rules, &rule->at_place,
+                        ready > use->field->stage ? "a rule above changes it there" : NULL,
                         "this rule can never be decided at %s: %s is known at %s",
                         rules_stage_name(rule->at), use->field->name, rules_stage_name(ready));
             return;
@@ -270,21 +241,25 @@ static void check_at(struct rules *rules, const struct rule *rule, enum mw_stage
 
 static void set_stages(struct rules *rules, struct rule *rule, const struct above *above)
 {
-    enum mw_stage ready = set_use_stages(rules, rule);
+    enum mw_stage ready = set_use_stages(rules, rule, above);
     check_at(rules, rule, ready);
     if (rule->has_at)
         ready = later(ready, rule->at);
     rule->is_each_rcpt = rule->scope == SCOPE_MESSAGE && rule->reads_rcpt;
     rule->scope = scope_below(rule, rule->scope, above);
-    enum mw_stage fires_from = actions_from(rule, ready);
+    enum mw_stage writes_from = rules_writes_from(rules, rule, &above->written);
+    enum mw_stage fires_from = later(actions_from(rule, later(ready, writes_from)), writes_from);
     if (rule->has_at)
         fires_from = later(fires_from, rule->at);
     rule->ready = fit_stage(rule->scope, later(ready, fires_from));
-    rule->fires_from = fit_stage(rule->scope, fires_from);
+    /* A verdict may fall as soon as it is certain. What has none acts once, where all that it reads
+     * is known, its texts included, whatever stages others ask for. */
+    rule->fires_from = rule->has_verdict ? fit_stage(rule->scope, fires_from) : rule->ready;
     rule->last = rule->ready;
     if (rule->has_verdict && !rule->is_early)
         rule->last = fit_stage(rule->scope,
                                later(rule->ready, later(above->exempt, above->wait[rule->scope])));
+    set_rates(rule, rule->condition);
 }
 
 /* ---- what the rule means for those below ---- */
@@ -375,52 +350,65 @@ static void check_contradictions(struct rules *rules, const struct node *node)
 
 /* ---- names ---- */
 
-static void check_names(struct rules *rules)
+static void check_name(struct rules *rules, const struct rule *rule)
 {
-    for (const struct rule *rule = rules->rules; rule != NULL; rule = rule->next)
-        for (const struct rule *other = rules->rules; other != rule; other = other->next) {
-            if (!text_eq(rule->name, other->name))
-                continue;
-            rules_error(rules, &rule->place, "names are what logs, counters and tests speak of",
-                        "rule \"%s\" is there already (%.*s)", rule->name_text,
-                        (int)other->where.len, other->where.ptr);
-            break;
-        }
+    struct name_slot *slot = rules_name(rules, &rules->rule_names, rule->name);
+    if (slot->rule == NULL)
+        slot->rule = rule;
+    else
+        rules_error(rules, &rule->place, "names are what logs, counters and tests speak of",
+                    "rule \"%s\" is there already (%.*s)", rule->name_text,
+                    (int)slot->rule->where.len, slot->rule->where.ptr);
 }
 
 static void check_expects(struct rules *rules)
 {
     for (const struct test_block *test = rules->tests; test != NULL; test = test->next)
-        for (const struct expect *expect = test->expects; expect != NULL; expect = expect->next) {
-            const struct rule *rule = rules->rules;
-            while (rule != NULL && !text_eq(rule->name, expect->rule))
-                rule = rule->next;
-            if (expect->rule.len > 0 && rule == NULL)
+        for (const struct expect *expect = test->expects; expect != NULL; expect = expect->next)
+            if (expect->rule.len > 0 && rules_name_find(&rules->rule_names, expect->rule) == NULL)
                 rules_error(rules, &expect->place, NULL, "there is no rule \"%.*s\"",
                             (int)expect->rule.len, expect->rule.ptr);
-        }
+}
+
+static void check_rule(struct rules *rules, struct rule *rule, struct above *above)
+{
+    for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
+        rules_check_read(rules, use);
+    rules_check_tags(rules, rule->condition);
+    check_contradictions(rules, rule->condition);
+    rule->is_idle = rules_is_idle(rules, rule);
+    rule->is_exemption = has_action(rule, ACT_ACCEPT) || has_action(rule, ACT_DISCARD);
+    connect(rules, rule);
+    set_stages(rules, rule, above);
+    check_reachable(rules, rule, above);
+    note_verdict(above, rule);
+    rules_note_access(rules, rule, &above->written);
+}
+
+static void prepare(struct rules *rules)
+{
+    uint32_t number = 0;
+    rules_order_names(rules);
+    rules->by_number = rules_keep(rules, (rules->rule_count + 1) * sizeof *rules->by_number);
+    for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
+        rules->by_number[number] = rule;
+        rule->number = number++;
+        check_name(rules, rule);
+    }
 }
 
 void rules_check(struct rules *rules)
 {
     struct above above = {.has_rcpt_exempt = false};
-    check_names(rules);
+    prepare(rules);
     check_expects(rules);
-    for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
-        for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
-            check_score_read(rules, use);
-        check_tag_reads(rules, rule->condition);
-        check_contradictions(rules, rule->condition);
-        rule->is_idle = is_idle(rule);
-        rule->is_exemption = has_action(rule, ACT_ACCEPT) || has_action(rule, ACT_DISCARD);
-        set_stages(rules, rule, &above);
-        check_reachable(rules, rule, &above);
-        note_verdict(&above, rule);
-        note_writes(rules, rule);
-    }
-    for (const struct list *list = rules->lists; list != NULL; list = list->next)
-        if (!list->is_used)
-            rules_warning(rules, &list->place, NULL, "list \"%.*s\" is never used",
-                          (int)list->name.len, list->name.ptr);
-    rules_plan(rules);
+    for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next)
+        check_rule(rules, rule, &above);
+    for (const struct list *list = rules->lists; list != NULL; list = rules_list_next(list))
+        if (!rules_list_is_used(list))
+            rules_warning(rules, rules_list_place(list), NULL, "list \"%.*s\" is never used",
+                          (int)rules_list_name(list).len, rules_list_name(list).ptr);
+    rules_room_reset(rules);
+    if (rules->errors == 0)
+        rules_plan(rules);
 }

@@ -5,38 +5,36 @@
  *
  * Several values: a test holds if any value satisfies it. A field with one value that is missing is
  * empty: tests do not hold for it and negated tests (!=, !~, not in) do. */
-#include <stdlib.h>
-
 #include "list.h"
+#include "prefetch.h"
 #include "regex.h"
 #include "subject.h"
 
-enum { VALUES_A_LOOK = 64, MEND_MAX = 64 * 1024 };
+enum { VALUES_A_LOOK = 64, KEY_MAX = 512 };
 
 /* ---- values ---- */
 
 static enum got next_tag(struct subject *subject, size_t *cursor, struct value *out)
 {
-    size_t at = 0;
-    for (const struct name_slot *tag = subject->rules->tags; tag != NULL; tag = tag->next, at++) {
-        if (at < *cursor || !subject->transaction->tags[at])
+    for (const struct name_slot *tag = subject->rules->tags.first; tag != NULL; tag = tag->next) {
+        if (tag->at < *cursor || !subject->transaction->tags[tag->at])
             continue;
-        *cursor = at + 1;
+        *cursor = tag->at + 1;
         out->text = tag->name;
         return GOT_VALUE;
     }
     return GOT_END;
 }
 
-static enum got next_of_field(struct subject *subject, const struct field_use *use, size_t *cursor,
-                              struct value *out)
+static enum got next_single(struct subject *subject, const struct field_use *use, size_t *cursor,
+                            struct value *out)
 {
     if (use->field->id == FIELD_TAG)
         return next_tag(subject, cursor, out);
-    if (use->field->id != FIELD_SCORE)
-        return subject->ops->get(subject, use, cursor, out);
     if ((*cursor)++ > 0)
         return GOT_END;
+    if (use->field->id != FIELD_SCORE)
+        return subject->ops->get(subject, use, out);
     out->number = subject->transaction->scores[use->slot];
     return GOT_VALUE;
 }
@@ -47,20 +45,41 @@ static enum got next_of_whole(struct subject *subject, struct value_walk *walk, 
     size_t count = subject->ops->rcpt_count(subject), saved = subject->rcpt;
     enum got got = GOT_END;
     for (; got == GOT_END && walk->rcpt < count; walk->rcpt++) {
-        size_t cursor = 0;
         if (!subject->ops->rcpt_is_live(subject, walk->rcpt))
             continue;
         subject->rcpt = walk->rcpt;
-        got = next_of_field(subject, walk->use, &cursor, out);
+        got = subject->ops->get(subject, walk->use, out);
     }
     subject->rcpt = saved;
+    if (got == GOT_VALUE && walk->use->is_folded)
+        out->text = subject->rules->host->fold(out->text, rules_room, subject->rules);
     return got;
+}
+
+static enum got next_of_source(struct subject *subject, struct value_walk *walk, struct value *out)
+{
+    struct source *source = walk->use->source;
+    bool is_item = walk->use->is_item;
+    if (!walk->is_begun) {
+        rules_values_read(subject, source);
+        walk->cursor = is_item ? rules_values_first(source, subject->of) : 0;
+        walk->is_begun = true;
+    }
+    size_t at = walk->cursor++;
+    if (at >= source->count)
+        return source->is_error && at == source->count ? GOT_ERROR : GOT_END;
+    if (is_item && source->items[at].of != subject->of)
+        return GOT_END;
+    *out = source->items[at].value;
+    return GOT_VALUE;
 }
 
 enum got rules_next_value(struct subject *subject, struct value_walk *walk, struct value *out)
 {
-    return walk->use->is_whole ? next_of_whole(subject, walk, out)
-                               : next_of_field(subject, walk->use, &walk->cursor, out);
+    if (walk->use->is_whole)
+        return next_of_whole(subject, walk, out);
+    return walk->use->source != NULL ? next_of_source(subject, walk, out)
+                                     : next_single(subject, walk->use, &walk->cursor, out);
 }
 
 bool rules_next_line(struct mw_slice body, size_t *cursor, struct mw_slice *out)
@@ -132,46 +151,76 @@ static bool is_ordered(const struct test *test, const struct value *value)
                                : number >= test->number;
 }
 
-/* Envelope and HELO may hold any octet; what is not UTF-8 is shown to the pattern as U+FFFD. Not in
- * the session's memory: a client can say HELO for ever. */
-static struct mw_slice as_utf8(struct rules *rules, struct mw_slice text)
+static enum truth undecided(struct subject *subject, const char *why)
 {
-    if (text.len > MEND_MAX)
-        text.len = MEND_MAX;
-    char **room = &rules->mended[rules->mended_at];
-    if (*room == NULL)
-        *room = malloc(MEND_MAX * 3);
-    if (*room == NULL)
-        return EMPTY;
-    return SLICE(*room, rules_text_utf8_mend(text, *room));
-}
-
-static enum truth is_match(struct subject *subject, const struct test *test, struct mw_slice text)
-{
-    if (text.len > subject->rules->scan_limit)
-        text.len = subject->rules->scan_limit;
-    bool is_mended = rules_regex_is_utf(test->regex) && rules_text_utf8_len(text) != text.len;
-    if (is_mended)
-        text = as_utf8(subject->rules, text);
-    bool wants_captures = !test->is_negated && rules_regex_groups(test->regex) > 0;
-    switch (rules_regex_match(subject->rules, test->regex, text,
-                              wants_captures ? subject->captures : NULL)) {
-    case REGEX_NO:
-        return TRUTH_FALSE;
-    case REGEX_YES:
-        if (wants_captures) {
-            subject->captured = test->regex;
-            subject->rules->mended_at ^= is_mended;
-        }
-        return TRUTH_TRUE;
-    case REGEX_UNDECIDED:
-        break;
-    }
-    subject->error = "a regular expression hit its limit";
+    subject->is_undecided = true;
+    subject->error = why;
     return TRUTH_ERROR;
 }
 
-static enum truth try_value(struct subject *subject, const struct test *test,
+/* Values that are not kept (all recipients) are few and short, but may hold any octet. */
+static struct mw_slice to_utf8(struct rules *rules, const struct test *test, struct mw_slice text)
+{
+    if (text.len > rules->scan_limit)
+        text.len = rules->scan_limit;
+    if (!rules_regex_is_utf(test->regex) || rules_text_utf8_len(text) == text.len)
+        return text;
+    char *room = rules_room(rules, text.len * 3);
+    return SLICE(room, rules_text_utf8_mend(text, room));
+}
+
+/* The value as patterns see it. `at`: its place in the test's source. */
+static struct mw_slice text_of(struct subject *subject, const struct test *test, size_t at,
+                               struct mw_slice text)
+{
+    struct source *source = test->use->source;
+    if (source == NULL || at >= source->count)
+        return to_utf8(subject->rules, test, text);
+    rules_values_texts(subject, source);
+    return source->texts[at];
+}
+
+static enum truth is_match(struct subject *subject, const struct test *test, size_t at,
+                           struct mw_slice value)
+{
+    bool wants_captures = !test->is_negated && rules_regex_groups(test->regex) > 0;
+    enum regex_result result = REGEX_UNDECIDED;
+    if (subject->is_suspended)
+        return undecided(subject, "its patterns are suspended");
+    bool is_known = rules_prefetched(subject, test, at, &result);
+    if (!is_known || (result == REGEX_YES && wants_captures))
+        result = rules_regex_match(subject->rules->scratch, test->regex,
+                                   text_of(subject, test, at, value),
+                                   wants_captures ? subject->captures : NULL);
+    if (result == REGEX_YES && wants_captures)
+        subject->captured = test->regex;
+    return result == REGEX_NO    ? TRUTH_FALSE
+           : result == REGEX_YES ? TRUTH_TRUE
+                                 : undecided(subject, "a regular expression hit its limit");
+}
+
+/* Lists that live elsewhere hold nothing in tests of rule files: there is nobody to ask. */
+static enum truth is_in(struct subject *subject, const struct test *test, const struct value *value)
+{
+    if (subject->answers == NULL && rules_list_is_slow(test->list))
+        return subject->is_dry ? TRUTH_UNKNOWN : TRUTH_FALSE;
+    switch (rules_list_has(test->set, value, subject->answers, &subject->error)) {
+    case LIST_NO:
+        return TRUTH_FALSE;
+    case LIST_YES:
+        return TRUTH_TRUE;
+    case LIST_ASK:
+        if (subject->is_dry)
+            return TRUTH_UNKNOWN;
+        subject->error = "a list has not answered";
+        break;
+    case LIST_FAILED:
+        break;
+    }
+    return TRUTH_ERROR;
+}
+
+static enum truth try_value(struct subject *subject, const struct test *test, size_t at,
                             const struct value *value)
 {
     bool holds = false;
@@ -180,7 +229,7 @@ static enum truth try_value(struct subject *subject, const struct test *test,
         holds = is_equal(test, value);
         break;
     case OP_MATCH:
-        return is_match(subject, test, value->text);
+        return is_match(subject, test, at, value->text);
     case OP_LT:
     case OP_LE:
     case OP_GT:
@@ -191,8 +240,7 @@ static enum truth try_value(struct subject *subject, const struct test *test,
         holds = !type_is_number(test->use->field->type) && rules_text_trim(value->text).len == 0;
         break;
     case OP_IN:
-        holds = rules_list_has(test->set, value);
-        break;
+        return is_in(subject, test, value);
     }
     return holds ? TRUTH_TRUE : TRUTH_FALSE;
 }
@@ -204,6 +252,34 @@ static enum truth negate(enum truth truth)
     return truth == TRUTH_FALSE ? TRUTH_TRUE : truth == TRUTH_TRUE ? TRUTH_FALSE : truth;
 }
 
+/* Of two values' answers, the one that counts for the whole: what is still to come before what
+ * failed, and that before no. */
+static enum truth weaker(enum truth a, enum truth b)
+{
+    return a == TRUTH_UNKNOWN || b == TRUTH_UNKNOWN ? TRUTH_UNKNOWN
+           : a == TRUTH_ERROR || b == TRUTH_ERROR   ? TRUTH_ERROR
+                                                    : TRUTH_FALSE;
+}
+
+/* The literals that the pattern needs are in none of the values. */
+static bool is_hopeless(struct subject *subject, const struct test *test)
+{
+    struct source *source = test->use->source;
+    return test->op == OP_MATCH && !test->is_negated && source != NULL &&
+           test->pattern != NO_PATTERN && !rules_values_may_match(subject, source, test->pattern);
+}
+
+static void note_held(struct subject *subject, const struct source *source, size_t at)
+{
+    size_t i = 0;
+    while (i < subject->held_count && subject->held[i].source != source)
+        i++;
+    if (source == NULL || i == HELD_MAX)
+        return;
+    subject->held[i] = (struct held){source, at};
+    subject->held_count += i == subject->held_count;
+}
+
 /* Does any value satisfy (`wanted` TRUE), or fail to satisfy (`wanted` FALSE), the test? Stops at
  * the first that does. */
 static enum truth any_value(struct subject *subject, const struct test *test, enum truth wanted)
@@ -211,28 +287,31 @@ static enum truth any_value(struct subject *subject, const struct test *test, en
     struct value_walk walk = {.use = test->use};
     struct value value = {.text = EMPTY};
     enum truth result = TRUTH_FALSE;
+    if (wanted == TRUTH_TRUE && is_hopeless(subject, test))
+        return TRUTH_FALSE;
     for (uint32_t seen = 1;; seen++) {
         enum got got = rules_next_value(subject, &walk, &value);
         if (got == GOT_END)
             return result;
         enum truth truth = TRUTH_ERROR;
         if (got == GOT_VALUE)
-            truth = try_value(subject, test, &value);
+            truth = try_value(subject, test, walk.cursor - 1, &value);
         else
             subject->error = "a lookup failed";
         if (test->is_negated)
             truth = negate(truth);
-        if (truth == wanted)
+        if (truth == wanted) {
+            if (wanted == TRUTH_TRUE)
+                note_held(subject, test->use->source, walk.cursor - 1);
             return TRUTH_TRUE;
-        if (truth == TRUTH_ERROR)
-            result = TRUTH_ERROR;
+        }
+        if (truth == TRUTH_ERROR || truth == TRUTH_UNKNOWN)
+            result = weaker(result, truth);
         if (got == GOT_ERROR)
             return result;
-        if (test->op == OP_MATCH && seen % VALUES_A_LOOK == 0 &&
-            rules_regex_is_late(subject->rules)) {
-            subject->error = "a regular expression took too long";
-            return TRUTH_ERROR;
-        }
+        if (test->op == OP_MATCH && seen % VALUES_A_LOOK == 0 && subject->prefetch == NULL &&
+            rules_regex_is_late(subject->rules->scratch))
+            return undecided(subject, "a regular expression took too long");
     }
 }
 
@@ -241,9 +320,11 @@ static enum truth eval_single(struct subject *subject, const struct test *test)
     struct value value = {.text = EMPTY};
     struct value_walk walk = {.use = test->use};
     enum truth truth;
+    if (is_hopeless(subject, test)) /* a value that is missing is empty, and has no literals */
+        return TRUTH_FALSE;
     switch (rules_next_value(subject, &walk, &value)) {
     case GOT_VALUE:
-        truth = try_value(subject, test, &value);
+        truth = try_value(subject, test, 0, &value);
         return test->is_negated ? negate(truth) : truth;
     case GOT_ERROR:
         subject->error = "a lookup failed";
@@ -252,7 +333,7 @@ static enum truth eval_single(struct subject *subject, const struct test *test)
         break;
     }
     bool is_text = test->use->field->type != TYPE_IP && !type_is_number(test->use->field->type);
-    truth = is_text                ? try_value(subject, test, &value)
+    truth = is_text                ? try_value(subject, test, SIZE_MAX, &value)
             : test->op == OP_EMPTY ? TRUTH_TRUE
                                    : TRUTH_FALSE;
     return test->is_negated ? negate(truth) : truth;
@@ -268,12 +349,18 @@ static enum truth eval_empty(struct subject *subject, const struct test *test)
     return test->is_negated ? has_full : negate(has_full);
 }
 
+/* What only counts once rules above have run is open while questions are gathered. */
+static bool is_open(const struct subject *subject, const struct field_use *use)
+{
+    return use->stage > subject->stage ||
+           (subject->is_dry && (use->field->id == FIELD_SCORE || use->field->id == FIELD_TAG ||
+                                use->field->id == FIELD_VAR));
+}
+
 static enum truth eval_test(struct subject *subject, const struct test *test)
 {
-    if (test->use->stage > subject->stage)
+    if (is_open(subject, test->use))
         return TRUTH_UNKNOWN;
-    if (test->op == OP_MATCH)
-        rules_regex_begin_test(subject->rules);
     bool is_many = test->use->is_whole || (test->use->field->flags & FLAG_MANY);
     if (!is_many)
         return test->quantifier == FOR_NONE ? negate(eval_single(subject, test))
@@ -283,6 +370,47 @@ static enum truth eval_test(struct subject *subject, const struct test *test)
     if (test->quantifier == FOR_ANY)
         return any_value(subject, test, TRUTH_TRUE);
     return negate(any_value(subject, test, test->quantifier == FOR_ALL ? TRUTH_FALSE : TRUTH_TRUE));
+}
+
+/* ---- groups and rates ---- */
+
+/* Does any thing of the group satisfy (`wanted` TRUE), or fail to satisfy, what stands inside? */
+static enum truth any_thing(struct subject *subject, const struct node *node, enum truth wanted)
+{
+    enum truth result = TRUTH_FALSE;
+    uint32_t count = rules_group_count(subject, node->group);
+    for (subject->of = 0; subject->of < count; subject->of++) {
+        enum truth truth = rules_eval(subject, node->left);
+        if (truth == wanted)
+            return TRUTH_TRUE;
+        if (truth == TRUTH_ERROR || truth == TRUTH_UNKNOWN)
+            result = weaker(result, truth);
+    }
+    return result;
+}
+
+static enum truth eval_group(struct subject *subject, const struct node *node)
+{
+    if (rules_group_stage(node->group) > subject->stage)
+        return TRUTH_UNKNOWN;
+    if (node->quantifier == FOR_ANY)
+        return any_thing(subject, node, TRUTH_TRUE);
+    enum truth wanted = node->quantifier == FOR_ALL ? TRUTH_FALSE : TRUTH_TRUE;
+    return negate(any_thing(subject, node, wanted));
+}
+
+/* Counted once for each session, message or recipient, however often it is looked at. */
+static enum truth eval_rate(struct subject *subject, const struct rate *rate)
+{
+    if (rate->stage > subject->stage || subject->is_dry)
+        return TRUTH_UNKNOWN;
+    uint8_t *rated = &rules_marks(subject, rate->scope)->rates[rate->index];
+    if (*rated == RATED_NOT_YET) {
+        char room[KEY_MAX];
+        struct mw_slice key = rules_expand(subject, rate->key, INTO_LOG, room, sizeof room);
+        *rated = subject->ops->rate(subject, rate, key) ? RATED_BEYOND : RATED_WITHIN;
+    }
+    return *rated == RATED_BEYOND ? TRUTH_TRUE : TRUTH_FALSE;
 }
 
 /* ---- and, or, not ---- */
@@ -314,6 +442,10 @@ enum truth rules_eval(struct subject *subject, const struct node *node)
         return combine(subject, node, TRUTH_FALSE);
     case NODE_OR:
         return combine(subject, node, TRUTH_TRUE);
+    case NODE_GROUP:
+        return eval_group(subject, node);
+    case NODE_RATE:
+        return eval_rate(subject, node->rate);
     case NODE_ALWAYS:
         break;
     }

@@ -56,12 +56,34 @@ static void build_safe(struct builder *out, struct mw_slice text, enum target ta
     }
 }
 
+/* The value that a test held for, or of the same thing; else the field's first. */
+static enum got value_for(struct subject *subject, const struct field_use *use, struct value *out)
+{
+    struct value_walk walk = {.use = use};
+    struct field_use of_thing = *use;
+    enum group group = rules_field_group(use->field);
+    for (size_t i = 0; i < subject->held_count && use->source != NULL; i++) {
+        const struct held *held = &subject->held[i];
+        if (held->at >= held->source->count)
+            continue;
+        if (held->source == use->source) {
+            *out = use->source->items[held->at].value;
+            return GOT_VALUE;
+        }
+        if (group == GROUP_NONE || rules_field_group(held->source->field) != group)
+            continue;
+        subject->of = held->source->items[held->at].of;
+        of_thing.is_item = true;
+        walk.use = &of_thing;
+    }
+    return rules_next_value(subject, &walk, out);
+}
+
 static void build_field(struct subject *subject, struct builder *out, const struct field_use *use,
                         enum target target)
 {
     struct value value = {.text = EMPTY};
-    struct value_walk walk = {.use = use};
-    if (use->stage > subject->stage || rules_next_value(subject, &walk, &value) != GOT_VALUE)
+    if (use->stage > subject->stage || value_for(subject, use, &value) != GOT_VALUE)
         return;
     if (use->field->type == TYPE_IP)
         build_ip(out, value.text);

@@ -1,4 +1,6 @@
 /* fields.c - the tables of fields and of stages' names. */
+#include <mailweir/content.h>
+
 #include "model.h"
 
 #define MANY FLAG_MANY
@@ -8,6 +10,9 @@
 #define RCPT FLAG_RCPT
 #define TALLY FLAG_TALLY
 #define DIGITS FLAG_DIGITS
+#define ITEM FLAG_ITEM
+#define AGE FLAG_AGE
+#define FILTER FLAG_FILTER
 
 /* The flags' short names would collide with the stages' and fields' in the macro, so the stage is
  * pasted unexpanded. */
@@ -45,6 +50,82 @@ const char *const *rules_field_names(void)
 {
     return field_names;
 }
+
+/* ---- groups ---- */
+
+static const char *const group_names[GROUP_COUNT] = {
+    [GROUP_NONE] = "",           [GROUP_ATTACHMENT] = "attachment",
+    [GROUP_ARCHIVE] = "archive", [GROUP_URL] = "url",
+    [GROUP_FROM] = "from",       [GROUP_TO] = "to",
+    [GROUP_CC] = "cc",           [GROUP_REPLY_TO] = "reply_to",
+};
+
+enum group rules_group_find(struct mw_slice name)
+{
+    for (unsigned group = GROUP_NONE + 1; group < GROUP_COUNT; group++)
+        if (text_is(name, group_names[group]))
+            return (enum group)group;
+    return GROUP_NONE;
+}
+
+const char *rules_group_name(enum group group)
+{
+    return group_names[group];
+}
+
+enum mw_stage rules_group_stage(enum group group)
+{
+    return group >= GROUP_FROM ? MW_STAGE_END_OF_HEADERS : MW_STAGE_END_OF_MESSAGE;
+}
+
+enum group rules_field_group(const struct field *field)
+{
+    struct mw_slice name = slice_of(field->name);
+    ptrdiff_t dot = rules_text_find(name, '.');
+    if (!(field->flags & FLAG_ITEM))
+        return GROUP_NONE;
+    return rules_group_find(dot < 0 ? name : SLICE(name.ptr, (size_t)dot));
+}
+
+/* ---- what has to be decoded ---- */
+
+uint32_t rules_field_needs(const struct field *field)
+{
+    switch ((unsigned)field->id) {
+    case FIELD_BODY_TEXT:
+        return MW_CONTENT_PARTS | MW_CONTENT_TEXT | MW_CONTENT_HTML;
+    case FIELD_BODY_HTML:
+        return MW_CONTENT_PARTS | MW_CONTENT_TEXT;
+    case FIELD_ATTACHMENT_SHA256:
+        return MW_CONTENT_PARTS | MW_CONTENT_SHA256;
+    case FIELD_ATTACHMENT_MAGIC:
+        return MW_CONTENT_PARTS | MW_CONTENT_MAGIC;
+    case FIELD_ATTACHMENT_ENCRYPTED:
+        return MW_CONTENT_PARTS | MW_CONTENT_ARCHIVES;
+    case FIELD_MIME_DEFECTS: /* each kind of decoding finds its own */
+        return MW_CONTENT_PARTS | MW_CONTENT_TEXT | MW_CONTENT_HTML | MW_CONTENT_URLS |
+               MW_CONTENT_MAGIC | MW_CONTENT_ARCHIVES;
+    case FIELD_ATTACHMENT_COUNT:
+    case FIELD_MIME_PARTS:
+    case FIELD_MIME_HEADER_LINES:
+    case FIELD_NESTED_HEADER_LINES:
+        return MW_CONTENT_PARTS;
+    default:
+        break;
+    }
+    switch ((unsigned)rules_field_group(field)) {
+    case GROUP_URL:
+        return MW_CONTENT_PARTS | MW_CONTENT_TEXT | MW_CONTENT_HTML | MW_CONTENT_URLS;
+    case GROUP_ATTACHMENT:
+        return MW_CONTENT_PARTS;
+    case GROUP_ARCHIVE:
+        return MW_CONTENT_PARTS | MW_CONTENT_ARCHIVES;
+    default:
+        return 0;
+    }
+}
+
+/* ---- stages ---- */
 
 static const struct {
     const char *name;

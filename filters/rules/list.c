@@ -1,21 +1,52 @@
-/* list.c - sets are open-addressing hash tables of slices. Networks are looked up once for each
- * prefix length that occurs (longest first), hosts once for each parent domain, addresses whole and
- * by @domain: the cost does not grow with the list. */
-#include "list.h"
+/* list.c - lists and their sets: which look-up serves a list of that kind for a field of that type.
+ *
+ * Whatever the kind, the cost of a look-up does not grow with the list: a hash of the word (host
+ * names: of each of its parents in the same pass), a binary search for networks, a walk down a tree
+ * for LMDB, an index of literals for patterns. */
+#include "list_priv.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { FILE_MAX = 16 << 20, LINE_MAX_OCTETS = 1024 };
+struct list *rules_list_new(struct rules *rules, struct mw_slice name, const struct place *place)
+{
+    struct list *list = rules_keep(rules, sizeof *list);
+    list->rules = rules;
+    list->name = name;
+    list->place = *place;
+    list->hits_counter = list->reloads_counter = list->failures_counter = -1;
+    return list;
+}
 
-enum set_kind { SET_NETWORK = 0, SET_HOST, SET_ADDRESS, SET_TEXT, SET_NAME };
+struct mw_slice rules_list_name(const struct list *list)
+{
+    return list->name;
+}
 
-struct list_set {
-    enum set_kind kind;
-    size_t size;            /* of the table: a power of two */
-    struct mw_slice *slots; /* ptr NULL = free; networks: address (16) and prefix (1) */
-    bool has_prefix[129];
-    struct list_set *next;
-};
+const struct place *rules_list_place(const struct list *list)
+{
+    return &list->place;
+}
+
+enum list_kind rules_list_kind(const struct list *list)
+{
+    return list->kind;
+}
+
+struct list *rules_list_next(const struct list *list)
+{
+    return list->next;
+}
+
+bool rules_list_is_used(const struct list *list)
+{
+    return list->is_used;
+}
+
+bool rules_list_is_slow(const struct list *list)
+{
+    return list->kind == LIST_REDIS || list->kind == LIST_DNSBL;
+}
 
 struct list *rules_list_find(const struct rules *rules, struct mw_slice name)
 {
@@ -36,122 +67,136 @@ void rules_list_add(struct rules *rules, struct list *list, struct list_entry **
     list->count++;
 }
 
-/* ---- files ---- */
-
-static struct mw_slice take_line(struct mw_slice *rest)
+void rules_list_note(const struct list *list, enum mw_log_level level, const char *event,
+                     const char *key, struct mw_slice detail)
 {
-    ptrdiff_t end = rules_text_find(*rest, '\n');
-    struct mw_slice line = end < 0 ? *rest : SLICE(rest->ptr, (size_t)end);
-    *rest = end < 0 ? EMPTY : text_skip(*rest, (size_t)end + 1);
-    return line;
+    const struct mw_host *host = list->rules->host;
+    struct mw_log_pair pairs[] = {{.key = "list", .value = list->name},
+                                  {.key = key, .value = detail}};
+    if (host->note != NULL)
+        host->note(list->rules->instance, level, event, pairs, detail.len > 0 ? 2 : 1);
 }
 
-static void read_line(struct rules *rules, struct list *list, struct list_entry ***tail,
-                      struct mw_slice line, struct place place)
+/* ---- problems of files ---- */
+
+void rules_list_problem_text(const struct list *list, const struct list_problem *problem,
+                             const char *field, char out[400])
 {
-    ptrdiff_t comment = rules_text_find(line, '#');
-    struct mw_slice text = rules_text_trim(comment < 0 ? line : SLICE(line.ptr, (size_t)comment));
-    if (text.len == 0)
-        return;
-    place.column = (uint32_t)(text.ptr - line.ptr) + 1;
-    place.length = (uint32_t)text.len;
-    if (text.len > LINE_MAX_OCTETS)
-        rules_error(rules, &place, NULL, "an entry of more than %d octets", LINE_MAX_OCTETS);
-    else if (rules_text_find(text, ' ') >= 0 || rules_text_find(text, '\t') >= 0)
-        rules_error(rules, &place, "one entry a line; # begins a comment",
-                    "more than one word in list \"%.*s\"", (int)list->name.len, list->name.ptr);
+    static const char *const texts[] = {
+        [PROBLEM_WORDS] = "more than one word",
+        [PROBLEM_CONTROL] = "a control character in an entry",
+        [PROBLEM_NO_VALUE] = "a key without a value (KEY, blanks, VALUE)",
+    };
+    int name_len = (int)list->name.len;
+    if (problem->kind == PROBLEM_LONG)
+        snprintf(out, 400, "an entry of more than %d octets", LIST_ENTRY_MAX);
+    else if (problem->kind != PROBLEM_MISFIT)
+        snprintf(out, 400, "%s in list \"%.*s\"", texts[problem->kind], name_len, list->name.ptr);
     else
-        rules_list_add(rules, list, tail, text, &place);
+        snprintf(out, 400,
+                 "\"%s\" is not %s, which list \"%.*s\" needs because %s is looked up in it",
+                 problem->text,
+                 problem->wanted == SET_NETWORK ? "an IP address or network"
+                 : problem->wanted == SET_HOST  ? "a host name or .domain"
+                                                : "an address or @domain",
+                 name_len, list->name.ptr, field);
 }
+
+const char *rules_list_problem_hint(const struct list_problem *problem)
+{
+    if (problem->kind == PROBLEM_WORDS)
+        return "one entry a line; # begins a comment";
+    if (problem->kind == PROBLEM_NO_VALUE)
+        return "a line that begins with a blank belongs to the one before it";
+    if (problem->kind != PROBLEM_MISFIT)
+        return NULL;
+    return problem->wanted == SET_NETWORK
+               ? "write 192.0.2.1 or 192.0.2.0/24 (no bits set behind the prefix)"
+           : problem->wanted == SET_HOST
+               ? "look the whole address up instead of its domain"
+               : "write @example.net for all addresses of a domain, or look the .domain up";
+}
+
+/* Where the problem stands: in a file, or at the entry of that number. */
+static struct place place_of(const struct list *list, const struct list_problem *problem)
+{
+    const struct list_entry *entry = list->entries;
+    if (list->source.path != NULL)
+        return (struct place){.file = list->source.path,
+                              .line = problem->line,
+                              .column = problem->column,
+                              .length = problem->length};
+    for (uint32_t i = 1; i < problem->line; i++)
+        entry = entry->next;
+    return entry->place;
+}
+
+static void report(struct rules *rules, const struct list *list,
+                   const struct list_problems *problems, const char *field)
+{
+    char text[400];
+    size_t shown = problems->count < LIST_PROBLEMS_MAX ? problems->count : LIST_PROBLEMS_MAX;
+    for (size_t i = 0; i < shown; i++) {
+        struct place place = place_of(list, &problems->at[i]);
+        rules_list_problem_text(list, &problems->at[i], field, text);
+        rules_error(rules, &place, rules_list_problem_hint(&problems->at[i]), "%s", text);
+    }
+    if (problems->count > shown)
+        rules_error(rules, &list->place, NULL, "... and %zu more problems in list \"%.*s\"",
+                    problems->count - shown, (int)list->name.len, list->name.ptr);
+}
+
+/* ---- what lists are made of ---- */
 
 bool rules_list_read(struct rules *rules, struct list *list, const char *path,
                      const struct place *place)
 {
-    size_t len = 0;
+    struct list_problems problems = {.count = 0};
+    list->source.kind = list->kind;
+    list->source.path = (char *)rules_keep_text(rules, slice_of(path)).ptr;
+    list->source_place = *place;
+    list->stamp = rules_list_stamp(path);
+    list->content = rules_list_content_read(rules->lang, &list->source, &problems);
+    if (problems.unreadable != NULL)
+        rules_error(rules, place, NULL, "cannot read list file %s: %s", path, problems.unreadable);
+    report(rules, list, &problems, "");
+    return list->content != NULL;
+}
+
+bool rules_list_lmdb(struct rules *rules, struct list *list, const char *path,
+                     const struct place *place)
+{
     const char *error = NULL;
-    char *text = rules->lang->file_read(path, FILE_MAX, &len, &error);
-    if (text == NULL) {
-        rules_error(rules, place, NULL, "cannot read list file %s: %s", path,
-                    error ? error : "unknown error");
-        return false;
+    list->source.kind = list->kind;
+    list->source.path = (char *)rules_keep_text(rules, slice_of(path)).ptr;
+    list->source_place = *place;
+    list->stamp = rules_list_stamp(path);
+    list->lmdb = rules_lmdb_open(path, &error);
+    if (list->lmdb == NULL)
+        rules_error(rules, place, NULL, "cannot use LMDB file %s: %s", path, error);
+    return list->lmdb != NULL;
+}
+
+/* Values on the spot, joined. */
+static void join_entries(struct rules *rules, struct list *list)
+{
+    size_t len = 0;
+    for (const struct list_entry *entry = list->entries; entry != NULL; entry = entry->next)
+        len += entry->text.len + 1;
+    char *text = rules_keep(rules, len + 1), *at = text;
+    for (const struct list_entry *entry = list->entries; entry != NULL; entry = entry->next) {
+        if (entry->text.len > 0)
+            memcpy(at, entry->text.ptr, entry->text.len);
+        at += entry->text.len;
+        *at++ = ENTRY_COUNTS;
     }
-    struct file_text *kept = rules_keep(rules, sizeof *kept);
-    kept->text = text;
-    kept->next = rules->texts;
-    rules->texts = kept;
-    struct mw_slice rest = SLICE(text, len);
-    struct list_entry **tail = &list->entries;
-    struct place at = {.file = rules_keep_text(rules, slice_of(path)).ptr};
-    while (rest.len > 0) {
-        at.line++;
-        read_line(rules, list, &tail, take_line(&rest), at);
-    }
-    return true;
+    if (list->entries != NULL)
+        list->content = rules_list_content_new(rules, SLICE(text, len), false);
 }
 
 /* ---- sets ---- */
 
-static bool folds_case(enum set_kind kind)
-{
-    return kind == SET_HOST || kind == SET_ADDRESS || kind == SET_NAME;
-}
-
-static bool is_equal(enum set_kind kind, struct mw_slice a, struct mw_slice b)
-{
-    if (kind == SET_ADDRESS)
-        return rules_text_address_eq(a, b);
-    return folds_case(kind) ? rules_text_ieq(a, b) : text_eq(a, b);
-}
-
-/* The slot that holds `key`, or the free one where it would stand. */
-static struct mw_slice *slot_of(const struct list_set *set, struct mw_slice key)
-{
-    size_t at = rules_text_hash(key, folds_case(set->kind)) & (set->size - 1);
-    while (set->slots[at].ptr != NULL && !is_equal(set->kind, set->slots[at], key))
-        at = (at + 1) & (set->size - 1);
-    return &set->slots[at];
-}
-
-static bool holds(const struct list_set *set, struct mw_slice key)
-{
-    return slot_of(set, key)->ptr != NULL;
-}
-
-static void mask(unsigned char address[16], uint32_t prefix)
-{
-    for (uint32_t bit = prefix; bit < 128; bit = (bit | 7) + 1) {
-        unsigned keep = bit & 7;
-        address[bit >> 3] = (unsigned char)(address[bit >> 3] & (keep ? 0xff00u >> keep : 0));
-    }
-}
-
-static bool put_network(struct rules *rules, struct list_set *set, const struct list_entry *entry)
-{
-    unsigned char *key = rules_keep(rules, 17);
-    uint32_t prefix;
-    if (!rules->lang->parse_network(entry->text, key, &prefix) || prefix > 128)
-        return false;
-    key[16] = (unsigned char)prefix;
-    set->has_prefix[prefix] = true;
-    struct mw_slice text = SLICE((const char *)key, 17);
-    *slot_of(set, text) = text;
-    return true;
-}
-
-static bool put(struct rules *rules, struct list_set *set, const struct list_entry *entry)
-{
-    if (set->kind == SET_NETWORK)
-        return put_network(rules, set, entry);
-    if (set->kind == SET_HOST && rules_text_find(entry->text, '@') >= 0)
-        return false;
-    if (set->kind == SET_ADDRESS && rules_text_find(entry->text, '@') < 0 &&
-        rules_text_find(entry->text, '.') >= 0)
-        return false; /* a bare domain: @domain is meant, or the field .domain */
-    *slot_of(set, entry->text) = entry->text;
-    return true;
-}
-
-static enum set_kind kind_for(enum field_type type)
+enum set_kind rules_list_set_kind(enum field_type type, enum list_kind kind)
 {
     switch (type) {
     case TYPE_IP:
@@ -162,110 +207,219 @@ static enum set_kind kind_for(enum field_type type)
         return SET_ADDRESS;
     case TYPE_NAME:
         return SET_NAME;
+    case TYPE_BYTES:
+        return kind == LIST_REGEX ? SET_BYTES : SET_TEXT;
     case TYPE_NUMBER:
     case TYPE_SIZE:
     case TYPE_SCORE:
     case TYPE_TEXT:
-    case TYPE_BYTES:
         break;
     }
     return SET_TEXT;
 }
 
-static void report_entry(struct rules *rules, const struct list_entry *entry,
-                         const struct list *list, const struct field *field, enum set_kind kind)
+static bool index_set(struct rules *rules, struct list *list, const struct field *field,
+                      enum set_kind kind)
 {
-    const char *wanted = kind == SET_NETWORK ? "an IP address or network"
-                         : kind == SET_HOST  ? "a host name or .domain"
-                                             : "an address or @domain";
-    const char *hint =
-        kind == SET_NETWORK ? "write 192.0.2.1 or 192.0.2.0/24 (no bits set behind the prefix)"
-        : kind == SET_HOST
-            ? "look the whole address up instead of its domain"
-            : "write @example.net for all addresses of a domain, or look the .domain up";
-    rules_error(rules, &entry->place, hint,
-                "\"%.*s\" is not %s, which list \"%.*s\" needs because %s is looked up in it",
-                (int)entry->text.len, entry->text.ptr, wanted, (int)list->name.len, list->name.ptr,
-                field->name);
+    struct list_problems problems = {.count = 0};
+    if (list->content == NULL && list->source.path == NULL)
+        join_entries(rules, list);
+    if (list->content == NULL)
+        return false;
+    list->source.set_kinds |= 1u << kind;
+    rules_list_content_index(list->content, rules->lang, list->kind, kind, &problems);
+    report(rules, list, &problems, field->name);
+    return problems.count == 0;
+}
+
+static bool takes(struct rules *rules, const struct list *list, const struct field *field,
+                  enum set_kind kind)
+{
+    static const char *const hint = "a DNS list has addresses (client.ip) or domains";
+    if (list->kind == LIST_REGEX && kind == SET_NETWORK)
+        rules_error(rules, &list->place, "list networks with cidr",
+                    "list \"%.*s\" holds patterns, and %s is an IP address", (int)list->name.len,
+                    list->name.ptr, field->name);
+    else if (list->kind == LIST_DNSBL && kind != SET_NETWORK && kind != SET_HOST &&
+             kind != SET_ADDRESS)
+        rules_error(rules, &list->place, hint,
+                    "list \"%.*s\" is asked in the DNS, and %s is a text", (int)list->name.len,
+                    list->name.ptr, field->name);
+    else
+        return true;
+    return false;
+}
+
+/* What the set needs beyond the list itself. */
+static bool prepare(struct rules *rules, struct list_set *set, const struct field *field)
+{
+    struct list *list = set->list;
+    switch (list->kind) {
+    case LIST_INLINE:
+    case LIST_FILE:
+    case LIST_CIDR:
+    case LIST_POSTFIX:
+        return index_set(rules, list, field, set->kind);
+    case LIST_REGEX:
+        set->patterns = rules_list_patterns_new(rules, list, set->kind != SET_BYTES);
+        return set->patterns != NULL;
+    case LIST_LMDB:
+    case LIST_REDIS:
+    case LIST_DNSBL:
+        break;
+    }
+    return true;
+}
+
+/* Counters are made when a named list is first used. */
+static void make_counters(struct rules *rules, struct list *list)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } counters[] = {{"hits", offsetof(struct list, hits_counter)},
+                    {"reloads", offsetof(struct list, reloads_counter)},
+                    {"failures", offsetof(struct list, failures_counter)}};
+    bool is_named = rules_list_find(rules, list->name) == list;
+    bool changes = list->source.path != NULL || rules_list_is_slow(list);
+    for (size_t i = 0; is_named && i < sizeof counters / sizeof *counters; i++) {
+        char name[300];
+        bool is_wanted = i == 0 || (changes && (i == 2 || !rules_list_is_slow(list)));
+        snprintf(name, sizeof name, "list.%.200s.%s", list->name.ptr, counters[i].name);
+        if (is_wanted)
+            *(int *)((char *)list + counters[i].offset) = rules->host->counter(rules->instance,
+                                                                               name);
+    }
 }
 
 struct list_set *rules_list_set(struct rules *rules, struct list *list, const struct field *field)
 {
-    enum set_kind kind = kind_for(field->type);
+    enum set_kind kind = rules_list_set_kind(field->type, list->kind);
+    if (!list->is_used)
+        make_counters(rules, list);
     list->is_used = true;
     for (struct list_set *set = list->sets; set != NULL; set = set->next)
         if (set->kind == kind)
             return set;
+    if (list->is_bad || !takes(rules, list, field, kind))
+        return NULL;
     struct list_set *set = rules_keep(rules, sizeof *set);
+    set->list = list;
     set->kind = kind;
-    for (set->size = 8; set->size < list->count * 2; set->size *= 2)
-        continue;
-    set->slots = rules_keep(rules, set->size * sizeof *set->slots);
-    bool is_good = true;
-    for (struct list_entry *entry = list->entries; entry != NULL; entry = entry->next) {
-        if (put(rules, set, entry))
-            continue;
-        report_entry(rules, entry, list, field, kind);
-        is_good = false;
-    }
     set->next = list->sets;
+    if (!prepare(rules, set, field))
+        return NULL;
     list->sets = set;
-    return is_good ? set : NULL;
+    return set;
 }
 
 /* ---- looking up ---- */
 
-static bool has_network(const struct list_set *set, struct mw_slice address)
+static bool has_word(const struct list_set *set, struct mw_slice text)
 {
-    unsigned char key[17];
-    if (address.len != 16)
-        return false;
-    memcpy(key, address.ptr, 16);
-    for (uint32_t prefix = 129; prefix-- > 0;) {
-        if (!set->has_prefix[prefix])
-            continue;
-        mask(key, prefix);
-        key[16] = (unsigned char)prefix;
-        if (holds(set, SLICE((const char *)key, 17)))
-            return true;
-    }
-    return false;
-}
-
-/* "mail.example.net": itself, then ".example.net", ".net". */
-static bool has_host(const struct list_set *set, struct mw_slice host)
-{
-    if (host.len > 0 && host.ptr[host.len - 1] == '.')
-        host.len--;
-    if (host.len == 0 || holds(set, host))
-        return host.len != 0;
-    for (size_t i = 1; i < host.len; i++)
-        if (host.ptr[i] == '.' && holds(set, text_skip(host, i)))
-            return true;
-    return false;
-}
-
-/* The whole address, then @its.domain. */
-static bool has_address(const struct list_set *set, struct mw_slice address)
-{
-    if (holds(set, address))
-        return true;
-    ptrdiff_t at = rules_text_rfind(address, '@');
-    return at >= 0 && holds(set, text_skip(address, (size_t)at));
-}
-
-bool rules_list_has(const struct list_set *set, const struct value *value)
-{
+    const struct list_content *content = set->list->content;
+    const struct list_table *table = content->tables[set->kind];
     switch (set->kind) {
     case SET_NETWORK:
-        return has_network(set, value->text);
-    case SET_HOST:
-        return has_host(set, value->text);
-    case SET_ADDRESS:
-        return value->text.len > 0 ? has_address(set, value->text) : holds(set, value->text);
+        return text.len == 16 && rules_list_nets_find(content->nets, (const void *)text.ptr);
+    case SET_HOST: /* "mail.example.net": itself, then ".example.net", ".net" */
+        if (text.len > 0 && text.ptr[text.len - 1] == '.')
+            text.len--;
+        return text.len > 0 && rules_list_table_find_tails(content, table, text, '.');
+    case SET_ADDRESS: {
+        ptrdiff_t at = rules_text_rfind(text, '@'); /* the whole address, then @its.domain */
+        return rules_list_table_find(content, table, text) != 0 ||
+               (at >= 0 && rules_list_table_find(content, table, text_skip(text, (size_t)at)) != 0);
+    }
     case SET_TEXT:
     case SET_NAME:
+    case SET_BYTES:
+    case SET_KINDS:
         break;
     }
-    return holds(set, value->text);
+    return rules_list_table_find(content, table, text) != 0;
+}
+
+/* Postfix's order: the first key that is there decides. */
+static bool has_key_of_map(const struct list_set *set, struct mw_slice text)
+{
+    struct list_keys keys;
+    const struct list_content *content = set->list->content;
+    rules_list_keys(LIST_POSTFIX, set->kind, text, &keys);
+    for (size_t i = 0; i < keys.count; i++) {
+        int end = rules_list_table_find(content, content->tables[SET_TEXT], keys.keys[i]);
+        if (end != 0)
+            return end == ENTRY_COUNTS;
+    }
+    return false;
+}
+
+static enum list_answer has_key_of_lmdb(const struct list_set *set, struct mw_slice text,
+                                        const char **out_error)
+{
+    struct list_keys keys;
+    enum list_answer answer = LIST_NO;
+    rules_list_keys(LIST_LMDB, set->kind, text, &keys);
+    for (size_t i = 0; i < keys.count && answer == LIST_NO; i++)
+        answer = rules_lmdb_has(set->list->lmdb, keys.keys[i], out_error);
+    return answer;
+}
+
+static enum list_answer look_up(struct list_set *set, struct mw_slice text,
+                                struct list_answers *answers, const char **out_error)
+{
+    switch (set->list->kind) {
+    case LIST_INLINE:
+    case LIST_FILE:
+    case LIST_CIDR:
+        return has_word(set, text) ? LIST_YES : LIST_NO;
+    case LIST_POSTFIX:
+        return has_key_of_map(set, text) ? LIST_YES : LIST_NO;
+    case LIST_LMDB:
+        return has_key_of_lmdb(set, text, out_error);
+    case LIST_REGEX:
+        return rules_list_patterns_match(set->list->rules, set->patterns, text, out_error);
+    case LIST_REDIS:
+    case LIST_DNSBL:
+        break;
+    }
+    return rules_list_answer(set, text, answers, out_error);
+}
+
+enum list_answer rules_list_has(struct list_set *set, const struct value *value,
+                                struct list_answers *answers, const char **out_error)
+{
+    struct mw_slice text = value->text.len > 0 ? value->text : EMPTY;
+    enum list_answer answer = look_up(set, text, answers, out_error);
+    if (answer == LIST_YES)
+        list_tally(set->list, set->list->hits_counter);
+    else if (answer == LIST_FAILED)
+        list_tally(set->list, set->list->failures_counter);
+    return answer;
+}
+
+/* ---- life ---- */
+
+void rules_lists_start(struct rules *rules)
+{
+    for (struct list *list = rules->lists; list != NULL; list = list->next)
+        if (list->content != NULL)
+            rules_list_content_trim(list->content, list->source.set_kinds);
+    rules_list_watch_start(rules);
+}
+
+static void stop(struct list *list)
+{
+    rules_redis_stop(list);
+    rules_list_content_free(&list->content);
+    rules_lmdb_close(&list->lmdb);
+    for (struct list_set *set = list->sets; set != NULL; set = set->next)
+        rules_list_patterns_free(&set->patterns);
+}
+
+void rules_lists_stop(struct rules *rules)
+{
+    rules_list_watch_stop(rules);
+    for (struct list *list = rules->lists; list != NULL; list = list->next)
+        stop(list);
 }

@@ -4,7 +4,8 @@
 
 #include "subject.h"
 
-/* Run the rules of a stage; `rcpt` at RCPT only. The whole of each hook. */
+/* Run the rules of a stage; `rcpt` at RCPT only. The whole of each hook; MW_WAIT: patterns are matched
+ * elsewhere, lists are being asked, or a rule said delay. */
 enum mw_verdict rules_live_run(struct mw_ctx *ctx, struct rules *rules, enum mw_stage stage,
                                size_t rcpt);
 

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "list.h"
+#include "plan.h"
+#include "rate.h"
 #include "regex.h"
 
 struct mw_slice rules_keep_text(const struct rules *rules, struct mw_slice text)
@@ -66,7 +69,13 @@ struct rules *rules_new(const struct mw_host *host, struct mw_instance *instance
     rules->lang = host->lang;
     rules->match_limit = match_limit;
     rules->scan_limit = scan_limit;
+    rules->deadline_ms = 250;
+    rules->suspend_after = 10;
+    rules->rate_entries = 65536;
+    rules->has_index = true;
+    rules->addresses = rules_keep(rules, (GROUP_COUNT - GROUP_FROM) * sizeof *rules->addresses);
     rules_regex_open(rules);
+    rules->scratch = rules_regex_scratch_new(rules);
     return rules;
 }
 
@@ -79,10 +88,14 @@ static void free_texts(struct rules *rules)
 
 void rules_free(struct rules *rules)
 {
+    rules_lists_stop(rules);
+    rules_triggers_free(rules);
+    rules_sources_free(rules);
+    rules_room_free(rules);
+    rules_rates_free(&rules->rate_table);
+    rules_regex_scratch_free(&rules->scratch);
     rules_regex_close(rules);
     free_texts(rules);
-    free(rules->mended[0]);
-    free(rules->mended[1]);
 }
 
 /* "no-executables.hits": shown as FILTER.no-executables.hits. */
@@ -93,39 +106,61 @@ static int counter_of(struct rules *rules, const struct rule *rule, const char *
     return rules->host->counter(rules->instance, name);
 }
 
-static void look_up_fact(struct rules *rules, const struct field *field)
+static void look_up_fact(struct rules *rules, const struct field_use *use)
 {
-    if (field->flags & FLAG_FACT)
-        rules->fact_ids[field->id] = rules->host->fact_id(rules->instance, field->name);
+    const struct field *field = use->field;
+    if (!(field->flags & FLAG_FACT) || rules->fact_ids[field->id] >= 0)
+        return;
+    rules->fact_ids[field->id] = rules->host->fact_id(rules->instance, field->name);
+    if (field->flags & FLAG_FILTER && rules->fact_ids[field->id] < 0)
+        rules_error(rules, &use->place, "such a filter has to stand before this one in the chain",
+                    "no filter provides %s", field->name);
 }
 
 /* Only facts that some rule speaks of: whoever asks for client.name makes the proxy look it up. */
 static void look_up_facts(struct rules *rules)
 {
+    struct field_use ip = {.field = rules_field(FIELD_CLIENT_IP)};
     for (unsigned id = 0; id < FIELD_COUNT; id++)
         rules->fact_ids[id] = -1;
-    look_up_fact(rules, rules_field(FIELD_CLIENT_IP)); /* of every rule: live.c */
+    look_up_fact(rules, &ip); /* of every rule: live.c */
     for (const struct rule *rule = rules->rules; rule != NULL; rule = rule->next)
         for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
-            look_up_fact(rules, use->field);
+            look_up_fact(rules, use);
 }
 
-static void look_up(struct rules *rules)
+/* A counter that never moves is not asked for. */
+static bool is_counted(const struct rule *rule, enum counter counter)
 {
-    look_up_facts(rules);
+    return counter == COUNTER_OBSERVED    ? rule->observe_percent > 0
+           : counter == COUNTER_SUSPENDED ? rule->has_patterns
+                                          : true;
+}
+
+/* All hits first: should there be more counters than a filter may have, those are what counts. */
+static void look_up_counters(struct rules *rules)
+{
+    static const char *const names[COUNTER_COUNT] = {"hits", "errors", "observed",
+                                                     "runs", "time",   "suspended"};
     rules->truncated_counter = rules->host->counter(rules->instance, "truncated-bodies");
-    for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
-        rule->hits_counter = counter_of(rules, rule, "hits");
-        rule->errors_counter = counter_of(rules, rule, "errors");
-    }
+    for (unsigned counter = 0; counter < COUNTER_COUNT; counter++)
+        for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next)
+            rule->counters[counter] = is_counted(rule, (enum counter)counter)
+                                          ? counter_of(rules, rule, names[counter])
+                                          : -1;
 }
 
 bool rules_finish(struct rules *rules)
 {
     if (rules->errors == 0)
         rules_check(rules);
+    if (rules->errors == 0)
+        look_up_facts(rules);
     if (rules->errors > 0)
         return false;
-    look_up(rules);
+    look_up_counters(rules);
+    rules->live = rules_keep(rules, (rules->rule_count + 1) * sizeof *rules->live);
+    if (rules->rate_count > 0)
+        rules->rate_table = rules_rates_new(rules->rate_entries);
     return true;
 }

@@ -2,8 +2,9 @@
 /* parse.c - the frame of a rule file: what is a rule, a list, a test, where the next one begins, and the words
  * between a rule's name and its condition.
  *
- *   file   = { list | test | rule }
- *   list   = "list" NAME "=" ( "file" TEXT | "cidr" TEXT | value { "," value } )
+ *   file   = { list | import | test | rule }
+ *   list   = see parse_list.c
+ *   import = see parse_import.c
  *   rule   = NAME [ "at" STAGE ] ":" [ "observe" [ "until" DATE | N% ] ] [ "early" ] action { "," action } { clause }
  *   clause = "when" condition | "reason" TEXT | "on_error" outcome
  *
@@ -15,9 +16,9 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "list.h"
+#include "parse_import.h"
 
-enum { FILE_MAX = 1 << 20, RULES_MAX = 20000 };
+enum { FILE_MAX = 8 << 20, RULES_MAX = 100000 };
 
 /* ---- tokens ---- */
 
@@ -125,87 +126,6 @@ const char *rules_beside(struct parser *parser, struct mw_slice path)
     rules_build(&out, SLICE(file.ptr, (size_t)(slash + 1)));
     rules_build(&out, path);
     return joined;
-}
-
-/* ---- lists ---- */
-
-/* Values up to `close` (")"; NULL: up to the first that no comma follows). */
-bool rules_parse_list_body(struct parser *parser, struct list *list, const char *close)
-{
-    struct list_entry **tail = &list->entries;
-    for (;;) {
-        struct mw_token token = rules_next(parser, MW_LEX_LITERAL);
-        bool is_value = token.kind == MW_TOKEN_WORD || token.kind == MW_TOKEN_ADDRESS ||
-                        token_is_text(&token);
-        if (!is_value)
-            return rules_expected(parser, &token, "a value of the list");
-        struct place place = rules_place(parser, &token);
-        rules_list_add(parser->rules, list, &tail, rules_copy(parser, token.value), &place);
-        token = rules_peek(parser, MW_LEX_LITERAL);
-        if (token_is(&token, ",")) {
-            rules_next(parser, MW_LEX_LITERAL);
-            continue;
-        }
-        return close == NULL || rules_expect(parser, close, "',' or ')'");
-    }
-}
-
-static bool parse_list_file(struct parser *parser, struct list *list, const struct mw_token *kind)
-{
-    static const char *const kinds[] = {"file", "cidr", NULL};
-    struct mw_slice path;
-    struct place place = rules_place(parser, kind);
-    list->is_cidr = token_is(kind, "cidr");
-    if (!list->is_cidr && !token_is(kind, "file")) {
-        rules_error(
-            parser->rules, &place, rules_near(parser, kind->text, kinds),
-            "unknown kind of list '%.*s': a list is file \"...\", cidr \"...\" or its values",
-            (int)kind->text.len, kind->text.ptr);
-        return false;
-    }
-    return rules_expect_text(parser, "the list's file name in quotes", &path, &place) &&
-           rules_list_read(parser->rules, list, rules_beside(parser, path), &place);
-}
-
-/* `file "x"`, `cidr "x"` and anything else of the form WORD "x" is a kind; WORD "," WORD is values.
- */
-static bool parse_list_values(struct parser *parser, struct list *list)
-{
-    struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
-    if (token.kind != MW_TOKEN_WORD)
-        return rules_parse_list_body(parser, list, NULL);
-    rules_next(parser, MW_LEX_LITERAL);
-    struct mw_token behind = rules_peek(parser, MW_LEX_LITERAL);
-    if (token_is_text(&behind) && behind.line == token.line)
-        return parse_list_file(parser, list, &token);
-    struct list_entry **tail = &list->entries;
-    struct place place = rules_place(parser, &token);
-    rules_list_add(parser->rules, list, &tail, rules_copy(parser, token.value), &place);
-    if (!token_is(&behind, ","))
-        return true;
-    rules_next(parser, MW_LEX_LITERAL);
-    struct list rest = {.count = 0};
-    bool is_good = rules_parse_list_body(parser, &rest, NULL);
-    *tail = rest.entries;
-    list->count += rest.count;
-    return is_good;
-}
-
-static bool parse_list(struct parser *parser)
-{
-    struct mw_token name = rules_next(parser, MW_LEX_EXPR);
-    if (name.kind != MW_TOKEN_WORD)
-        return rules_expected(parser, &name, "the list's name");
-    struct list *list = rules_keep(parser->rules, sizeof *list);
-    list->name = rules_copy(parser, name.text);
-    list->place = rules_place(parser, &name);
-    struct list *other = rules_list_find(parser->rules, list->name);
-    if (other != NULL)
-        rules_error(parser->rules, &list->place, NULL, "list \"%.*s\" is there already (%s:%u)",
-                    (int)list->name.len, list->name.ptr, other->place.file, other->place.line);
-    list->next = parser->rules->lists;
-    parser->rules->lists = list; /* also after an error below: rules that use it are not to blame */
-    return rules_expect(parser, "=", "'='") && parse_list_values(parser, list);
 }
 
 /* ---- rules ---- */
@@ -381,14 +301,16 @@ static void resync(struct parser *parser)
     }
 }
 
-/* `list` and `test` begin their own things only if no ':' follows: they are good names for rules,
- * too. */
+/* `list`, `import` and `test` begin their own things only if no ':' follows: they are good names for
+ * rules, too. */
 static bool parse_item(struct parser *parser, const struct mw_token *first)
 {
     struct mw_token behind = rules_peek(parser, MW_LEX_EXPR);
     bool is_rule = token_is(&behind, ":") || token_is(&behind, "at");
     if (!is_rule && token_is(first, "list"))
-        return parse_list(parser);
+        return rules_parse_list(parser);
+    if (!is_rule && token_is(first, "import"))
+        return rules_parse_import(parser);
     if (!is_rule && token_is(first, "test"))
         return rules_parse_test(parser, first);
     return parse_rule(parser, first);
@@ -406,7 +328,8 @@ void rules_parse_text(struct rules *rules, const char *file, struct mw_slice tex
             break;
         bool is_good = first.kind == MW_TOKEN_WORD
                            ? parse_item(&parser, &first)
-                           : rules_expected(&parser, &first, "a rule's name, 'list' or 'test'");
+                           : rules_expected(&parser, &first,
+                                            "a rule's name, 'list', 'import' or 'test'");
         parser.depth = parser.quantified = 0;
         if (!is_good && !parser.has_pending)
             resync(&parser);

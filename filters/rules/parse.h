@@ -20,9 +20,14 @@ struct parser {
     struct rule *rule;       /* the one being read */
     struct mw_token pending; /* began the next rule, found where this one should go on */
     bool has_pending;
-    uint32_t quantified; /* inside any() all() none() */
-    uint32_t depth;      /* of parentheses and `not` */
-    uint32_t tests;      /* in this rule's condition */
+    uint32_t quantified;   /* inside any() all() none() */
+    uint32_t depth;        /* of parentheses and `not` */
+    uint32_t tests;        /* in this rule's condition */
+    enum group group;      /* inside its braces */
+    uint32_t items;        /* uses of fields of a group inside it */
+    bool has_fold;         /* .fold stood behind the parentheses of the field being read */
+    struct mw_token taken; /* a field's word that was taken to look behind it */
+    bool has_taken;
 };
 
 enum { DEPTH_MAX = 64, TESTS_MAX = 1000 };
@@ -55,13 +60,18 @@ bool rules_decimal(struct mw_slice text, int64_t *out);
 
 /* parse_cond.c */
 struct node *rules_parse_condition(struct parser *parser);
+/* What stands in parentheses or braces. */
+struct node *rules_parse_or(struct parser *parser);
+struct node *rules_node(struct parser *parser, enum node_kind kind, struct node *left,
+                        struct node *right);
+/* parse_group.c: behind the group's word, at "{"; behind `rate`, at "(". NULL: reported. */
+struct node *rules_parse_group(struct parser *parser, enum group group, const struct mw_token *word,
+                               enum quantifier quantifier);
+struct node *rules_parse_rate(struct parser *parser, const struct mw_token *word);
 /* A use of a field by its name, ("...") behind it already read into arg; adds it to the rule. NULL:
  * reported. */
 struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg,
                                   bool has_arg, const struct place *place);
-/* The slot of a score or tag; made if it is new. */
-size_t rules_slot(struct rules *rules, struct name_slot **slots, size_t *count,
-                  struct mw_slice name);
 
 /* parse_action.c */
 bool rules_parse_actions(struct parser *parser);
@@ -72,7 +82,8 @@ bool rules_parse_template(struct parser *parser, struct mw_slice text, const str
 /* Captures can be checked once the condition is known. */
 void rules_check_captures(struct parser *parser, const struct rule *rule);
 
-/* parse.c */
+/* parse_list.c: behind `list` */
+bool rules_parse_list(struct parser *parser);
 bool rules_parse_list_body(struct parser *parser, struct list *list, const char *close);
 /* parse_test.c: behind `test` */
 bool rules_parse_test(struct parser *parser, const struct mw_token *keyword);

@@ -2,7 +2,7 @@
 /* parse_action.c - actions, their reply codes and their texts with ${...}.
  *
  *   action  = verdict [ CODE ] [ ENHANCED ] [ TEXT ]
- *           | "score" [ NAME ] NUMBER | "tag" TEXT | "log" TEXT
+ *           | "quarantine" ADDRESS | "score" [ NAME ] NUMBER | "tag" TEXT | "log" TEXT | "set" "var" NAME TEXT | "delay" TIME
  *           | ( "add" | "set" ) "header" "NAME: VALUE" | "delete" "header" "NAME"
  *           | "rewrite" ( "sender" | "rcpt" ) ADDRESS | "add" "rcpt" ADDRESS | "delete" "rcpt"
  *   verdict = "reject" | "defer" | "discard" | "accept" | "disconnect"
@@ -13,7 +13,7 @@
 #include "parse.h"
 #include "regex.h"
 
-enum { SCORE_MAX = 1000000, HEADER_NAME_MAX = 76 };
+enum { SCORE_MAX = 1000000, HEADER_NAME_MAX = 76, DELAY_MIN_MS = 1000, DELAY_MAX_MS = 60000 };
 
 /* ---- texts ---- */
 
@@ -27,13 +27,16 @@ static struct piece *add_piece(struct parser *parser, struct piece ***tail, enum
 }
 
 /* header("Subject") inside ${...}: the name and what stands in the quotes. */
-static bool split_arg(struct mw_slice *name, struct mw_slice *out_arg)
+static bool split_arg(struct mw_slice *name, struct mw_slice *out_arg, bool *out_fold)
 {
     ptrdiff_t open = rules_text_find(*name, '(');
     if (open < 0)
         return true;
-    struct mw_slice inner = text_skip(*name, (size_t)open + 1);
+    struct mw_slice inner = text_skip(*name, (size_t)open + 1), fold = LIT(").fold");
     name->len = (size_t)open;
+    *out_fold = inner.len > fold.len && text_eq(text_skip(inner, inner.len - fold.len), fold);
+    if (*out_fold)
+        inner.len -= fold.len - 1;
     if (inner.len < 3 || inner.ptr[inner.len - 1] != ')')
         return false;
     inner.len--;
@@ -49,21 +52,25 @@ static bool parse_insert(struct parser *parser, struct mw_slice inner, const str
 {
     struct mw_slice name = rules_text_trim(inner), arg = EMPTY;
     uint64_t number;
+    parser->has_fold = false;
     if (name.len > 0 && rules_text_number(name, CAPTURES_MAX - 1, &number)) {
         add_piece(parser, tail, PIECE_NUMBERED)->number = (uint32_t)number;
         return true;
     }
-    if (name.len == 0 || !split_arg(&name, &arg)) {
+    if (name.len == 0 || !split_arg(&name, &arg, &parser->has_fold)) {
         rules_error(parser->rules, place, "write ${1}, ${name}, ${field} or ${header('X')}",
                     "'${%.*s}' is not understood", (int)inner.len, inner.ptr);
         return false;
     }
     bool is_score = name.len > 6 && memcmp(name.ptr, "score.", 6) == 0;
-    if (!is_score && arg.len == 0 && rules_field_find(name) == NULL) { /* a named group, we hope */
+    bool is_folded = name.len > 5 && text_is(text_skip(name, name.len - 5), ".fold");
+    if (!is_score && !is_folded && arg.len == 0 &&
+        rules_field_find(name) == NULL) { /* a named group, we hope */
         add_piece(parser, tail, PIECE_NAMED)->text = rules_copy(parser, name);
         return true;
     }
     struct field_use *use = rules_parse_use(parser, name, arg, arg.len > 0, place);
+    parser->has_fold = false;
     if (use == NULL)
         return false;
     add_piece(parser, tail, PIECE_FIELD)->use = use;
@@ -293,8 +300,7 @@ static bool parse_score(struct parser *parser, struct action *action)
                               "a score such as 3.0 (at most three digits behind the point)");
     if (is_negative)
         action->number = -action->number;
-    struct rules *rules = parser->rules;
-    action->slot = rules_slot(rules, &rules->scores, &rules->score_count, action->name);
+    action->slot = rules_name(parser->rules, &parser->rules->scores, action->name)->at;
     return true;
 }
 
@@ -303,8 +309,7 @@ static bool parse_tag(struct parser *parser, struct action *action)
     struct place place;
     if (!rules_expect_text(parser, "the tag in quotes", &action->name, &place))
         return false;
-    struct rules *rules = parser->rules;
-    action->slot = rules_slot(rules, &rules->tags, &rules->tag_count, action->name);
+    action->slot = rules_name(parser->rules, &parser->rules->tags, action->name)->at;
     return true;
 }
 
@@ -364,6 +369,47 @@ static bool parse_log(struct parser *parser, struct action *action)
            rules_parse_template(parser, text, &place, &action->text);
 }
 
+/* set var "x" "text": the name, then what it becomes. */
+static bool parse_var(struct parser *parser, struct action *action)
+{
+    struct mw_slice text;
+    struct place place;
+    if (!rules_expect_text(parser, "the variable's name in quotes", &action->name, &place) ||
+        !rules_expect_text(parser, "what it is set to, in quotes", &text, &place))
+        return false;
+    action->slot = rules_name(parser->rules, &parser->rules->vars, action->name)->at;
+    return rules_parse_template(parser, text, &place, &action->text);
+}
+
+static bool parse_delay(struct parser *parser, struct action *action)
+{
+    struct mw_token token = rules_next(parser, MW_LEX_EXPR);
+    uint64_t ms;
+    if (token.kind != MW_TOKEN_NUMBER || !parser->lang->parse_duration(token.text, &ms))
+        return rules_expected(parser, &token, "a time such as 5s");
+    action->number = (int64_t)ms;
+    if (ms >= DELAY_MIN_MS && ms <= DELAY_MAX_MS)
+        return true;
+    struct place place = rules_place(parser, &token);
+    rules_error(parser->rules, &place, NULL, "a delay is between 1s and 60s");
+    return false;
+}
+
+static bool parse_quarantine(struct parser *parser, struct action *action)
+{
+    struct mw_token token = rules_peek(parser, MW_LEX_ADDRESS);
+    struct place place = rules_place(parser, &token);
+    if (!parse_address(parser, action))
+        return false;
+    const struct piece *piece = action->text.pieces;
+    if (piece == NULL || piece->next != NULL || piece->kind != PIECE_TEXT ||
+        rules_text_find(piece->text, '@') > 0)
+        return true;
+    rules_error(parser->rules, &place, NULL,
+                "mail is quarantined at a whole address: <x@example.org>");
+    return false;
+}
+
 static bool parse_operands(struct parser *parser, struct action *action)
 {
     switch (action->kind) {
@@ -387,6 +433,12 @@ static bool parse_operands(struct parser *parser, struct action *action)
         return parse_tag(parser, action);
     case ACT_LOG:
         return parse_log(parser, action);
+    case ACT_VAR:
+        return parse_var(parser, action);
+    case ACT_DELAY:
+        return parse_delay(parser, action);
+    case ACT_QUARANTINE:
+        return parse_quarantine(parser, action);
     case ACT_RCPT_DELETE:
     case ACT_COUNT:
         break;
@@ -401,17 +453,16 @@ static bool report_unknown(struct parser *parser, const struct mw_token *first,
 {
     static const char *const names[] = {"reject", "defer", "discard", "accept", "disconnect",
                                         "score",  "add",   "set",     "delete", "rewrite",
-                                        "tag",    "log",   "observe", "early",  NULL};
+                                        "tag",    "log",   "observe", "early",  "quarantine",
+                                        "delay",  NULL};
     struct place place = rules_place(parser, first);
     const char *hint = rules_near(parser, first->text, names);
     if (token_is(first, "tempfail"))
         hint = "the word is \"defer\"";
-    else if (token_is(first, "quarantine") || token_is(first, "delay"))
-        hint = "this action does not exist yet";
     if (second != NULL)
         rules_error(parser->rules, &place,
                     "add header, set header, delete header, rewrite sender, rewrite rcpt, add "
-                    "rcpt, delete rcpt",
+                    "rcpt, delete rcpt, set var",
                     "unknown action \"%.*s %.*s\"", (int)first->text.len, first->text.ptr,
                     (int)second->text.len, second->text.ptr);
     else

@@ -3,8 +3,10 @@
  *
  *   condition   = conjunction { "or" conjunction }
  *   conjunction = factor { "and" factor }
- *   factor      = "not" factor | "(" condition ")" | ( "any" | "all" | "none" ) "(" test ")" | "always" | test
- *   test        = FIELD [ "(" TEXT ")" ] check
+ *   factor      = "not" factor | "(" condition ")" | ( "any" | "all" | "none" ) "(" ( test | group ) ")" | "always" | group | rate | test
+ *   group       = ( "attachment" | "archive" | "url" | "from" | "to" | "cc" | "reply_to" ) "{" condition "}"
+ *   rate        = "rate" "(" TEXT "," TEXT ")"
+ *   test        = FIELD [ "(" TEXT ")" ] [ ".fold" ] check
  *   check       = "is" [ "not" ] "empty" | [ "not" ] "in" ( LIST | "(" values ")" ) | ( "==" | "!=" ) CONSTANT
  *               | ( "<" | "<=" | ">" | ">=" ) NUMBER | ( "=~" | "!~" ) REGEX */
 /* clang-format on */
@@ -15,20 +17,6 @@
 #include "regex.h"
 
 /* ---- fields ---- */
-
-size_t rules_slot(struct rules *rules, struct name_slot **slots, size_t *count,
-                  struct mw_slice name)
-{
-    size_t at = 0;
-    for (; *slots != NULL; slots = &(*slots)->next, at++)
-        if (text_eq((*slots)->name, name))
-            return at;
-    struct name_slot *slot = rules_keep(rules, sizeof *slot);
-    slot->name = name;
-    *slots = slot;
-    ++*count;
-    return at;
-}
 
 /* "score.spam" is the field `score` with a name. */
 static const struct field *find_field(struct mw_slice name, struct mw_slice *out_score)
@@ -54,39 +42,145 @@ static bool check_arg(struct parser *parser, const struct field *field, bool has
     return false;
 }
 
+/* Takes ".fold" off the end of a name. */
+static bool take_fold(struct mw_slice *name)
+{
+    struct mw_slice fold = LIT(".fold");
+    if (name->len <= fold.len || !text_eq(text_skip(*name, name->len - fold.len), fold))
+        return false;
+    name->len -= fold.len;
+    return true;
+}
+
+static bool check_fold(struct parser *parser, const struct field *field, bool is_folded,
+                       const struct place *place)
+{
+    if (!is_folded || (field->type != TYPE_BYTES && field->type != TYPE_IP &&
+                       !type_is_number(field->type) && field->id != FIELD_TAG))
+        return true;
+    rules_error(parser->rules, place, NULL, "%s is no decoded text: it has no .fold", field->name);
+    return false;
+}
+
+/* Inside a group, "size" is its own size; other fields go by their full names. */
+static const struct field *find_in_group(const struct parser *parser, struct mw_slice name)
+{
+    char full[64];
+    struct builder out = {.ptr = full, .cap = sizeof full};
+    if (parser->group == GROUP_NONE)
+        return NULL;
+    rules_buildf(&out, "%s.", rules_group_name(parser->group));
+    rules_build(&out, name);
+    const struct field *field = rules_field_find(SLICE(full, out.len));
+    return field != NULL && field->flags & FLAG_ITEM ? field : NULL;
+}
+
+/* The names that are possible here, for a hint: inside a group its own come first. */
+/* "from has from.address, from.domain, from.name" */
+static const char *properties_of(struct parser *parser, enum group group)
+{
+    char text[400];
+    struct builder out = {.ptr = text, .cap = sizeof text - 1};
+    rules_buildf(&out, "%s has", rules_group_name(group));
+    for (unsigned id = 0, count = 0; id < FIELD_COUNT; id++) {
+        const struct field *field = rules_field((enum field_id)id);
+        if (rules_field_group(field) == group)
+            rules_buildf(&out, "%s %s", count++ > 0 ? "," : "", field->name);
+    }
+    rules_buildf(&out, "; or write %s { ... }", rules_group_name(group));
+    return rules_keep_text(parser->rules, SLICE(text, out.len)).ptr;
+}
+
+/* Inside a group its properties come first, outside there are groups besides fields. */
+static const char *near_field(struct parser *parser, struct mw_slice name)
+{
+    const char *names[FIELD_COUNT + GROUP_COUNT + 1];
+    size_t count = 0, prefix = strlen(rules_group_name(parser->group)) + 1;
+    if (rules_group_find(name) != GROUP_NONE)
+        return properties_of(parser, rules_group_find(name));
+    for (unsigned id = 0; id < FIELD_COUNT && parser->group != GROUP_NONE; id++) {
+        const struct field *field = rules_field((enum field_id)id);
+        if (rules_field_group(field) == parser->group && strlen(field->name) > prefix)
+            names[count++] = field->name + prefix;
+    }
+    names[count] = NULL;
+    const char *near = count > 0 ? rules_near(parser, name, names) : NULL;
+    if (near != NULL)
+        return near;
+    count = 0;
+    for (unsigned id = 0; id < FIELD_COUNT; id++)
+        names[count++] = rules_field((enum field_id)id)->name;
+    for (unsigned group = GROUP_NONE + 1; group < GROUP_COUNT; group++)
+        names[count++] = rules_group_name((enum group)group);
+    names[count] = NULL;
+    return rules_near(parser, name, names);
+}
+
+static void set_slot(struct parser *parser, struct field_use *use, struct mw_slice score)
+{
+    struct rules *rules = parser->rules;
+    if (use->field->id == FIELD_SCORE)
+        use->slot = rules_name(rules, &rules->scores, rules_copy(parser, score))->at;
+    if (use->field->id == FIELD_VAR)
+        use->slot = rules_name(rules, &rules->vars, use->arg)->at;
+}
+
 struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg,
                                   bool has_arg, const struct place *place)
 {
-    struct mw_slice score;
-    const struct field *field = find_field(name, &score);
+    struct mw_slice score, whole = name;
+    bool is_folded = take_fold(&name) || parser->has_fold;
+    const struct field *field = find_in_group(parser, name);
+    if (field == NULL)
+        field = find_field(name, &score);
     if (field == NULL) {
-        rules_error(parser->rules, place, rules_near(parser, name, rules_field_names()),
-                    "unknown field \"%.*s\"", (int)name.len, name.ptr);
+        rules_error(parser->rules, place, near_field(parser, name), "unknown field \"%.*s\"",
+                    (int)whole.len, whole.ptr);
         return NULL;
     }
-    if (!check_arg(parser, field, has_arg, place))
+    if (!check_arg(parser, field, has_arg, place) || !check_fold(parser, field, is_folded, place))
         return NULL;
     struct field_use *use = rules_keep(parser->rules, sizeof *use);
     use->field = field;
     use->arg = has_arg ? rules_copy(parser, arg) : EMPTY;
     use->place = *place;
     use->stage = field->stage;
+    use->is_folded = is_folded;
     use->is_whole = parser->quantified > 0 && field->flags & FLAG_RCPT;
+    use->is_item = parser->group != GROUP_NONE && rules_field_group(field) == parser->group;
+    parser->items += use->is_item;
     if (field->id == FIELD_SUBJECT) { /* a word for header("Subject") */
         use->field = rules_field(FIELD_HEADER);
         use->arg = LIT("Subject");
     }
-    if (field->id == FIELD_SCORE)
-        use->slot = rules_slot(parser->rules, &parser->rules->scores, &parser->rules->score_count,
-                               rules_copy(parser, score));
+    set_slot(parser, use, score);
     use->next = parser->rule->uses;
     parser->rule->uses = use;
     return use;
 }
 
+/* ".fold" directly behind the parenthesis of header("X"). */
+static bool take_fold_behind(struct parser *parser)
+{
+    struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
+    if (token.kind != MW_TOKEN_WORD || !text_is(token.text, ".fold"))
+        return false;
+    rules_next(parser, MW_LEX_LITERAL);
+    return true;
+}
+
+/* The word was looked behind already, where it might have begun a group. */
+static struct mw_token take_field_word(struct parser *parser)
+{
+    if (!parser->has_taken)
+        return rules_next(parser, MW_LEX_EXPR);
+    parser->has_taken = false;
+    return parser->taken;
+}
+
 static struct field_use *parse_field(struct parser *parser)
 {
-    struct mw_token token = rules_next(parser, MW_LEX_EXPR), behind;
+    struct mw_token token = take_field_word(parser), behind;
     struct mw_slice arg = EMPTY;
     struct place place = rules_place(parser, &token), arg_place;
     if (token.kind != MW_TOKEN_WORD) {
@@ -108,14 +202,33 @@ static struct field_use *parse_field(struct parser *parser)
         if (!rules_expect_text(parser, "a name in quotes", &arg, &arg_place) ||
             !rules_expect(parser, ")", "')'"))
             return NULL;
+        parser->has_fold = take_fold_behind(parser);
     }
-    return rules_parse_use(parser, token.text, arg, has_arg, &place);
+    struct field_use *use = rules_parse_use(parser, token.text, arg, has_arg, &place);
+    parser->has_fold = false;
+    return use;
 }
 
 /* ---- constants ---- */
 
+/* 7d, 30m: in milliseconds, which are thousandths of a second. */
+static bool parse_age(struct parser *parser, struct test *test)
+{
+    bool is_negative = rules_take(parser, "-");
+    struct mw_token token = rules_next(parser, MW_LEX_EXPR);
+    uint64_t ms = 0;
+    bool is_zero = token.kind == MW_TOKEN_NUMBER && text_is(token.text, "0");
+    if (!is_zero && (token.kind != MW_TOKEN_NUMBER ||
+                     !parser->lang->parse_duration(token.text, &ms) || ms > INT64_MAX))
+        return rules_expected(parser, &token, "a time such as 7d or 30m");
+    test->number = is_negative ? -(int64_t)ms : (int64_t)ms;
+    return true;
+}
+
 static bool parse_number(struct parser *parser, struct test *test, const char *what)
 {
+    if (test->use->field->flags & FLAG_AGE)
+        return parse_age(parser, test);
     bool is_negative = rules_take(parser, "-");
     struct mw_token token = rules_next(parser, MW_LEX_EXPR);
     uint64_t octets;
@@ -210,11 +323,11 @@ static bool parse_regex(struct parser *parser, struct test *test)
 static const char *near_list(struct parser *parser, struct mw_slice name)
 {
     size_t count = 0;
-    for (const struct list *list = parser->rules->lists; list != NULL; list = list->next)
+    for (const struct list *list = parser->rules->lists; list != NULL; list = rules_list_next(list))
         count++;
     const char **names = rules_keep(parser->rules, (count + 1) * sizeof *names);
-    for (const struct list *list = parser->rules->lists; list != NULL; list = list->next)
-        *names++ = list->name.ptr;
+    for (const struct list *list = parser->rules->lists; list != NULL; list = rules_list_next(list))
+        *names++ = rules_list_name(list).ptr;
     return rules_near(parser, name, names - count);
 }
 
@@ -229,9 +342,7 @@ static bool parse_in(struct parser *parser, struct test *test)
         return false;
     }
     if (token_is(&token, "(")) {
-        test->list = rules_keep(parser->rules, sizeof *test->list);
-        test->list->name = LIT("here");
-        test->list->place = place;
+        test->list = rules_list_new(parser->rules, LIT("here"), &place);
         if (!rules_parse_list_body(parser, test->list, ")"))
             return false;
     } else if (token.kind != MW_TOKEN_WORD) {
@@ -241,7 +352,7 @@ static bool parse_in(struct parser *parser, struct test *test)
                     (int)token.text.len, token.text.ptr);
         return false;
     }
-    if (test->list->is_cidr && test->use->field->type != TYPE_IP) {
+    if (rules_list_kind(test->list) == LIST_CIDR && test->use->field->type != TYPE_IP) {
         rules_error(parser->rules, &place, NULL,
                     "list \"%.*s\" holds networks, and %s is no IP address", (int)token.text.len,
                     token.text.ptr, test->use->field->name);
@@ -301,8 +412,8 @@ static bool parse_operator(struct parser *parser, struct test *test)
     return check_ordering(parser, test, &token) && parse_number(parser, test, "a number");
 }
 
-static struct node *new_node(struct parser *parser, enum node_kind kind, struct node *left,
-                             struct node *right)
+struct node *rules_node(struct parser *parser, enum node_kind kind, struct node *left,
+                        struct node *right)
 {
     struct node *node = rules_keep(parser->rules, sizeof *node);
     node->kind = kind;
@@ -313,12 +424,50 @@ static struct node *new_node(struct parser *parser, enum node_kind kind, struct 
 
 static struct node *parse_test(struct parser *parser, enum quantifier quantifier)
 {
-    struct node *node = new_node(parser, NODE_TEST, NULL, NULL);
-    struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
+    struct node *node = rules_node(parser, NODE_TEST, NULL, NULL);
+    struct mw_token token = parser->has_taken ? parser->taken : rules_peek(parser, MW_LEX_EXPR);
     node->test.place = rules_place(parser, &token);
     node->test.quantifier = quantifier;
     node->test.use = parse_field(parser);
     return node->test.use != NULL && parse_operator(parser, &node->test) ? node : NULL;
+}
+
+/* ---- any, all, none ---- */
+
+/* The word is followed by `{`: attachment { ... }. */
+static enum group group_ahead(struct parser *parser)
+{
+    struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
+    return token.kind == MW_TOKEN_WORD ? rules_group_find(token.text) : GROUP_NONE;
+}
+
+static struct node *parse_quantified_test(struct parser *parser, enum quantifier quantifier)
+{
+    struct node *node = parse_test(parser, quantifier);
+    if (node == NULL)
+        return NULL;
+    const struct test *test = &node->test;
+    if (test->use->is_whole || test->use->field->flags & FLAG_MANY)
+        return node;
+    rules_error(parser->rules, &test->place, NULL,
+                "%s has one value: any, all and none say nothing about it", test->use->field->name);
+    rules_take(parser, ")");
+    return NULL;
+}
+
+/* A test or a group. A word that is both (url) is a group where `{` follows. */
+static struct node *parse_quantifiable(struct parser *parser, enum quantifier quantifier)
+{
+    enum group group = group_ahead(parser);
+    if (group == GROUP_NONE)
+        return parse_quantified_test(parser, quantifier);
+    struct mw_token word = rules_next(parser, MW_LEX_EXPR),
+                    behind = rules_peek(parser, MW_LEX_EXPR);
+    if (token_is(&behind, "{"))
+        return rules_parse_group(parser, group, &word, quantifier);
+    parser->taken = word;
+    parser->has_taken = true;
+    return parse_quantified_test(parser, quantifier);
 }
 
 /* all(...): one test, for "all of these hold" would be ambiguous for two. */
@@ -326,16 +475,10 @@ static struct node *parse_quantified(struct parser *parser, enum quantifier quan
 {
     parser->quantified++;
     rules_next(parser, MW_LEX_EXPR); /* "(" */
-    struct node *node = parse_test(parser, quantifier);
+    struct node *node = parse_quantifiable(parser, quantifier);
     parser->quantified--;
     if (node == NULL)
         return NULL;
-    const struct test *test = &node->test;
-    bool is_many = test->use->is_whole || test->use->field->flags & FLAG_MANY;
-    if (!is_many)
-        rules_error(parser->rules, &test->place, NULL,
-                    "%s has one value: any, all and none say nothing about it",
-                    test->use->field->name);
     struct mw_token token = rules_peek(parser, MW_LEX_EXPR);
     if (token_is(&token, "and") || token_is(&token, "or")) {
         struct place place = rules_place(parser, &token);
@@ -343,17 +486,15 @@ static struct node *parse_quantified(struct parser *parser, enum quantifier quan
                     "any, all and none take one test");
         return NULL;
     }
-    return rules_expect(parser, ")", "')'") && is_many ? node : NULL;
+    return rules_expect(parser, ")", "')'") ? node : NULL;
 }
 
 /* ---- and, or, not ---- */
 
-static struct node *parse_or(struct parser *parser);
-
 static struct node *parse_parenthesis(struct parser *parser)
 {
     rules_next(parser, MW_LEX_EXPR);
-    struct node *node = parse_or(parser);
+    struct node *node = rules_parse_or(parser);
     return node != NULL && rules_expect(parser, ")", "')', 'and' or 'or'") ? node : NULL;
 }
 
@@ -361,7 +502,7 @@ static struct node *parse_word(struct parser *parser, const struct mw_token *tok
 {
     static const char *const quantifiers[] = {"any", "all", "none"};
     if (rules_take(parser, "always"))
-        return new_node(parser, NODE_ALWAYS, NULL, NULL);
+        return rules_node(parser, NODE_ALWAYS, NULL, NULL);
     for (unsigned i = 0; i < 3; i++) {
         if (!token_is(token, quantifiers[i]))
             continue;
@@ -372,6 +513,17 @@ static struct node *parse_word(struct parser *parser, const struct mw_token *tok
         rules_expected(parser, &behind, "'('");
         return NULL;
     }
+    enum group group = group_ahead(parser);
+    bool is_rate = token_is(token, "rate");
+    if (group == GROUP_NONE && !is_rate)
+        return parse_test(parser, FOR_ANY);
+    struct mw_token word = rules_next(parser, MW_LEX_EXPR),
+                    behind = rules_peek(parser, MW_LEX_EXPR);
+    if (token_is(&behind, is_rate ? "(" : "{"))
+        return is_rate ? rules_parse_rate(parser, &word)
+                       : rules_parse_group(parser, group, &word, FOR_ANY);
+    parser->taken = word;
+    parser->has_taken = true;
     return parse_test(parser, FOR_ANY);
 }
 
@@ -393,7 +545,7 @@ static struct node *parse_factor(struct parser *parser)
     if (token_is(&token, "not")) {
         rules_next(parser, MW_LEX_EXPR);
         struct node *inner = parse_factor(parser);
-        node = inner == NULL ? NULL : new_node(parser, NODE_NOT, inner, NULL);
+        node = inner == NULL ? NULL : rules_node(parser, NODE_NOT, inner, NULL);
     } else if (token_is(&token, "(")) {
         node = parse_parenthesis(parser);
     } else {
@@ -408,23 +560,27 @@ static struct node *parse_and(struct parser *parser)
     struct node *left = parse_factor(parser);
     while (left != NULL && rules_take(parser, "and")) {
         struct node *right = parse_factor(parser);
-        left = right == NULL ? NULL : new_node(parser, NODE_AND, left, right);
+        left = right == NULL ? NULL : rules_node(parser, NODE_AND, left, right);
     }
     return left;
 }
 
-static struct node *parse_or(struct parser *parser)
+struct node *rules_parse_or(struct parser *parser)
 {
     struct node *left = parse_and(parser);
     while (left != NULL && rules_take(parser, "or")) {
         struct node *right = parse_and(parser);
-        left = right == NULL ? NULL : new_node(parser, NODE_OR, left, right);
+        left = right == NULL ? NULL : rules_node(parser, NODE_OR, left, right);
     }
     return left;
 }
 
 struct node *rules_parse_condition(struct parser *parser)
 {
-    parser->tests = 0;
-    return parse_or(parser);
+    parser->tests = parser->items = 0;
+    parser->group = GROUP_NONE;
+    parser->has_taken = parser->has_fold = false;
+    struct node *node = rules_parse_or(parser);
+    parser->group = GROUP_NONE;
+    return node;
 }

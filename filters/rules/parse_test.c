@@ -4,8 +4,8 @@
  *   test    = "test" TEXT "{" { item } "}"
  *   item    = "client" IP [ "port" N ] [ "name" HOST ] | "listener" NAME | "helo" HOST | "auth" USER [ MECHANISM ]
  *           | "from" ADDRESS [ "params" TEXT ] | "to" ADDRESS { "," ADDRESS }
- *           | "message" "file" TEXT | "header" TEXT | "body" TEXT | "expect" expected
- *   expected = ( "accept" | "discard" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ]
+ *           | "message" "file" TEXT | "header" TEXT | "body" TEXT | "fact" FIELD TEXT | "expect" expected
+ *   expected = ( "accept" | "discard" | "quarantine" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ]
  *           | ( "hit" | "miss" ) RULE | [ "no" ] "header" TEXT | [ "no" ] "rcpt" ADDRESS | "sender" ADDRESS
  *           | SCORE ( "==" | "<" | "<=" | ">" | ">=" ) NUMBER | "tag" TEXT */
 /* clang-format on */
@@ -129,6 +129,30 @@ static bool parse_text_line(struct parser *parser, struct line **lines, bool is_
     return true;
 }
 
+/* What another filter would have found out: fact spf.result "fail". */
+static bool parse_fact(struct parser *parser, struct test_block *test)
+{
+    struct mw_token token = rules_next(parser, MW_LEX_EXPR);
+    struct mw_slice value;
+    struct place place = rules_place(parser, &token);
+    const struct field *field = token.kind == MW_TOKEN_WORD ? rules_field_find(token.text) : NULL;
+    if (field == NULL || !(field->flags & FLAG_FILTER)) {
+        rules_error(parser->rules, &place, NULL,
+                    "expected a fact of another filter, such as spf.result, found '%.*s'",
+                    (int)token.text.len, token.text.ptr);
+        return false;
+    }
+    if (!rules_expect_text(parser, "its value in quotes", &value, &place))
+        return false;
+    size_t cap = token.text.len + 1 + value.len;
+    struct builder out = {.ptr = rules_keep(parser->rules, cap), .cap = cap};
+    rules_build(&out, token.text);
+    rules_build(&out, LIT("="));
+    rules_build(&out, value);
+    add_line(parser, &test->facts, SLICE(out.ptr, out.len));
+    return true;
+}
+
 /* ---- what is expected ---- */
 
 static bool parse_rule_name(struct parser *parser, struct expect *expect)
@@ -204,7 +228,8 @@ static bool parse_expect_address(struct parser *parser, struct expect *expect,
 
 static bool parse_expectation(struct parser *parser, struct expect *expect)
 {
-    static const char *const verdicts[] = {"accept", "reject", "defer", "discard", "disconnect"};
+    static const char *const verdicts[] = {"accept",  "reject",     "defer",
+                                           "discard", "disconnect", "quarantine"};
     struct place place;
     bool is_absent = rules_take(parser, "no");
     struct mw_token token = rules_next(parser, MW_LEX_EXPR);
@@ -228,14 +253,15 @@ static bool parse_expectation(struct parser *parser, struct expect *expect)
         memcmp(token.text.ptr, "score", 5) == 0 &&
         (token.text.len == 5 || token.text.ptr[5] == '.'))
         return parse_expect_score(parser, expect, token.text);
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         if (!token_is(&token, verdicts[i]))
             continue;
         expect->kind = (enum expect_kind)i;
         return parse_expect_verdict(parser, expect);
     }
     return rules_expected(parser, &token,
-                          "accept, reject, defer, discard, disconnect, hit, miss, header, rcpt, "
+                          "accept, reject, defer, discard, disconnect, quarantine, hit, miss, "
+                          "header, rcpt, "
                           "sender, score or tag");
 }
 
@@ -258,7 +284,7 @@ static bool parse_expect(struct parser *parser, struct test_block *test)
 static bool parse_item(struct parser *parser, struct test_block *test, const struct mw_token *word)
 {
     static const char *const names[] = {"client",  "listener", "helo", "auth",   "from", "to",
-                                        "message", "header",   "body", "expect", NULL};
+                                        "message", "header",   "body", "expect", "fact", NULL};
     if (token_is(word, "client"))
         return parse_client(parser, test);
     if (token_is(word, "listener"))
@@ -277,23 +303,27 @@ static bool parse_item(struct parser *parser, struct test_block *test, const str
         return parse_text_line(parser, &test->headers, true);
     if (token_is(word, "body"))
         return parse_text_line(parser, &test->body, false);
+    if (token_is(word, "fact"))
+        return parse_fact(parser, test);
     if (token_is(word, "expect"))
         return parse_expect(parser, test);
     if (word->kind != MW_TOKEN_WORD)
-        return rules_expected(parser, word,
-                              "client, helo, auth, from, to, message, header, body, expect or '}'");
+        return rules_expected(
+            parser, word,
+            "client, helo, auth, from, to, message, header, body, fact, expect or '}'");
     struct place place = rules_place(parser, word);
     rules_error(parser->rules, &place, rules_near(parser, word->text, names),
                 "unknown word \"%.*s\" in a test", (int)word->text.len, word->text.ptr);
     return false;
 }
 
-static void add_test(struct parser *parser, struct test_block *test)
+static void add_test(struct rules *rules, struct test_block *test)
 {
-    struct test_block **tail = &parser->rules->tests;
-    while (*tail != NULL)
-        tail = &(*tail)->next;
-    *tail = test;
+    if (rules->last_test == NULL)
+        rules->tests = test;
+    else
+        rules->last_test->next = test;
+    rules->last_test = test;
 }
 
 bool rules_parse_test(struct parser *parser, const struct mw_token *keyword)
@@ -321,6 +351,6 @@ bool rules_parse_test(struct parser *parser, const struct mw_token *keyword)
                     "a test has a message file or header and body lines, not both");
     if (test->expects == NULL)
         rules_error(parser->rules, &test->place, NULL, "test \"%s\" expects nothing", test->name);
-    add_test(parser, test);
+    add_test(parser->rules, test);
     return true;
 }

@@ -4,10 +4,13 @@
  * A session's and a transaction's states are the only memory that mail costs (subject.h). The host
  * is asked for exactly those stages at which some rule can come to something, so that rules about
  * envelope and header leave the message streaming. */
+#include "list.h"
 #include "live.h"
 #include "load.h"
 #include "parse.h"
+#include "report.h"
 #include "testblock.h"
+#include "tool.h"
 
 static const struct mw_host *host;
 
@@ -34,6 +37,45 @@ static const struct mw_setting settings[] = {
      .min = 1024,
      .max = 64 << 20,
      .help = "How much of a body, or of any other value, rules look at."},
+    {.size = sizeof(struct mw_setting),
+     .name = "regex-deadline",
+     .type = MW_SETTING_DURATION,
+     .default_text = "250ms",
+     .min = 10,
+     .max = 10000,
+     .help = "How long all regular expressions together may take over one message; what is not "
+             "decided then is an error of its rule."},
+    {.size = sizeof(struct mw_setting),
+     .name = "suspend-after",
+     .type = MW_SETTING_COUNT,
+     .default_text = "10",
+     .max = 1000000,
+     .help = "A rule whose patterns hit their limits that often within an hour is suspended for an "
+             "hour: its patterns count as undecided and are not tried. 0: never."},
+    {.size = sizeof(struct mw_setting),
+     .name = "rate-entries",
+     .type = MW_SETTING_COUNT,
+     .default_text = "65536",
+     .min = 1024,
+     .max = 1 << 24,
+     .help =
+         "Keys that rate() remembers; 16 octets each. Beyond them the ones that were seen least "
+         "are forgotten."},
+    {.size = sizeof(struct mw_setting),
+     .name = "list-timeout",
+     .type = MW_SETTING_DURATION,
+     .default_text = "25ms",
+     .min = 1,
+     .max = 60000,
+     .help =
+         "How long a list in Redis may take to answer, where the list itself does not say; then "
+         "the look-up has failed."},
+    {.size = sizeof(struct mw_setting),
+     .name = "index",
+     .type = MW_SETTING_BOOL,
+     .default_text = "on",
+     .help = "Look for the literals of all patterns at once, and run those patterns only that may "
+             "match. The hits are the same without; it is there to prove that."},
 };
 
 static uint64_t setting_number(struct mw_instance *instance, const char *name)
@@ -45,6 +87,10 @@ static int rules_open(const struct mw_host *from, struct mw_instance *instance, 
 {
     struct rules *rules = rules_new(from, instance, setting_number(instance, "match-limit"),
                                     setting_number(instance, "scan-limit"));
+    rules->deadline_ms = setting_number(instance, "regex-deadline");
+    rules->suspend_after = setting_number(instance, "suspend-after");
+    rules->rate_entries = setting_number(instance, "rate-entries");
+    rules->has_index = setting_number(instance, "index") != 0;
     const struct mw_setting_value *files = from->setting(instance, "files");
     for (size_t i = 0; i < files->text_count; i++)
         rules_parse_file(rules, files->texts[i].ptr);
@@ -53,8 +99,15 @@ static int rules_open(const struct mw_host *from, struct mw_instance *instance, 
         return -1;
     }
     from->want(instance, rules->wants);
+    if (rules->content_needs != 0)
+        from->want_content(instance, rules->content_needs);
     *state = rules;
     return 0;
+}
+
+static void rules_start(void *state)
+{
+    rules_lists_start(state);
 }
 
 static void rules_close(void *state)
@@ -65,6 +118,11 @@ static void rules_close(void *state)
 static int rules_test(void *state, mw_test_report *report, void *user)
 {
     return rules_test_run(state, report, user);
+}
+
+static int rules_say(void *state, const char *topic, mw_report_line *line, void *user)
+{
+    return rules_report(state, topic, line, user);
 }
 
 static enum mw_verdict on_connect(struct mw_ctx *ctx)
@@ -122,6 +180,9 @@ static const struct mw_filter filter = {
     .data = on_data,
     .end_of_headers = on_end_of_headers,
     .end_of_message = on_end_of_message,
+    .start = rules_start,
+    .report = rules_say,
+    .tool = rules_tool,
 };
 
 const struct mw_filter *mailweir_filter(const struct mw_host *from)

@@ -5,80 +5,114 @@
  * what follows. `early` lets a rule go ahead. A rule that has to wait stays unsettled and is
  * evaluated again at the next stage.
  *
- * Recipients' rules run at RCPT and, those that need more, once more at the end of the message for
- * each recipient that is still there; what they refuse then is deleted from the envelope, or the
- * message refused if nobody is left. */
+ * Rules are not visited one by one: the plan (plan.h) says which have work at the stage, and of those
+ * with a trigger only the ones whose literals are in the mail. */
 #include <time.h>
 
-#include "regex.h"
-#include "subject.h"
+#include "explain.h"
+#include "list.h"
+#include "prefetch.h"
+#include "run_priv.h"
 
-/* Which verdicts must wait, as far as the rules above have told. */
-struct queue {
-    bool waits[SCOPE_COUNT];
-    bool all_wait;
-};
+enum { SAMPLE_ALL = 64, SAMPLE_ONE_OF = 64, HOUR_MS = 3600 * 1000, LEFT_US = 10000 };
 
-/* A recipient's end at the end of the message. */
-struct fate {
-    bool is_live, is_accepted;
-    const struct rule *rule; /* that refused it */
-    const struct action *action;
-    struct mw_slice text, reason;
-};
+/* ---- what is settled ---- */
 
-enum decision { DECISION_WAITS = 0, DECISION_NO, DECISION_YES };
-
-/* ---- states ---- */
-
-size_t rules_session_size(const struct rules *rules)
+static bool has_marks(const struct subject *subject, const struct rule *rule)
 {
-    return sizeof(struct session_state) + rules->count[SCOPE_SESSION];
+    return rule->scope != SCOPE_RCPT || subject->rules->late_rcpt_count > 0;
 }
 
-struct transaction_state *rules_transaction_new(struct subject *subject)
+bool rules_is_settled(struct subject *subject, const struct rule *rule)
 {
-    const struct rules *rules = subject->rules;
-    size_t scores = rules->score_count * sizeof(int64_t);
-    size_t flags = rules->tag_count + rules->count[SCOPE_MESSAGE] + rules->count[SCOPE_RCPT];
-    struct transaction_state *state = subject->ops->alloc(subject, sizeof *state + scores + flags);
-    state->scores = (int64_t *)(void *)(state + 1);
-    state->tags = (uint8_t *)(state + 1) + scores;
-    state->settled = state->tags + rules->tag_count;
-    state->once = state->settled + rules->count[SCOPE_MESSAGE];
-    return state;
+    return has_marks(subject, rule) &&
+           bit_is_set(rules_marks(subject, rule->scope)->settled, rule->number);
 }
 
-static uint8_t *marks_of(struct subject *subject, size_t rcpt)
+/* What HELO settles is not kept: a client may say HELO again, under another name (RFC 5321 4.1.4).
+ */
+void rules_settle(struct subject *subject, const struct rule *rule, enum decision decision)
 {
-    struct transaction_state *state = subject->transaction;
-    size_t stride = 1 + subject->rules->count[SCOPE_RCPT];
-    if (rcpt >= state->marks_cap) {
-        size_t cap = rcpt < 8 ? 16 : rcpt * 2;
-        uint8_t *marks = subject->ops->alloc(subject, cap * stride);
-        if (state->marks_cap > 0)
-            memcpy(marks, state->marks, state->marks_cap * stride);
-        state->marks = marks;
-        state->marks_cap = cap;
+    if (subject->stage == MW_STAGE_HELO || !has_marks(subject, rule))
+        return;
+    struct marks *marks = rules_marks(subject, rule->scope);
+    if (decision != DECISION_WAITS) {
+        bit_set(marks->settled, rule->number);
+        bit_clear(marks->pending, rule->number);
+    } else if (rule->trigger != NULL && subject->stage >= rule->triggered) {
+        bit_set(marks->pending, rule->number);
     }
-    return state->marks + rcpt * stride;
 }
 
-/* Where it is kept that the rule is settled; NULL: nobody will ask (decided here and now). */
-static uint8_t *settled_mark(struct subject *subject, const struct rule *rule)
+/* ---- which rule is next ---- */
+
+/* Recipients' marks do not count here: at RCPT there are none yet, and at the end of the message
+ * each recipient has his own. */
+void rules_walk_begin(struct walk *walk, struct subject *subject)
 {
-    switch (rule->scope) {
-    case SCOPE_SESSION:
-        return &subject->session->settled[rule->index];
-    case SCOPE_MESSAGE:
-        return &subject->transaction->settled[rule->index];
-    case SCOPE_RCPT:
-    case SCOPE_COUNT:
-        break;
+    struct rules *rules = subject->rules;
+    const struct stage_plan *plan = rules->plans[subject->stage];
+    bool is_session = subject->stage < MW_STAGE_MAIL;
+    const struct marks *marks = is_session ? &subject->session->marks
+                                           : &subject->transaction->marks;
+    *walk = (struct walk){.subject = subject, .plan = plan};
+    if (rules->scope_count[is_session ? SCOPE_SESSION : SCOPE_MESSAGE] == 0) {
+        memcpy(rules->visit, plan->always, rules->words * sizeof *rules->visit);
+        return;
     }
-    return subject->rules->late_rcpt_count == 0
-               ? NULL
-               : &marks_of(subject, subject->rcpt)[1 + rule->index];
+    for (size_t i = 0; i < rules->words; i++)
+        rules->visit[i] = (plan->always[i] & ~marks->settled[i]) |
+                          (plan->carried[i] & marks->pending[i]);
+}
+
+static void visit(struct walk *walk, const struct rule *rule)
+{
+    if (rule->number >= walk->at && bit_is_set(walk->plan->fresh, rule->number) &&
+        (rule->scope == SCOPE_RCPT || !rules_is_settled(walk->subject, rule)))
+        bit_set(walk->subject->rules->visit, rule->number);
+}
+
+/* The rules that a source triggers: those whose literals are in its values. */
+static void pull_triggers(struct walk *walk, struct source *source)
+{
+    size_t count = 0;
+    rules_values_scan(walk->subject, source);
+    if (source->is_error) { /* there may be more than what was read: nothing can be ruled out */
+        for (size_t i = 0; i < source->pattern_count; i++)
+            for (const struct rule *rule = source->patterns[i].triggers; rule != NULL;
+                 rule = rule->next_triggered)
+                visit(walk, rule);
+        return;
+    }
+    const uint32_t *ids = rules_index_candidates(source->scanned, &count);
+    for (size_t i = 0; i < count; i++)
+        for (const struct rule *rule = source->patterns[source->pattern_of_id[ids[i]]].triggers;
+             rule != NULL; rule = rule->next_triggered)
+            visit(walk, rule);
+}
+
+const struct rule *rules_walk_next(struct walk *walk)
+{
+    const struct rules *rules = walk->subject->rules;
+    const struct stage_plan *plan = walk->plan;
+    size_t next = bit_next(rules->visit, rules->words, walk->at);
+    while (walk->next_source < plan->source_count && plan->source_from[walk->next_source] <= next) {
+        pull_triggers(walk, plan->sources[walk->next_source++]);
+        next = bit_next(rules->visit, rules->words, walk->at);
+    }
+    if (next == SIZE_MAX)
+        return NULL;
+    walk->at = next + 1;
+    return rules->by_number[next];
+}
+
+void rules_walk_renew(struct walk *walk)
+{
+    for (size_t i = 0; i < walk->next_source; i++) {
+        struct source *source = walk->plan->sources[i];
+        if (source->epoch != walk->subject->epochs[source->depends])
+            pull_triggers(walk, source);
+    }
 }
 
 /* ---- one rule ---- */
@@ -96,19 +130,30 @@ static enum truth eval_fresh(struct subject *subject, const struct rule *rule)
 {
     subject->captured = NULL;
     subject->error = NULL;
+    subject->held_count = 0;
     return rules_eval(subject, rule->condition);
 }
 
+void rules_at_rcpt(struct subject *subject, size_t rcpt)
+{
+    if (subject->rcpt == rcpt)
+        return;
+    subject->rcpt = rcpt;
+    rules_values_changed(subject, ON_RCPT);
+}
+
 /* A rule about the message that reads rcpt: does any recipient satisfy it? subject->rcpt stays at
- * that one. */
+ * that one. Before all of them are known, only what does not hang on them can settle it. */
 static enum truth eval_each(struct subject *subject, const struct rule *rule)
 {
     size_t count = subject->ops->rcpt_count(subject);
     enum truth result = TRUTH_FALSE;
+    if (subject->stage < MW_STAGE_DATA)
+        return eval_fresh(subject, rule);
     for (size_t i = 0; i < count; i++) {
         if (!subject->ops->rcpt_is_live(subject, i))
             continue;
-        subject->rcpt = i;
+        rules_at_rcpt(subject, i);
         enum truth truth = eval_fresh(subject, rule);
         if (truth == TRUTH_TRUE)
             return truth;
@@ -120,34 +165,110 @@ static enum truth eval_each(struct subject *subject, const struct rule *rule)
 
 static enum truth eval_rule(struct subject *subject, const struct rule *rule)
 {
-    if (subject->stage < rule->from)
-        return TRUTH_UNKNOWN;
     return rule->is_each_rcpt ? eval_each(subject, rule) : eval_fresh(subject, rule);
 }
 
-static enum decision wait(struct subject *subject, const struct rule *rule, struct queue *queue)
+/* ---- what rules cost, and when it is too much ---- */
+
+static uint64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* The first runs are all measured, later ones now and then: a clock costs as much as many tests. */
+static enum truth eval_measured(struct subject *subject, const struct rule *rule)
+{
+    struct rule_live *live = &subject->rules->live[rule->number];
+    uint64_t weight = live->runs < SAMPLE_ALL ? 1 : live->runs % SAMPLE_ONE_OF ? 0 : SAMPLE_ONE_OF;
+    uint64_t start = weight > 0 ? nanoseconds() : 0;
+    enum truth truth = eval_rule(subject, rule);
+    if (++live->runs == UINT32_MAX)
+        live->runs = SAMPLE_ALL;
+    subject->ops->tally(subject, rule, COUNTER_RUNS, 1);
+    if (weight > 0)
+        live->nanoseconds += (nanoseconds() - start) * weight;
+    if (live->nanoseconds >= 1000) {
+        subject->ops->tally(subject, rule, COUNTER_TIME, live->nanoseconds / 1000);
+        live->nanoseconds %= 1000;
+    }
+    return truth;
+}
+
+static bool is_suspended(struct subject *subject, const struct rule *rule)
+{
+    struct rule_live *live = &subject->rules->live[rule->number];
+    if (live->suspended_until_ms == 0)
+        return false;
+    if (subject->ops->now_ms(subject) < live->suspended_until_ms)
+        return true;
+    live->suspended_until_ms = 0;
+    return false;
+}
+
+/* Patterns that keep hitting their limits are not tried for an hour. Tests of rule files (clock 0)
+ * suspend nothing. */
+static void note_undecided(struct subject *subject, const struct rule *rule)
+{
+    struct rule_live *live = &subject->rules->live[rule->number];
+    uint64_t now = subject->ops->now_ms(subject), limit = subject->rules->suspend_after;
+    if (now == 0 || limit == 0)
+        return;
+    if (live->undecided == 0 || now - live->since_ms > HOUR_MS) {
+        live->since_ms = now;
+        live->undecided = 0;
+    }
+    if (++live->undecided < limit)
+        return;
+    live->undecided = 0;
+    live->suspended_until_ms = now + HOUR_MS;
+    subject->ops->tally(subject, rule, COUNTER_SUSPENDED, 1);
+    subject->ops->tell(subject, EVENT_SUSPENDED, rule,
+                       LIT("its patterns keep hitting their limit"));
+}
+
+static enum truth eval_guarded(struct subject *subject, const struct rule *rule)
+{
+    subject->is_undecided = false;
+    subject->is_suspended = is_suspended(subject, rule);
+    enum truth truth = eval_measured(subject, rule);
+    if (truth == TRUTH_ERROR && subject->is_undecided)
+        note_undecided(subject, rule);
+    subject->is_suspended = false;
+    return truth;
+}
+
+/* ---- what it comes to ---- */
+
+void rules_wait_for(struct subject *subject, const struct rule *rule, struct queue *queue)
 {
     if (rule->has_verdict && !is_observed(subject, rule)) {
         queue->waits[rule->scope] = true;
         queue->all_wait |= rule->is_exemption;
     }
-    return DECISION_WAITS;
 }
 
-static bool must_wait(const struct rule *rule, const struct queue *queue)
+static bool must_wait(const struct subject *subject, const struct rule *rule,
+                      const struct queue *queue)
 {
-    return rule->has_verdict && !rule->is_early && (queue->all_wait || queue->waits[rule->scope]);
+    const struct stage_plan *plan = subject->rules->plans[subject->stage];
+    return rule->has_verdict && !rule->is_early &&
+           (queue->all_wait || queue->waits[rule->scope] || rule->number > plan->all_wait_from ||
+            rule->number > plan->waits_from[rule->scope]);
 }
 
-/* YES with *out_verdict: what to pronounce after the actions, NULL for none. */
 static enum decision decide(struct subject *subject, const struct rule *rule, struct queue *queue,
                             const struct action **out_verdict)
 {
-    enum truth truth = eval_rule(subject, rule);
+    enum truth truth = subject->stage < rule->from ? TRUTH_UNKNOWN : eval_guarded(subject, rule);
     if (truth == TRUTH_FALSE)
         return DECISION_NO;
-    if (truth == TRUTH_UNKNOWN || subject->stage < rule->fires_from || must_wait(rule, queue))
-        return wait(subject, rule, queue);
+    if (truth == TRUTH_UNKNOWN || subject->stage < rule->fires_from ||
+        must_wait(subject, rule, queue)) {
+        rules_wait_for(subject, rule, queue);
+        return DECISION_WAITS;
+    }
     if (truth == TRUTH_ERROR) {
         subject->ops->tell(subject, EVENT_ERROR, rule,
                            slice_of(subject->error ? subject->error : "undecided"));
@@ -157,6 +278,15 @@ static enum decision decide(struct subject *subject, const struct rule *rule, st
     bool is_error = truth == TRUTH_ERROR && rule->on_error == ERROR_VERDICT;
     *out_verdict = is_error ? rule->error_action : rule->verdict;
     return DECISION_YES;
+}
+
+enum decision rules_decide(struct subject *subject, const struct rule *rule, struct queue *queue,
+                           const struct action **out_verdict)
+{
+    enum decision decision = decide(subject, rule, queue, out_verdict);
+    if (subject->explain != NULL)
+        rules_explain_rule(subject, rule, decision, decision == DECISION_YES ? *out_verdict : NULL);
+    return decision;
 }
 
 static void tell_observed(struct subject *subject, const struct rule *rule)
@@ -172,9 +302,8 @@ static void tell_observed(struct subject *subject, const struct rule *rule)
     subject->ops->tell(subject, EVENT_OBSERVED, rule, SLICE(room, out.len));
 }
 
-/* The rule holds: do what it says. Returns the verdict to pronounce, or NULL. */
-static const struct action *fire(struct subject *subject, const struct rule *rule,
-                                 const struct action *verdict)
+const struct action *rules_fire(struct subject *subject, const struct rule *rule,
+                                const struct action *verdict)
 {
     subject->ops->tell(subject, EVENT_HIT, rule, EMPTY);
     if (is_observed(subject, rule)) {
@@ -186,24 +315,24 @@ static const struct action *fire(struct subject *subject, const struct rule *rul
     return verdict;
 }
 
-/* ---- connect to end of headers, and RCPT ---- */
-
-/* Only what lets the mail pass, or swallows it, is remembered: after a refusal the client may try
- * the same command again, and is to get the same answer. */
-static enum mw_verdict finish(struct subject *subject, const struct rule *rule,
-                              const struct action *verdict)
+/* After a refusal the client may try the same command again, and is to get the same answer. */
+enum mw_verdict rules_end(struct subject *subject, const struct rule *rule,
+                          const struct action *verdict)
 {
-    bool is_final = verdict->kind == ACT_ACCEPT || verdict->kind == ACT_DISCARD;
+    bool is_final = verdict->kind == ACT_ACCEPT || verdict->kind == ACT_DISCARD ||
+                    verdict->kind == ACT_QUARANTINE;
     if (subject->stage == MW_STAGE_RCPT) {
         if (subject->rules->late_rcpt_count > 0)
-            marks_of(subject, subject->rcpt)[0] = 1;
+            rules_rcpt_marks(subject, subject->rcpt)->is_decided = true;
     } else if (is_final && subject->transaction != NULL) {
-        subject->transaction->is_done = true;
+        subject->transaction->marks.is_decided = true;
     } else if (is_final) {
-        subject->session->is_done = true;
+        subject->session->marks.is_decided = true;
     }
     return rules_pronounce(subject, rule, verdict);
 }
+
+/* ---- connect to end of headers, and RCPT ---- */
 
 /* `delete rcpt` while the recipient is being decided: the client is told yes, nothing goes
  * upstream. */
@@ -211,189 +340,109 @@ static enum mw_verdict drop_rcpt(struct subject *subject, const struct rule *rul
 {
     static const struct action discard = {.kind = ACT_DISCARD};
     subject->drops_rcpt = false;
-    return finish(subject, rule, &discard);
-}
-
-/* What HELO settles is not kept: a client may say HELO again, under another name (RFC 5321 4.1.4).
- */
-static void settle(const struct subject *subject, uint8_t *mark)
-{
-    if (mark != NULL && subject->stage != MW_STAGE_HELO)
-        *mark = 1;
+    return rules_end(subject, rule, &discard);
 }
 
 static enum mw_verdict run_stage(struct subject *subject)
 {
     struct queue queue = {.all_wait = false};
-    for (struct rule *const *at = subject->rules->at_stage[subject->stage]; *at != NULL; at++) {
-        const struct rule *rule = *at;
+    struct walk walk;
+    rules_walk_begin(&walk, subject);
+    for (const struct rule *rule; (rule = rules_walk_next(&walk)) != NULL;) {
         const struct action *verdict = NULL;
         size_t rcpt = subject->rcpt;
-        uint8_t *mark = settled_mark(subject, rule);
-        if (mark != NULL && *mark)
-            continue;
         /* an exemption of the whole message, in the way of the recipients' verdicts */
         if (rule->scope != SCOPE_RCPT && subject->stage == MW_STAGE_RCPT) {
-            wait(subject, rule, &queue);
+            rules_wait_for(subject, rule, &queue);
             continue;
         }
-        switch (decide(subject, rule, &queue, &verdict)) {
-        case DECISION_WAITS:
-            break;
-        case DECISION_YES:
-            verdict = fire(subject, rule, verdict);
+        enum decision decision = rules_decide(subject, rule, &queue, &verdict);
+        if (decision == DECISION_YES) {
+            verdict = rules_fire(subject, rule, verdict);
             if (verdict != NULL)
-                return finish(subject, rule, verdict);
-            settle(subject, mark);
-            if (subject->drops_rcpt)
-                return drop_rcpt(subject, rule);
-            break;
-        case DECISION_NO:
-            settle(subject, mark);
-            break;
+                return rules_end(subject, rule, verdict);
+            rules_walk_renew(&walk);
         }
-        subject->rcpt = rcpt;
+        rules_settle(subject, rule, decision);
+        if (subject->drops_rcpt)
+            return drop_rcpt(subject, rule);
+        rules_at_rcpt(subject, rcpt);
     }
     return MW_CONTINUE;
 }
 
-/* ---- end of the message ---- */
-
-static struct mw_slice keep_text(struct subject *subject, struct mw_slice text)
+static bool is_over(const struct subject *subject)
 {
-    char *copy = subject->ops->alloc(subject, text.len + 1);
-    memcpy(copy, text.ptr, text.len);
-    return SLICE(copy, text.len);
+    return subject->session->marks.is_decided ||
+           (subject->transaction != NULL && subject->transaction->marks.is_decided);
 }
 
-/* A recipient's verdict is kept until it is known whether anybody is left. */
-static void seal(struct subject *subject, const struct rule *rule, const struct action *verdict,
-                 struct fate *fate)
+/* What a job has used of the message's time is gone; a little is left for the captures of rules that
+ * fire. */
+static void begin_matching(struct subject *subject)
 {
-    if (verdict->kind == ACT_ACCEPT) {
-        fate->is_accepted = true;
-        return;
-    }
-    fate->rule = rule;
-    fate->action = verdict;
-    char text[512];
-    fate->text = keep_text(subject,
-                           rules_expand(subject, &verdict->text, INTO_REPLY, text, sizeof text));
-    char reason[512];
-    fate->reason = keep_text(subject, rules_reason(subject, rule, reason, sizeof reason));
+    struct rules *rules = subject->rules;
+    uint64_t budget = rules->deadline_ms * 1000, used = rules_prefetch_used_us(subject->prefetch);
+    rules_regex_begin(rules->scratch, budget > used + LEFT_US ? budget - used : LEFT_US);
 }
 
-/* Each recipient's turn. A condition that does not read rcpt is evaluated once for all. Returns a
- * verdict that is nobody's alone: disconnect. */
-static const struct action *run_for_all(struct subject *subject, const struct rule *rule,
-                                        struct fate *fates, size_t count)
+/* Stages that nobody wants are not run, so that it makes no difference whether they are called. */
+static bool begin(struct subject *subject, enum mw_stage stage)
 {
-    struct queue queue = {.all_wait = false};
-    enum decision decision = DECISION_WAITS;
-    const struct action *decided = NULL;
-    for (size_t i = 0; i < count; i++) {
-        struct fate *fate = &fates[i];
-        subject->rcpt = i;
-        if (!fate->is_live || fate->is_accepted || fate->rule != NULL)
-            continue;
-        uint8_t *mark = settled_mark(subject, rule);
-        if (mark != NULL && *mark)
-            continue;
-        if (decision == DECISION_WAITS || rule->reads_rcpt)
-            decision = decide(subject, rule, &queue, &decided);
-        if (decision != DECISION_YES)
-            continue;
-        const struct action *verdict = fire(subject, rule, decided);
-        if (verdict != NULL && verdict->kind == ACT_DISCONNECT)
-            return verdict;
-        if (verdict != NULL)
-            seal(subject, rule, verdict, fate);
-        fate->is_live = subject->ops->rcpt_is_live(subject, i);
-    }
-    return NULL;
-}
-
-static int severity_of(const struct action *action)
-{
-    return action->kind == ACT_DEFER ? 3 : action->kind == ACT_REJECT ? 2 : 1;
-}
-
-/* Nobody is left: the message's verdict is the mildest that any recipient got, for a client that
- * tries again later still reaches those that were only deferred. */
-static enum mw_verdict refuse_all(struct subject *subject, const struct fate *fates, size_t count)
-{
-    const struct fate *chosen = NULL;
-    for (size_t i = 0; i < count; i++)
-        if (fates[i].rule != NULL &&
-            (chosen == NULL || severity_of(fates[i].action) > severity_of(chosen->action)))
-            chosen = &fates[i];
-    if (chosen->action->code != 0)
-        subject->ops->reply(subject, chosen->action->code, chosen->action->dsn, chosen->text);
-    subject->ops->because(subject, chosen->rule, chosen->reason);
-    return rules_action_word(chosen->action->kind)->verdict;
-}
-
-static enum mw_verdict settle_fates(struct subject *subject, const struct fate *fates, size_t count)
-{
-    size_t refused = 0, left = 0;
-    for (size_t i = 0; i < count; i++) {
-        refused += fates[i].rule != NULL;
-        left += fates[i].is_live && fates[i].rule == NULL;
-    }
-    if (refused > 0 && left == 0)
-        return refuse_all(subject, fates, count);
-    for (size_t i = 0; i < count && refused > 0; i++) {
-        if (fates[i].rule == NULL)
-            continue;
-        subject->rcpt = i;
-        enum event event = subject->ops->rcpt_delete(subject, i) ? EVENT_RCPT_REFUSED
-                                                                 : EVENT_EDIT_FAILED;
-        subject->ops->tell(subject, event, fates[i].rule, fates[i].reason);
-    }
-    return MW_CONTINUE;
-}
-
-static struct fate *fates_new(struct subject *subject, size_t count)
-{
-    struct fate *fates = subject->ops->alloc(subject, count * sizeof *fates);
-    for (size_t i = 0; i < count; i++) {
-        fates[i].is_live = subject->ops->rcpt_is_live(subject, i);
-        fates[i].is_accepted = marks_of(subject, i)[0] != 0;
-    }
-    return fates;
-}
-
-static enum mw_verdict run_end(struct subject *subject)
-{
-    struct queue queue = {.all_wait = false};
-    size_t count = subject->rules->late_rcpt_count > 0 ? subject->ops->rcpt_count(subject) : 0;
-    struct fate *fates = count > 0 ? fates_new(subject, count) : NULL;
-    for (struct rule *const *at = subject->rules->at_stage[MW_STAGE_END_OF_MESSAGE]; *at != NULL;
-         at++) {
-        const struct rule *rule = *at;
-        const struct action *verdict = NULL;
-        if (rule->scope == SCOPE_RCPT) {
-            verdict = run_for_all(subject, rule, fates, count);
-        } else if (!subject->transaction->settled[rule->index] &&
-                   decide(subject, rule, &queue, &verdict) == DECISION_YES) {
-            verdict = fire(subject, rule, verdict);
-            subject->transaction->settled[rule->index] = 1;
-        }
-        if (verdict != NULL && rule->scope == SCOPE_MESSAGE && count > 0 &&
-            verdict->kind == ACT_ACCEPT)
-            break; /* ends the rules, not what recipients' rules above have decided */
-        if (verdict != NULL)
-            return finish(subject, rule, verdict);
-    }
-    return settle_fates(subject, fates, count);
+    struct rules *rules = subject->rules;
+    if (is_over(subject) || !(rules->wants & MW_STAGE_BIT(stage)))
+        return false;
+    subject->stage = stage;
+    subject->delay_ms = 0;
+    rules_values_begin(subject);
+    begin_matching(subject);
+    return true;
 }
 
 enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage)
 {
-    if (subject->session->is_done ||
-        (subject->transaction != NULL && subject->transaction->is_done))
+    if (!begin(subject, stage))
         return MW_CONTINUE;
-    subject->stage = stage;
-    rules_regex_begin_stage(subject->rules);
-    return stage == MW_STAGE_END_OF_MESSAGE ? run_end(subject) : run_stage(subject);
+    subject->is_dry = false;
+    enum mw_verdict verdict = stage == MW_STAGE_END_OF_MESSAGE ? rules_run_end(subject)
+                                                               : run_stage(subject);
+    if (subject->explain != NULL)
+        rules_explain_end(subject, verdict);
+    return verdict;
+}
+
+/* ---- questions ---- */
+
+static void try_for_each(struct subject *subject, const struct rule *rule)
+{
+    size_t count = subject->ops->rcpt_count(subject);
+    for (size_t i = 0; i < count; i++) {
+        if (!subject->ops->rcpt_is_live(subject, i))
+            continue;
+        rules_at_rcpt(subject, i);
+        if (rule->scope != SCOPE_RCPT || !rules_is_settled(subject, rule))
+            eval_fresh(subject, rule);
+    }
+}
+
+size_t rules_run_dry(struct subject *subject, enum mw_stage stage)
+{
+    const struct rules *rules = subject->rules;
+    if (!begin(subject, stage) || !rules->plans[stage]->asks)
+        return 0;
+    size_t rcpt = subject->rcpt;
+    subject->is_dry = true;
+    for (size_t i = 0; (i = bit_next(rules->plans[stage]->all, rules->words, i)) != SIZE_MAX; i++) {
+        const struct rule *rule = rules->by_number[i];
+        bool is_of_rcpts = rule->scope == SCOPE_RCPT && stage == MW_STAGE_END_OF_MESSAGE;
+        if (!rule->asks || stage < rule->from || (!is_of_rcpts && rules_is_settled(subject, rule)))
+            continue;
+        if (is_of_rcpts || (rule->is_each_rcpt && stage >= MW_STAGE_DATA))
+            try_for_each(subject, rule);
+        else if (rule->scope == SCOPE_RCPT || stage != MW_STAGE_RCPT)
+            eval_fresh(subject, rule);
+        rules_at_rcpt(subject, rcpt);
+    }
+    subject->is_dry = false;
+    return rules_list_pending(subject->answers);
 }

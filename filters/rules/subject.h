@@ -9,7 +9,7 @@
 #ifndef RULES_SUBJECT_H
 #define RULES_SUBJECT_H
 
-#include "model.h"
+#include "values.h"
 
 enum got { GOT_VALUE = 0, GOT_END, GOT_ERROR };
 
@@ -21,16 +21,29 @@ enum event {
     EVENT_OBSERVED,
     EVENT_TAG,
     EVENT_LOG,
+    EVENT_QUARANTINED,
+    EVENT_SUSPENDED,
+    EVENT_DELAYED,
     EVENT_RCPT_REFUSED,
     EVENT_EDIT_FAILED
 };
 
 struct subject;
+struct list_answers; /* list.h */
+struct prefetch;     /* prefetch.h */
+struct explain;      /* explain.h */
 struct subject_ops {
-    /* Next value of a field. *cursor is 0 for the first, the implementation's own afterwards. A
-     * field with one value that is not there answers END. Never asked for score and tag, nor for
-     * fields that are not known at subject->stage. */
-    enum got (*get)(struct subject *, const struct field_use *, size_t *cursor, struct value *out);
+    /* The value of a field of session, envelope or message that has one; END: it is not there.
+     * Never asked for fields that are not known at subject->stage. */
+    enum got (*get)(struct subject *, const struct field_use *, struct value *out);
+    /* What fields with several values are made of (values.h). */
+    bool (*header)(struct subject *, size_t index, struct mw_header_view *out);
+    struct mw_slice (*header_text)(struct subject *, size_t index); /* decoded */
+    struct mw_slice (*body)(struct subject *);
+    const struct mw_content *(*content)(struct subject *); /* NULL: nothing was asked for */
+    /* One more event for rate(); whether it is too many. */
+    bool (*rate)(struct subject *, const struct rate *, struct mw_slice key);
+    uint64_t (*now_ms)(struct subject *);
     size_t (*rcpt_count)(struct subject *);
     /* Given by the client and still to be delivered: neither refused, deleted nor added by a
      * filter. */
@@ -51,40 +64,71 @@ struct subject_ops {
     bool (*rcpt_replace)(struct subject *, size_t index, struct mw_slice address);
     bool (*rcpt_add)(struct subject *, struct mw_slice address);
     bool (*rcpt_delete)(struct subject *, size_t index);
+    /* REJECT, TEMPFAIL or DISCARD for one recipient at the end of the message; reply() and because()
+     * before it are his. */
+    bool (*rcpt_verdict)(struct subject *, size_t index, enum mw_verdict verdict);
 
     void (*reply)(struct subject *, uint32_t code, struct mw_slice dsn, struct mw_slice text);
     void (*because)(struct subject *, const struct rule *, struct mw_slice reason);
     void (*tell)(struct subject *, enum event, const struct rule *, struct mw_slice text);
+    /* For a counter of the rule's. */
+    void (*tally)(struct subject *, const struct rule *, enum counter, uint64_t by);
 };
 
-/* What rules have settled so far in this session and this transaction. */
+/* What rules have settled so far in this session, this transaction, for a recipient. Sets are bits
+ * by rule->number, rules->words long (plan.h). */
+struct marks {
+    uint64_t *settled; /* rules without a trigger, or before it was known */
+    uint64_t *pending; /* rules with one: it matched, and they wait */
+    uint8_t *rates;    /* by rate->index: enum rated */
+    bool is_decided;   /* accepted or refused: no rule has anything more to say */
+};
+enum rated { RATED_NOT_YET = 0, RATED_WITHIN, RATED_BEYOND };
+
 struct session_state {
-    bool is_done; /* accepted: no rule has anything more to say */
-    uint8_t settled[];
+    struct marks marks;
+    uint64_t delayed_ms; /* so far, by `delay` */
 };
 enum { SCORED_MAX = 200 };
 struct transaction_state {
-    bool is_done;
-    int64_t *scores;  /* thousandths, by slot */
-    uint8_t *tags;    /* set, by slot */
-    uint8_t *settled; /* MESSAGE rules, by index */
-    uint8_t *once;    /* RCPT rules whose edits of the message are made */
-    uint8_t *marks;   /* recipients x (1 + RCPT rules): decided, then settled by index; only if some
-                         are decided late */
-    size_t marks_cap; /* recipients */
+    struct marks marks;
+    int64_t *scores;       /* thousandths, by slot */
+    struct mw_slice *vars; /* by slot; ptr NULL: not set */
+    uint8_t *tags;         /* set, by slot */
+    uint64_t *once;        /* RCPT rules whose edits of the message are made */
+    struct marks **rcpts;  /* recipients' marks, made when they are first needed */
+    size_t rcpts_cap;
     char scored[SCORED_MAX]; /* "invoice +3, bulk -0.5": who made the scores */
     size_t scored_len;
 };
 
+enum { HELD_MAX = 4 };
 struct subject {
     const struct subject_ops *ops;
     struct rules *rules;
     struct session_state *session;
     struct transaction_state *transaction; /* NULL before MAIL */
     enum mw_stage stage;
-    size_t rcpt; /* the recipient that is being decided */
+    size_t rcpt; /* the recipient that is being decided: rules_at_rcpt() */
+    uint64_t begun, epochs[DEPENDS_COUNT]; /* values.c */
+
+    struct list_answers *answers; /* of lists that live elsewhere; NULL: there are none */
+    struct prefetch *prefetch;    /* what patterns came to in a pool thread; NULL: nothing */
+    bool is_dry; /* only to find out what lists have to be asked: nothing is counted or done */
+    uint64_t delay_ms;       /* what `delay` wants */
+    struct explain *explain; /* explain.h; NULL: nobody wants to know why */
+
+    /* Values that tests of several values held for: ${attachment.name} is the name that did. */
+    struct held {
+        const struct source *source;
+        size_t at;
+    } held[HELD_MAX];
+    size_t held_count;
 
     /* scratch of one evaluation */
+    uint32_t of;       /* inside a group: of which thing values are */
+    bool is_suspended; /* the rule's patterns are not tried */
+    bool is_undecided; /* one of them hit its limit */
     struct mw_slice captures[CAPTURES_MAX];
     const struct regex *captured; /* whose they are; NULL = none */
     const char *error;            /* why a rule could not be decided */
@@ -99,6 +143,7 @@ enum truth rules_eval(struct subject *subject, const struct node *node);
 struct value_walk {
     const struct field_use *use;
     size_t cursor, rcpt;
+    bool is_begun;
 };
 /* Lines of a body, without their line ends; *cursor is the offset of the next one. False: no more.
  */
@@ -111,7 +156,9 @@ struct mw_slice rules_expand(struct subject *subject, const struct template *tex
                              enum target target, char *room, size_t cap);
 void rules_build_number(struct builder *out, int64_t thousandths);
 
-/* actions.c: everything of the rule but its verdict. */
+/* actions.c: all header fields of that name go. */
+bool rules_header_delete(struct subject *subject, struct mw_slice name);
+/* Everything of the rule but its verdict. */
 void rules_act(struct subject *subject, const struct rule *rule);
 /* The verdict: reply and reason are handed over. */
 enum mw_verdict rules_pronounce(struct subject *subject, const struct rule *rule,
@@ -124,8 +171,21 @@ struct mw_slice rules_action_text(const struct action *action, char *room, size_
 
 /* run.c: the verdict of all rules at a stage. At RCPT subject->rcpt says which recipient. */
 enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage);
-/* Sizes and beginnings of the states above. */
-size_t rules_session_size(const struct rules *rules);
+/* Before it, where the plan says so: evaluate what asks lists that live elsewhere, so that
+ * subject->answers knows the questions. Returns how many there are. */
+size_t rules_run_dry(struct subject *subject, enum mw_stage stage);
+/* The recipient that is looked at from now on. */
+void rules_at_rcpt(struct subject *subject, size_t rcpt);
+/* group.c: the policy group of the recipient that RCPT was just run for, if rules->has_groups. */
+enum { GROUP_NAME_MAX = 20 };
+struct mw_slice rules_rcpt_group(struct subject *subject, char room[GROUP_NAME_MAX]);
+/* Is the rule settled for the message, or for the recipient at hand? */
+bool rules_is_settled(struct subject *subject, const struct rule *rule);
+/* marks.c: beginnings of the states above, and a recipient's marks. */
+struct session_state *rules_session_new(struct subject *subject);
 struct transaction_state *rules_transaction_new(struct subject *subject);
+struct marks *rules_rcpt_marks(struct subject *subject, size_t rcpt);
+/* The marks that concern the rule, of the recipient at hand if it is his affair. */
+struct marks *rules_marks(struct subject *subject, enum scope scope);
 
 #endif

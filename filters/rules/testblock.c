@@ -1,6 +1,9 @@
 /* testblock.c - plays a block's dialogue stage by stage, and compares. */
 #include "testblock.h"
 
+#include "rate.h"
+#include "report.h"
+
 enum { DETAIL_MAX = 2000 };
 
 /* ---- the dialogue ---- */
@@ -25,7 +28,7 @@ static bool run_rcpts(struct test_mail *mail)
     for (const struct line *rcpt = rcpts; rcpt != NULL; rcpt = rcpt->next) {
         size_t index = mail->rcpt_count;
         rules_test_mail_add_rcpt(mail, rcpt->text);
-        mail->subject.rcpt = index;
+        rules_at_rcpt(&mail->subject, index);
         enum mw_verdict verdict = run(mail, MW_STAGE_RCPT);
         if (verdict == MW_DISCONNECT)
             return true;
@@ -34,21 +37,53 @@ static bool run_rcpts(struct test_mail *mail)
         slot->status = verdict == MW_REJECT || verdict == MW_TEMPFAIL ? MW_RCPT_REFUSED_FILTER
                        : verdict == MW_DISCARD                        ? MW_RCPT_DISCARDED
                                                                       : MW_RCPT_ACCEPTED;
+        slot->was_accepted = slot->status == MW_RCPT_ACCEPTED;
     }
     return false;
 }
 
-static const struct test_rcpt *first_accepted(const struct test_mail *mail)
+static bool is_quarantined(const struct ending *ending)
 {
-    for (size_t i = 0; i < mail->rcpt_count; i++)
-        if (mail->rcpts[i].status == MW_RCPT_ACCEPTED)
-            return &mail->rcpts[i];
-    return NULL;
+    if (ending->verdict != MW_ACCEPT || ending->rule == NULL)
+        return false;
+    const struct action *verdict = ending->rule->verdict ? ending->rule->verdict
+                                                         : ending->rule->error_action;
+    return verdict != NULL && verdict->kind == ACT_QUARANTINE;
 }
 
-/* What became of the message. Where all recipients were refused, the first one's end is the
+/* Rather one who gets it than one whose mail went elsewhere. */
+static const struct test_rcpt *first_accepted(const struct test_mail *mail)
+{
+    const struct test_rcpt *accepted = NULL;
+    for (size_t i = 0; i < mail->rcpt_count; i++) {
+        const struct test_rcpt *rcpt = &mail->rcpts[i];
+        if (rcpt->status == MW_RCPT_ACCEPTED && (accepted == NULL || !is_quarantined(&rcpt->ending)))
+            accepted = rcpt;
+        if (accepted != NULL && !is_quarantined(&accepted->ending))
+            break;
+    }
+    return accepted;
+}
+
+/* Of recipients who were refused at the end the first that was only deferred speaks for all, else the
+ * first, as on the wire; NULL: nobody was. */
+static const struct test_rcpt *refused_at_end(const struct test_mail *mail)
+{
+    const struct test_rcpt *refused = NULL;
+    for (size_t i = 0; i < mail->rcpt_count; i++) {
+        const struct test_rcpt *rcpt = &mail->rcpts[i];
+        bool is_refused = rcpt->was_accepted && rcpt->status == MW_RCPT_REFUSED_FILTER;
+        bool is_milder = refused != NULL && refused->ending.verdict == MW_REJECT &&
+                         rcpt->ending.verdict == MW_TEMPFAIL;
+        if (is_refused && (refused == NULL || is_milder))
+            refused = rcpt;
+    }
+    return refused;
+}
+
+/* What became of the message. Where all recipients were refused at RCPT, the first one's end is the
  * message's. */
-static struct ending play(struct test_mail *mail)
+struct ending rules_test_play(struct test_mail *mail)
 {
     static const enum mw_stage stages[] = {MW_STAGE_DATA, MW_STAGE_END_OF_HEADERS,
                                            MW_STAGE_END_OF_MESSAGE};
@@ -62,8 +97,10 @@ static struct ending play(struct test_mail *mail)
     for (size_t i = 0; i < 3; i++)
         if (ends(run(mail, stages[i])))
             return mail->said;
-    const struct test_rcpt *accepted = first_accepted(mail);
-    return accepted ? accepted->ending : (struct ending){.verdict = MW_DISCARD};
+    const struct test_rcpt *speaks = first_accepted(mail);
+    if (speaks == NULL)
+        speaks = refused_at_end(mail);
+    return speaks ? speaks->ending : (struct ending){.verdict = MW_DISCARD};
 }
 
 /* ---- expectations ---- */
@@ -102,21 +139,28 @@ static bool ending_fits(const struct expect *expect, const struct ending *ending
     bool by = expect->rule.len == 0 ||
               (ending->rule != NULL && text_eq(ending->rule->name, expect->rule));
     return got == verdict_of(expect->kind) && by &&
+           is_quarantined(ending) == (expect->kind == EXPECT_QUARANTINE) &&
            (expect->code == 0 || expect->code == code_of(ending));
 }
 
-static const struct test_rcpt *find_rcpt(const struct test_mail *mail, struct mw_slice address)
+/* By the address that the test gave: rules may have rewritten it. */
+static const struct test_rcpt *find_rcpt(const struct test_mail *mail, struct mw_slice given)
 {
     for (size_t i = 0; i < mail->rcpt_count; i++)
-        if (rules_text_address_eq(mail->rcpts[i].address, address))
+        if (rules_text_address_eq(mail->rcpts[i].given, given))
             return &mail->rcpts[i];
     return NULL;
 }
 
 static bool is_delivered_to(const struct test_mail *mail, struct mw_slice address)
 {
-    const struct test_rcpt *rcpt = find_rcpt(mail, address);
-    return rcpt != NULL && (rcpt->status == MW_RCPT_ACCEPTED || rcpt->status == MW_RCPT_ADDED);
+    for (size_t i = 0; i < mail->rcpt_count; i++) {
+        const struct test_rcpt *rcpt = &mail->rcpts[i];
+        if ((rcpt->status == MW_RCPT_ACCEPTED || rcpt->status == MW_RCPT_ADDED) &&
+            rules_text_address_eq(rcpt->address, address))
+            return true;
+    }
+    return false;
 }
 
 static bool has_hit(const struct test_mail *mail, struct mw_slice rule)
@@ -139,12 +183,10 @@ static bool has_header(const struct test_mail *mail, const struct expect *expect
 
 static int64_t score_of(const struct test_mail *mail, struct mw_slice name)
 {
-    size_t at = 0;
-    for (const struct name_slot *slot = mail->subject.rules->scores; slot != NULL;
-         slot = slot->next, at++)
-        if (text_eq(slot->name, name) && mail->subject.transaction != NULL)
-            return mail->subject.transaction->scores[at];
-    return 0;
+    const struct name_slot *slot = rules_name_find(&mail->subject.rules->scores, name);
+    return slot == NULL || mail->subject.transaction == NULL
+               ? 0
+               : mail->subject.transaction->scores[slot->at];
 }
 
 static bool score_fits(const struct test_mail *mail, const struct expect *expect)
@@ -159,12 +201,9 @@ static bool score_fits(const struct test_mail *mail, const struct expect *expect
 
 static bool has_tag(const struct test_mail *mail, struct mw_slice name)
 {
-    size_t at = 0;
-    for (const struct name_slot *tag = mail->subject.rules->tags; tag != NULL;
-         tag = tag->next, at++)
-        if (text_eq(tag->name, name))
-            return mail->subject.transaction != NULL && mail->subject.transaction->tags[at];
-    return false;
+    const struct name_slot *tag = rules_name_find(&mail->subject.rules->tags, name);
+    return tag != NULL && mail->subject.transaction != NULL &&
+           mail->subject.transaction->tags[tag->at];
 }
 
 static bool verdict_fits(const struct test_mail *mail, const struct expect *expect,
@@ -186,6 +225,7 @@ static bool fits(const struct test_mail *mail, const struct expect *expect,
     case EXPECT_DEFER:
     case EXPECT_DISCARD:
     case EXPECT_DISCONNECT:
+    case EXPECT_QUARANTINE:
         return verdict_fits(mail, expect, ending);
     case EXPECT_HIT:
         return has_hit(mail, expect->rule);
@@ -213,14 +253,14 @@ static bool fits(const struct test_mail *mail, const struct expect *expect,
 
 static void describe(const struct expect *expect, struct builder *out)
 {
-    static const char *const words[] = {"accept",  "reject", "defer",  "discard",   "disconnect",
-                                        "hit",     "miss",   "header", "no header", "rcpt",
-                                        "no rcpt", "sender", "score",  "tag"};
+    static const char *const words[] = {"accept",     "reject",  "defer",  "discard", "disconnect",
+                                        "quarantine", "hit",     "miss",   "header",  "no header",
+                                        "rcpt",       "no rcpt", "sender", "score",   "tag"};
     rules_buildf(out, "expected %s", words[expect->kind]);
     if (expect->code != 0)
         rules_buildf(out, " %u", expect->code);
     if (expect->rule.len > 0)
-        rules_buildf(out, " %s%.*s", expect->kind <= EXPECT_DISCONNECT ? "by " : "",
+        rules_buildf(out, " %s%.*s", expect->kind <= EXPECT_QUARANTINE ? "by " : "",
                      (int)expect->rule.len, expect->rule.ptr);
     if (expect->name.len > 0)
         rules_buildf(out, " %.*s", (int)expect->name.len, expect->name.ptr);
@@ -242,7 +282,7 @@ static void describe(const struct expect *expect, struct builder *out)
 
 static void describe_ending(const struct ending *ending, struct builder *out)
 {
-    rules_buildf(out, "%s", verdict_name(ending->verdict));
+    rules_buildf(out, "%s", is_quarantined(ending) ? "quarantine" : verdict_name(ending->verdict));
     if (ending->verdict != MW_CONTINUE && ending->verdict != MW_ACCEPT &&
         ending->verdict != MW_DISCARD)
         rules_buildf(out, " %u", code_of(ending));
@@ -258,7 +298,7 @@ static void describe_run(const struct test_mail *mail, const struct ending *endi
     describe_ending(ending, out);
     for (size_t i = 0; i < mail->rcpt_count && mail->rcpt_count > 1; i++) {
         const struct test_rcpt *rcpt = &mail->rcpts[i];
-        rules_buildf(out, "\n  to <%.*s>: ", (int)rcpt->address.len, rcpt->address.ptr);
+        rules_buildf(out, "\n  to <%.*s>: ", (int)rcpt->given.len, rcpt->given.ptr);
         if (rcpt->status == MW_RCPT_ADDED)
             rules_build(out, LIT("added"));
         else
@@ -269,27 +309,27 @@ static void describe_run(const struct test_mail *mail, const struct ending *endi
         rules_buildf(out, "%s%s", i ? ", " : "", mail->hits[i]->name_text);
     if (mail->hit_count == 0)
         rules_build(out, LIT("none"));
-    size_t at = 0;
-    for (const struct name_slot *slot = mail->subject.rules->scores; slot != NULL;
-         slot = slot->next, at++) {
-        if (mail->subject.transaction == NULL || mail->subject.transaction->scores[at] == 0)
+    for (const struct name_slot *slot = mail->subject.rules->scores.first; slot != NULL;
+         slot = slot->next) {
+        if (mail->subject.transaction == NULL || mail->subject.transaction->scores[slot->at] == 0)
             continue;
         rules_buildf(out, "\n  score %.*s: ", (int)slot->name.len, slot->name.ptr);
-        rules_build_number(out, mail->subject.transaction->scores[at]);
+        rules_build_number(out, mail->subject.transaction->scores[slot->at]);
     }
     rules_build(out, SLICE(mail->told, mail->told_text.len));
 }
 
 /* Returns whether the block failed. */
-static bool run_block(struct rules *rules, const struct test_block *block, mw_test_report *report,
-                      void *user)
+static bool run_block(struct rules *rules, const struct test_block *block, struct rate_table *rates,
+                      mw_test_report *report, void *user)
 {
     char detail[DETAIL_MAX + 1];
     struct builder out = {.ptr = detail, .cap = DETAIL_MAX};
     struct test_mail mail;
-    rules_test_mail_init(&mail, rules, block);
-    struct ending ending = play(&mail);
+    rules_test_mail_init(&mail, rules, block, rates);
+    struct ending ending = rules_test_play(&mail);
     uint32_t line = block->place.line;
+    rules_coverage_note(rules, mail.hits, mail.hit_count);
     for (const struct expect *expect = block->expects; expect != NULL; expect = expect->next) {
         if (fits(&mail, expect, &ending))
             continue;
@@ -318,7 +358,9 @@ static bool run_block(struct rules *rules, const struct test_block *block, mw_te
 int rules_test_run(struct rules *rules, mw_test_report *report, void *user)
 {
     int failed = 0;
+    struct rate_table *rates = rules->rate_count > 0 ? rules_rates_new(rules->rate_entries) : NULL;
     for (const struct test_block *block = rules->tests; block != NULL; block = block->next)
-        failed += run_block(rules, block, report, user);
+        failed += run_block(rules, block, rates, report, user);
+    rules_rates_free(&rates);
     return failed;
 }

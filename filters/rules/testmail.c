@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "rate.h"
 #include "testblock.h"
 
 struct chunk {
@@ -80,17 +81,39 @@ static enum got get_param(struct mw_slice params, struct mw_slice name, struct v
     return GOT_END;
 }
 
-static uint64_t count_rcpts(const struct test_mail *mail, bool refused)
+static enum got get_tally(const struct test_mail *mail, const struct field_use *use,
+                          struct value *out)
 {
-    uint64_t count = 0;
-    for (size_t i = 0; i < mail->rcpt_count; i++)
-        count += mail->rcpts[i].status == (refused ? MW_RCPT_REFUSED_FILTER : MW_RCPT_ACCEPTED);
-    return count;
+    enum field_id id = use->field->id;
+    size_t count = use->is_so_far ? mail->subject.rcpt : mail->rcpt_count;
+    enum mw_rcpt_status status = id == FIELD_RCPT_REFUSED ? MW_RCPT_REFUSED_FILTER
+                                                          : MW_RCPT_ACCEPTED;
+    uint64_t found = 0;
+    if (id == FIELD_RCPT_COUNT)
+        return give_number(count + use->is_so_far, out);
+    for (size_t i = 0; i < count; i++)
+        found += mail->rcpts[i].status == status;
+    return give_number(found, out);
 }
 
-static enum got get_client(const struct test_mail *mail, enum field_id id, struct value *out)
+/* `fact "spf.result=fail"` lines. */
+static enum got get_fact(const struct test_mail *mail, const char *name, struct value *out)
+{
+    struct mw_slice wanted = slice_of(name);
+    for (const struct line *line = mail->block->facts; line != NULL; line = line->next)
+        if (line->text.len > wanted.len && line->text.ptr[wanted.len] == '=' &&
+            text_eq(SLICE(line->text.ptr, wanted.len), wanted))
+            return give(text_skip(line->text, wanted.len + 1), out);
+    return GOT_END;
+}
+
+static enum got get_client(const struct test_mail *mail, const struct field *field,
+                           struct value *out)
 {
     const struct test_block *block = mail->block;
+    enum field_id id = field->id;
+    if (field->flags & FLAG_FILTER)
+        return get_fact(mail, field->name, out);
     if (id == FIELD_CLIENT_IP)
         return give(SLICE((const char *)block->client_ip, sizeof block->client_ip), out);
     if (id == FIELD_CLIENT_PORT)
@@ -123,11 +146,21 @@ static enum got get_header_count(const struct test_mail *mail, struct mw_slice n
     return give_number(count, out);
 }
 
-static enum got get_single(struct test_mail *mail, const struct field_use *use, struct value *out)
+static enum got get_age(struct test_mail *mail, struct value *out)
 {
+    int64_t seconds;
+    if (!rules_date_age(&mail->subject, &seconds))
+        return GOT_END;
+    out->number = seconds * NUMBER_UNIT;
+    return GOT_VALUE;
+}
+
+static enum got test_get(struct subject *subject, const struct field_use *use, struct value *out)
+{
+    struct test_mail *mail = mail_of(subject);
     enum field_id id = use->field->id;
     if (use->field->flags & FLAG_FACT)
-        return get_client(mail, id, out);
+        return get_client(mail, use->field, out);
     if (use->field->flags & FLAG_RCPT) {
         struct mw_slice address = mail->rcpts[mail->subject.rcpt].address;
         return give(id == FIELD_RCPT         ? address
@@ -136,15 +169,17 @@ static enum got get_single(struct test_mail *mail, const struct field_use *use, 
                     out);
     }
     if (use->field->flags & FLAG_TALLY)
-        return give_number(id == FIELD_RCPT_COUNT ? mail->rcpt_count
-                                                  : count_rcpts(mail, id == FIELD_RCPT_REFUSED),
-                           out);
+        return get_tally(mail, use, out);
     if (id == FIELD_HEADER_COUNT)
         return get_header_count(mail, use->arg, out);
     if (id == FIELD_RAW_BODY)
         return give(mail->body, out);
     if (id == FIELD_MESSAGE_SIZE)
-        return give_number(mail->size, out);
+        return give_number(mail->message.len, out);
+    if (id == FIELD_ATTACHMENT_COUNT || id == FIELD_MIME_PARTS)
+        return give_number(rules_content_number(subject, id), out);
+    if (id == FIELD_DATE_AGE)
+        return get_age(mail, out);
     if (id == FIELD_SENDER_PARAM)
         return get_param(mail->block->params, use->arg, out);
     return give(id == FIELD_SENDER         ? mail->sender
@@ -153,33 +188,57 @@ static enum got get_single(struct test_mail *mail, const struct field_use *use, 
                 out);
 }
 
-static enum got get_header(struct test_mail *mail, const struct field_use *use, size_t *cursor,
-                           struct value *out)
-{
-    bool is_names = use->field->id == FIELD_HEADER_NAMES;
-    ptrdiff_t at = is_names ? (ptrdiff_t)*cursor : find_header(mail, use->arg, *cursor);
-    if (at < 0 || (size_t)at >= mail->header_count)
-        return GOT_END;
-    *cursor = (size_t)at + 1;
-    const struct test_header *header = &mail->headers[at];
-    out->text = is_names ? header->name : rules_text_trim(header->value);
-    if (use->field->id == FIELD_HEADER) {
-        char *room = keep(mail, header->value.len * 3);
-        out->text = rules_text_trim(SLICE(room, rules_decode_header(header->value, room)));
-    }
-    return GOT_VALUE;
-}
-
-static enum got test_get(struct subject *subject, const struct field_use *use, size_t *cursor,
-                         struct value *out)
+static bool test_header(struct subject *subject, size_t index, struct mw_header_view *out)
 {
     struct test_mail *mail = mail_of(subject);
-    enum field_id id = use->field->id;
-    if (id == FIELD_HEADER || id == FIELD_RAW_HEADER || id == FIELD_HEADER_NAMES)
-        return get_header(mail, use, cursor, out);
-    if (id == FIELD_BODY_LINE)
-        return rules_next_line(mail->body, cursor, &out->text) ? GOT_VALUE : GOT_END;
-    return (*cursor)++ > 0 ? GOT_END : get_single(mail, use, out);
+    if (index >= mail->header_count)
+        return false;
+    out->name = mail->headers[index].name;
+    out->value = mail->headers[index].value;
+    return true;
+}
+
+static struct mw_slice test_header_text(struct subject *subject, size_t index)
+{
+    const struct rules *rules = subject->rules;
+    return rules->host->header_text(mail_of(subject)->headers[index].value, rules_room,
+                                    subject->rules);
+}
+
+static struct mw_slice test_body(struct subject *subject)
+{
+    return mail_of(subject)->body;
+}
+
+static const struct mw_content *test_content(struct subject *subject)
+{
+    struct test_mail *mail = mail_of(subject);
+    const struct rules *rules = subject->rules;
+    if (mail->content == NULL && rules->content_needs != 0)
+        mail->content = rules->host->content_read(rules->instance, mail->message,
+                                                  rules->content_needs);
+    return mail->content;
+}
+
+/* Time stands still in tests. */
+static uint64_t test_now_ms(struct subject *subject)
+{
+    (void)subject;
+    return 0;
+}
+
+static bool test_rate(struct subject *subject, const struct rate *rate, struct mw_slice key)
+{
+    return rules_rate_exceeds(mail_of(subject)->rates, rate, key, 0);
+}
+
+static void test_tally(struct subject *subject, const struct rule *rule, enum counter counter,
+                       uint64_t by)
+{
+    (void)subject;
+    (void)rule;
+    (void)counter;
+    (void)by;
 }
 
 /* ---- recipients, memory, edits ---- */
@@ -276,7 +335,8 @@ static bool test_rcpt_replace(struct subject *subject, size_t index, struct mw_s
 static void add_rcpt(struct test_mail *mail, struct mw_slice address, enum mw_rcpt_status status)
 {
     mail->rcpts = grow(mail, mail->rcpts, mail->rcpt_count, &mail->rcpt_cap, sizeof *mail->rcpts);
-    mail->rcpts[mail->rcpt_count++] = (struct test_rcpt){.address = address, .status = status};
+    mail->rcpts[mail->rcpt_count++] = (struct test_rcpt){
+        .address = address, .given = address, .status = status};
 }
 
 static bool test_rcpt_add(struct subject *subject, struct mw_slice address)
@@ -291,6 +351,17 @@ static bool test_rcpt_add(struct subject *subject, struct mw_slice address)
 static bool test_rcpt_delete(struct subject *subject, size_t index)
 {
     mail_of(subject)->rcpts[index].status = MW_RCPT_DELETED;
+    return true;
+}
+
+static bool test_rcpt_verdict(struct subject *subject, size_t index, enum mw_verdict verdict)
+{
+    struct test_mail *mail = mail_of(subject);
+    struct test_rcpt *rcpt = &mail->rcpts[index];
+    rcpt->status = verdict == MW_DISCARD ? MW_RCPT_DISCARDED : MW_RCPT_REFUSED_FILTER;
+    rcpt->ending = mail->said;
+    rcpt->ending.verdict = verdict;
+    mail->said = (struct ending){.verdict = MW_CONTINUE};
     return true;
 }
 
@@ -319,11 +390,9 @@ static void note_hit(struct test_mail *mail, const struct rule *rule)
     mail->hits[mail->hit_count++] = rule;
 }
 
-static void note_refused(struct test_mail *mail, const struct rule *rule)
+static void note_quarantined(struct test_mail *mail, const struct rule *rule)
 {
-    const struct action *verdict = rule->verdict ? rule->verdict : rule->error_action;
-    mail->rcpts[mail->subject.rcpt].ending = (struct ending){
-        .verdict = rules_action_word(verdict->kind)->verdict, .code = verdict->code, .rule = rule};
+    mail->rcpts[mail->subject.rcpt].ending = (struct ending){.verdict = MW_ACCEPT, .rule = rule};
 }
 
 static void test_tell(struct subject *subject, enum event event, const struct rule *rule,
@@ -332,8 +401,8 @@ static void test_tell(struct subject *subject, enum event event, const struct ru
     struct test_mail *mail = mail_of(subject);
     if (event == EVENT_HIT)
         note_hit(mail, rule);
-    else if (event == EVENT_RCPT_REFUSED)
-        note_refused(mail, rule);
+    else if (event == EVENT_QUARANTINED)
+        note_quarantined(mail, rule);
     else if (event == EVENT_ERROR || event == EVENT_EDIT_FAILED)
         rules_buildf(&mail->told_text, "\n  %s: %s%.*s", rule->name_text,
                      event == EVENT_ERROR ? "" : "not possible: ", (int)text.len, text.ptr);
@@ -341,6 +410,12 @@ static void test_tell(struct subject *subject, enum event event, const struct ru
 
 static const struct subject_ops test_ops = {
     .get = test_get,
+    .header = test_header,
+    .header_text = test_header_text,
+    .body = test_body,
+    .content = test_content,
+    .rate = test_rate,
+    .now_ms = test_now_ms,
     .rcpt_count = test_rcpt_count,
     .rcpt_is_live = test_rcpt_is_live,
     .alloc = test_alloc,
@@ -354,9 +429,11 @@ static const struct subject_ops test_ops = {
     .rcpt_replace = test_rcpt_replace,
     .rcpt_add = test_rcpt_add,
     .rcpt_delete = test_rcpt_delete,
+    .rcpt_verdict = test_rcpt_verdict,
     .reply = test_reply,
     .because = test_because,
     .tell = test_tell,
+    .tally = test_tally,
 };
 
 /* ---- the message ---- */
@@ -391,8 +468,11 @@ static struct mw_slice to_crlf(struct test_mail *mail, struct mw_slice text)
 static void read_message(struct test_mail *mail, struct mw_slice rest)
 {
     struct mw_slice field;
-    mail->size = rest.len;
+    mail->message = rest;
     while (rest.len > 0 && take_field(&rest, &field)) {
+        while (field.len > 0 &&
+               (field.ptr[field.len - 1] == '\n' || field.ptr[field.len - 1] == '\r'))
+            field.len--;
         ptrdiff_t colon = rules_text_find(field, ':');
         if (colon > 0)
             add_header(mail, rules_text_trim(SLICE(field.ptr, (size_t)colon)),
@@ -422,13 +502,14 @@ static void build_message(struct test_mail *mail, const struct test_block *block
 }
 
 void rules_test_mail_init(struct test_mail *mail, struct rules *rules,
-                          const struct test_block *block)
+                          const struct test_block *block, struct rate_table *rates)
 {
     memset(mail, 0, sizeof *mail);
     mail->block = block;
     mail->subject.ops = &test_ops;
     mail->subject.rules = rules;
-    mail->subject.session = keep(mail, rules_session_size(rules));
+    mail->subject.session = rules_session_new(&mail->subject);
+    mail->rates = rates;
     mail->told_text = (struct builder){.ptr = mail->told, .cap = sizeof mail->told};
     mail->sender = block->sender;
     if (block->message != NULL)
@@ -444,6 +525,8 @@ void rules_test_mail_add_rcpt(struct test_mail *mail, struct mw_slice address)
 
 void rules_test_mail_fini(struct test_mail *mail)
 {
+    if (mail->content != NULL)
+        mail->subject.rules->host->content_release(mail->content);
     while (mail->chunks != NULL) {
         struct chunk *next = mail->chunks->next;
         free(mail->chunks);

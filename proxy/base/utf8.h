@@ -6,6 +6,8 @@
 #ifndef MW_BASE_UTF8_H
 #define MW_BASE_UTF8_H
 
+#include <string.h>
+
 #include "base/slice.h"
 
 /* U+FFFD, what stands for octets that are no character. */
@@ -44,10 +46,27 @@ static inline size_t mw_utf8_next(struct mw_slice text, bool *out_is_valid)
     return at;
 }
 
+/* Octets at the front of `text` that are ASCII, as far as that can be told eight at a time: where it
+ * ends, nothing may be wrong. */
+static inline size_t mw_utf8_ascii_run(struct mw_slice text)
+{
+    uint64_t octets;
+    size_t at = 0;
+    for (; text.len - at >= sizeof octets; at += sizeof octets) {
+        memcpy(&octets, text.ptr + at, sizeof octets);
+        if ((octets & UINT64_C(0x8080808080808080)) != 0)
+            break;
+    }
+    return at;
+}
+
 static inline bool mw_utf8_is_valid(struct mw_slice text)
 {
     for (size_t at = 0; at < text.len;) {
         bool is_valid;
+        at += mw_utf8_ascii_run(MW_SLICE(text.ptr + at, text.len - at));
+        if (at == text.len)
+            break;
         at += mw_utf8_next(MW_SLICE(text.ptr + at, text.len - at), &is_valid);
         if (!is_valid)
             return false;

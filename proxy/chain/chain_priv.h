@@ -39,7 +39,7 @@ const struct mw_module *mw_plugins_load(struct mw_plugins *plugins, const struct
 /* ---- instances (instance.c) ---- */
 
 enum {
-    MW_COUNTERS_MAX = 10000,
+    MW_COUNTERS_MAX = 100000, /* about 70 octets each, name included */
     MW_FACTS_MAX = 1000,
     MW_QUARANTINE_MAX =
         1024,             /* dead handles kept, so that a late resume or timer_cancel is harmless */

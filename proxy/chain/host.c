@@ -139,6 +139,11 @@ static void count(struct mw_ctx *ctx, int counter_id, uint64_t by)
     mw_host_tally(mw_ctx_instance(ctx), counter_id, by);
 }
 
+static int is_observed(struct mw_ctx *ctx)
+{
+    return ctx->entry->is_observed;
+}
+
 /* ---- the table ---- */
 
 const struct mw_host mw_host_table = {
@@ -226,4 +231,6 @@ const struct mw_host mw_host_table = {
 
     .is_explained = mw_host_is_explained,
     .explain = mw_host_explain,
+
+    .is_observed = is_observed,
 };

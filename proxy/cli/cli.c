@@ -47,7 +47,8 @@ static const struct command commands[] = {
         "  --show-message       show envelope and header as they would go upstream\n"
         "  --annotate           decisions among the replies, on standard output\n"
         "  --raw                octets of the input as they are: LF is not made CRLF\n"},
-    {"test", mw_cli_test, "test [-c PATH]", "run the test blocks of the rule files (TAP)",
+    {"test", mw_cli_test, "test [-c PATH] [--coverage]", "run the test blocks of the rule files (TAP)",
+        "--coverage: and which rules none of them reached.\n"
         "Exit status 0 when all pass, 1 when one fails, 78 when the configuration has errors.\n"},
     {"explain", mw_cli_explain, "explain [-c PATH] [OPTIONS] FILE|-", "why a message would be let through or refused",
         "Every filter's decision, and for rules each condition with its value.\n"
@@ -83,6 +84,20 @@ static const struct command *find_command(const char *name)
     for (size_t i = 0; i < COMMAND_COUNT; i++)
         if (strcmp(commands[i].name, name) == 0)
             return &commands[i];
+    return NULL;
+}
+
+const char *mw_cli_command(size_t index, const char **out_synopsis, const char **out_summary,
+                           const char **out_details)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (commands[i].synopsis == NULL || index-- > 0)
+            continue;
+        *out_synopsis = commands[i].synopsis;
+        *out_summary = commands[i].summary;
+        *out_details = commands[i].details;
+        return commands[i].name;
+    }
     return NULL;
 }
 
@@ -174,11 +189,12 @@ int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
         {"upstream", no_argument, NULL, 'u'},
         {"stages", no_argument, NULL, 's'},
         {"cost", no_argument, NULL, 'k'},
+        {"coverage", no_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
     /* clang-format on */
     int option;
-    bool is_check = strcmp(argv[0], "check") == 0;
+    bool is_check = strcmp(argv[0], "check") == 0, is_test = strcmp(argv[0], "test") == 0;
     *out_options = (struct mw_cli_options){.config = MW_CONFIG_DEFAULT};
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:v", long_options, NULL)) != -1) {
@@ -192,6 +208,8 @@ int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options)
             out_options->wants_stages = true;
         else if (option == 'k' && is_check)
             out_options->wants_cost = true;
+        else if (option == 't' && is_test)
+            out_options->wants_coverage = true;
         else if (option == ':')
             return mw_cli_usage("%s: %s needs a value", argv[0], argv[optind - 1]);
         else

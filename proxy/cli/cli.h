@@ -8,6 +8,7 @@
 #define MW_CLI_CLI_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #define MW_CONFIG_DEFAULT "/etc/mailweir/conf.d"
 
@@ -21,16 +22,21 @@ int mw_cli_explain(int argc, char **argv);
 int mw_cli_version(int argc, char **argv);
 int mw_cli_help(int argc, char **argv);
 int mw_cli_manual(int argc, char **argv);
+/* completion.c: `mailweir manual completion bash|zsh`. */
+int mw_cli_completion(const char *shell);
+/* The listed command number `index`, NULL behind the last; its options are in the texts. */
+const char *mw_cli_command(size_t index, const char **out_synopsis, const char **out_summary,
+                           const char **out_details);
 /* A command that a filter brings along: argv[0] is the filter's name. */
 int mw_cli_tool(int argc, char **argv);
 /* Is there a filter module of that name? */
 bool mw_cli_has_tool(const char *name);
 
 /* Options that the commands with a configuration share: -c PATH, -v; `check` alone has --upstream,
- * --stages and --cost. */
+ * --stages and --cost, `test` --coverage. */
 struct mw_cli_options {
     const char *config;
-    bool is_verbose, wants_upstream, wants_stages, wants_cost;
+    bool is_verbose, wants_upstream, wants_stages, wants_cost, wants_coverage;
 };
 /* 0, or an exit status after a message (or, for --help, the command's help). */
 int mw_cli_options(int argc, char **argv, struct mw_cli_options *out_options);

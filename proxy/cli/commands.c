@@ -168,6 +168,28 @@ int mw_cli_check(int argc, char **argv)
     return status;
 }
 
+/* What the filters say once their tests have run; TAP's comments. */
+static void print_tap_report(void *user, struct mw_slice line)
+{
+    enum { LINE_MAX_LEN = 4096 };
+    struct mw_buf out = {0};
+    mw_cli_put(&out, line, LINE_MAX_LEN);
+    printf("# %s: %.*s\n", (const char *)user, (int)out.len, out.len > 0 ? out.ptr : "");
+    mw_buf_fini(&out);
+}
+
+static void list_coverage(const struct mw_snapshot *snapshot)
+{
+    struct mw_config_counts counts;
+    mw_config_count(snapshot, &counts);
+    for (size_t i = 0; i < counts.filters; i++) {
+        const struct mw_instance *instance = mw_config_filter(snapshot, i);
+        char name[256];
+        snprintf(name, sizeof name, "%s", mw_instance_name(instance));
+        mw_instance_report(instance, "coverage", print_tap_report, name);
+    }
+}
+
 struct tally {
     size_t run, failed;
 };
@@ -218,6 +240,8 @@ int mw_cli_test(int argc, char **argv)
         printf("TAP version 13\n");
         size_t failed = mw_config_test(loaded.snapshot, print_tap, &tally);
         printf("1..%zu%s\n", tally.run, tally.run == 0 ? " # SKIP there are no tests" : "");
+        if (options.wants_coverage)
+            list_coverage(loaded.snapshot);
         if (failed > 0 || tally.failed > 0)
             status = EXIT_FAILURE;
     } else {
@@ -245,12 +269,14 @@ int mw_cli_version(int argc, char **argv)
     return EX_OK;
 }
 
-/* Not listed: what the build uses to make and check docs/man/. */
+/* Not listed: what the build uses to make and check docs/man/ and packaging/completion/. */
 int mw_cli_manual(int argc, char **argv)
 {
     struct mw_buf text = {0};
+    if (argc == 3 && strcmp(argv[1], "completion") == 0)
+        return mw_cli_completion(argv[2]);
     if (argc != 2 || strcmp(argv[1], "conf") != 0)
-        return mw_cli_usage("manual conf");
+        return mw_cli_usage("manual conf, or manual completion bash|zsh");
     mw_schema_manual(&text);
     size_t written = fwrite(text.ptr, 1, text.len, stdout);
     bool is_whole = written == text.len;

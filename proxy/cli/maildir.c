@@ -115,9 +115,10 @@ static void write_pending(struct mw_maildir_file *file)
 
 static void add(struct mw_maildir_file *file, struct mw_slice octets)
 {
-    if (file->pending.len + octets.len > PENDING_MAX)
+    bool is_long = octets.len > PENDING_MAX / 2;
+    if (is_long || file->pending.len + octets.len > PENDING_MAX)
         write_pending(file);
-    if (octets.len > PENDING_MAX / 2)
+    if (is_long)
         write_all(file, octets);
     else
         mw_buf_put(&file->pending, octets);

@@ -119,8 +119,11 @@ void mw_message_file_envelope(struct mw_slice message, struct mw_message_envelop
             out_envelope->sender = bare_address(value);
             out_envelope->has_sender = true;
         } else if (rank_of_rcpt(name) < rank) {
+            struct mw_slice rcpt = bare_address(value);
+            if (mw_slice_find(rcpt, '@') < 0)
+                continue; /* "To: undisclosed-recipients:;" */
             rank = rank_of_rcpt(name);
-            out_envelope->rcpt = bare_address(value);
+            out_envelope->rcpt = rcpt;
         } else if (out_envelope->client.len == 0 && mw_slice_ieq(name, MW_LIT("Received"))) {
             read_received(value, out_envelope);
         }

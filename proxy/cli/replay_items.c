@@ -44,28 +44,39 @@ static bool add_mbox(struct mw_replay_items *items, const char *path, FILE *in)
     char *line = NULL;
     size_t cap = 0;
     ssize_t len;
-    uint64_t at = 0, start = 0;
-    bool is_after_blank = true, has_start = false, is_good = true;
+    uint64_t at = 0, start = 0, blank = 1; /* length of the blank line before; 0: it is none */
+    bool has_start = false, is_good = true;
     while (is_good && (len = getline(&line, &cap, in)) > 0) {
-        if (is_after_blank && len > 5 && memcmp(line, "From ", 5) == 0) {
-            if (has_start && at > start)
-                is_good = add_item(items, kept, start, at - start);
+        if (blank > 0 && len > 5 && memcmp(line, "From ", 5) == 0) {
+            if (has_start && at - blank > start)
+                is_good = add_item(items, kept, start, at - blank - start);
             has_start = true;
             start = at + (uint64_t)len;
+            blank = 0;
+        } else {
+            blank = len == 1 || (len == 2 && line[0] == '\r') ? (uint64_t)len : 0;
         }
-        is_after_blank = len == 1 || (len == 2 && line[0] == '\r');
         at += (uint64_t)len;
     }
-    if (is_good && has_start && at > start)
-        is_good = add_item(items, kept, start, at - start);
+    if (is_good && has_start && at - blank > start)
+        is_good = add_item(items, kept, start, at - blank - start);
     free(line);
     return is_good;
 }
 
-static bool add_file(struct mw_replay_items *items, const char *path)
+/* What was found in a directory and cannot be opened is counted as a message that cannot be read:
+ * in a Maildir files come and go. */
+static bool add_missing(struct mw_replay_items *items, const char *path)
+{
+    return add_item(items, keep_path(items, path), 0, 0);
+}
+
+static bool add_file(struct mw_replay_items *items, const char *path, unsigned depth)
 {
     char begin[5];
     FILE *in = fopen(path, "rb");
+    if (in == NULL && depth > 0)
+        return add_missing(items, path);
     if (in == NULL) {
         fprintf(stderr, "mailweir: cannot open %s: %s\n", path, strerror(errno));
         return false;
@@ -135,12 +146,14 @@ static bool add_directory(struct mw_replay_items *items, const char *path, unsig
 static bool add_path(struct mw_replay_items *items, const char *path, unsigned depth)
 {
     struct stat info;
+    if (stat(path, &info) != 0 && depth > 0)
+        return add_missing(items, path);
     if (stat(path, &info) != 0) {
         fprintf(stderr, "mailweir: cannot open %s: %s\n", path, strerror(errno));
         return false;
     }
     if (S_ISREG(info.st_mode))
-        return add_file(items, path);
+        return add_file(items, path, depth);
     if (!S_ISDIR(info.st_mode))
         return true; /* a socket or the like in a directory */
     if (depth >= DEPTH_MAX) {

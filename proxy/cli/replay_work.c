@@ -83,7 +83,8 @@ static void put_verdict(struct mw_buf *line, const struct mw_trial *trial)
 static bool has_other_edits(const struct mw_trial *a, const struct mw_trial *b)
 {
     return a->is_delivered && b->is_delivered &&
-           (!mw_slice_eq(a->header, b->header) || !mw_slice_eq(a->envelope, b->envelope));
+           (!mw_slice_eq(a->header, b->header) || !mw_slice_eq(a->envelope, b->envelope) ||
+            a->size != b->size);
 }
 
 static void try_one(const struct mw_replay_setup *setup, size_t index, struct side *sides,

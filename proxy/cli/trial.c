@@ -65,6 +65,7 @@ static void on_message(void *user, const struct mw_model *model)
     trial->is_delivered = true;
     trial->envelope = mw_arena_dup(&trial->arena, mw_buf_view(&model->envelope));
     trial->header = mw_arena_dup(&trial->arena, mw_buf_view(&model->header));
+    trial->size = model->size;
 }
 
 /* ---- the dialogue ---- */

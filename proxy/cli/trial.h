@@ -41,6 +41,7 @@ struct mw_trial {
     bool is_delivered;     /* the model upstream got it */
     bool is_discarded;     /* 2xx, and nothing was delivered */
     struct mw_slice envelope, header; /* as they would go upstream */
+    uint64_t size;                    /* of the message there */
     /* Told while it runs; may be NULL. `stage` heads what comes below it. */
     void (*on_stage)(void *user, const char *stage, struct mw_slice about);
     void (*on_explained)(void *user, const char *filter, uint32_t depth, struct mw_slice text);

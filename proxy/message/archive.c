@@ -188,6 +188,11 @@ bool mw_archive_is_known(struct mw_slice head)
     return kind_of(head) != KIND_NONE;
 }
 
+bool mw_archive_is_name(struct mw_slice name)
+{
+    return is_archive_name(name) || is_document_name(name);
+}
+
 /* ---- libarchive's view of the octets ---- */
 
 struct source {
@@ -331,9 +336,10 @@ static struct mw_slice gzip_name(struct mw_slice octets)
     return end < 0 ? MW_EMPTY : mw_slice_take(rest, (size_t)end);
 }
 
-/* Unpacks the current member. An archive in it is kept in `inner`, if `wants_inner`; else what is not
- * an archive is read on only if what is behind it cannot be reached otherwise. */
-static void unpack(struct source *source, struct archive *archive, bool wants_inner,
+/* Unpacks the current member. An archive in it (by its first octets, or `is_named` like one) is kept
+ * in `inner`, if `wants_inner`; else what is not an archive is read on only if what is behind it
+ * cannot be reached otherwise. */
+static void unpack(struct source *source, struct archive *archive, bool wants_inner, bool is_named,
                    bool wants_rest, struct mw_buf *inner)
 {
     struct mw_archive_job *job = source->job;
@@ -356,7 +362,7 @@ static void unpack(struct source *source, struct archive *archive, bool wants_in
         job->unpacked += len;
         job->packed = before > source->at ? before : source->at;
         if (is_first)
-            is_kept = wants_inner && mw_archive_is_known(octets);
+            is_kept = wants_inner && (is_named || mw_archive_is_known(octets));
         is_first = false;
         if (is_kept && inner->len + len <= job->limits->octets_max)
             mw_buf_put(inner, octets);
@@ -408,10 +414,10 @@ static void read_zip_inner(struct source *source, struct archive *archive)
     while (!mw_archive_over(job) && next_entry(source, archive, &entry)) {
         struct mw_slice name = entry_name(job, entry);
         struct mw_buf inner = {0};
-        bool is_archive = is_archive_name(name) || is_document_name(name);
+        bool is_archive = mw_archive_is_name(name);
         if (archive_entry_is_data_encrypted(entry) > 0 || (!is_archive && peeked++ >= PEEKED_MAX))
             continue;
-        unpack(source, archive, true, false, &inner);
+        unpack(source, archive, true, is_archive, false, &inner);
         read_inner(job, &inner);
     }
 }
@@ -425,6 +431,7 @@ static void read_members(struct source *source, struct archive *archive)
         struct mw_buf inner = {0};
         bool is_raw = archive_format(archive) == ARCHIVE_FORMAT_RAW;
         bool is_encrypted = archive_entry_is_data_encrypted(entry) > 0;
+        bool is_named = !is_raw && mw_archive_is_name(entry_name(job, entry));
         if (is_raw)
             mw_archive_add(job, gzip_name(source->octets), false, UINT64_MAX, false);
         else
@@ -434,7 +441,7 @@ static void read_members(struct source *source, struct archive *archive)
         bool can_skip = (format == ARCHIVE_FORMAT_TAR && archive_filter_count(archive) == 1) ||
                         format == ARCHIVE_FORMAT_RAR || format == ARCHIVE_FORMAT_RAR_V5;
         if (!is_encrypted)
-            unpack(source, archive, job->depth == 0, !can_skip && !is_raw, &inner);
+            unpack(source, archive, job->depth == 0, is_named, !can_skip && !is_raw, &inner);
         read_inner(job, &inner);
     }
 }
@@ -442,6 +449,11 @@ static void read_members(struct source *source, struct archive *archive)
 static void read_layer(struct mw_archive_job *job, struct mw_slice octets, bool is_whole)
 {
     enum mw_kind kind = kind_of(mw_slice_take(octets, HEAD));
+    if (kind == KIND_NONE && mw_archive_has_zip_end(octets)) {
+        /* Behind something else: most programs begin at the end of a zip. */
+        kind = KIND_ZIP;
+        mw_archive_defect(job, MW_DEFECT_BIT(MW_DEFECT_ARCHIVE_BAD));
+    }
     struct source source = {.job = job, .octets = octets, .is_judged = kind == KIND_ZIP};
     if (kind == KIND_ZIP)
         mw_archive_zip(job, octets, is_whole);

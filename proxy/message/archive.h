@@ -28,6 +28,9 @@ struct mw_archive {
 
 /* Does it begin like an archive of a kind known here? `head`: its first octets, 512 suffice. */
 bool mw_archive_is_known(struct mw_slice head);
+/* Is it the name of an archive, or of an office document, which is one? What has such a name is worth a
+ * look whatever it begins with: a zip is found by its end. */
+bool mw_archive_is_name(struct mw_slice name);
 /* `is_whole` false: only the first octets of it are here. Memory from `arena`. */
 void mw_archive_read(struct mw_slice octets, bool is_whole, const struct mw_archive_limits *limits,
                      struct mw_arena *arena, struct mw_archive *out_archive);

@@ -26,6 +26,8 @@ bool mw_archive_add(struct mw_archive_job *job, struct mw_slice name, bool is_do
                     bool is_encrypted);
 void mw_archive_defect(struct mw_archive_job *job, uint64_t bit);
 
+/* Does it end like a zip, with a directory that is there? */
+bool mw_archive_has_zip_end(struct mw_slice octets);
 /* The members of a zip, by its directory and by its local headers. */
 void mw_archive_zip(struct mw_archive_job *job, struct mw_slice octets, bool is_whole);
 

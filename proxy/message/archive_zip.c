@@ -196,6 +196,13 @@ static bool find_directory(struct zip *zip)
     return false;
 }
 
+bool mw_archive_has_zip_end(struct mw_slice octets)
+{
+    struct mw_archive_job job = {0}; /* for what find_directory() thinks of it */
+    struct zip zip = {.job = &job, .octets = octets};
+    return find_directory(&zip) && is_at(octets, zip.directory, SIGNATURE_ENTRY, ENTRY_LEN);
+}
+
 static void remember(struct zip *zip, const struct header *header)
 {
     if (zip->count == zip->cap) {

@@ -122,6 +122,11 @@ void mw_utf8_put(struct mw_utf8_sink *sink, struct mw_slice octets)
         size_t run = 0, next = 0;
         bool is_valid = true;
         while (run < octets.len) {
+            size_t ascii = mw_utf8_ascii_run(mw_slice_skip(octets, run));
+            if (ascii > 0 && run + ascii <= sink->left) {
+                run += ascii;
+                continue;
+            }
             next = mw_utf8_next(mw_slice_skip(octets, run), &is_valid);
             if (!is_valid || run + next > sink->left)
                 break;
@@ -156,15 +161,30 @@ static void put_code(struct mw_utf8_sink *sink, unsigned code)
     put_whole(sink, MW_SLICE(text, len));
 }
 
+/* What can be taken over as it is; the rest of the eight octets behind it goes one by one. */
+static size_t put_ascii(struct mw_utf8_sink *sink, struct mw_slice octets)
+{
+    size_t len = mw_utf8_ascii_run(mw_slice_take(octets, sink->left));
+    if (len > 0)
+        put_whole(sink, mw_slice_take(octets, len));
+    return len;
+}
+
 void mw_latin1_put(struct mw_utf8_sink *sink, struct mw_slice octets)
 {
-    for (size_t i = 0; i < octets.len && !sink->is_full; i++)
-        put_code(sink, (unsigned char)octets.ptr[i]);
+    for (size_t i = 0; i < octets.len && !sink->is_full;) {
+        i += put_ascii(sink, mw_slice_skip(octets, i));
+        if (i < octets.len)
+            put_code(sink, (unsigned char)octets.ptr[i++]);
+    }
 }
 
 static void put_cp1252(struct mw_utf8_sink *sink, struct mw_slice octets)
 {
     for (size_t i = 0; i < octets.len && !sink->is_full; i++) {
+        i += put_ascii(sink, mw_slice_skip(octets, i));
+        if (i == octets.len)
+            return;
         unsigned octet = (unsigned char)octets.ptr[i];
         unsigned code = octet >= 0x80 && octet < 0xa0 ? cp1252_high[octet - 0x80] : octet;
         put_code(sink, code == 0 && octet != 0 ? 0xfffd : code);

@@ -82,21 +82,35 @@ static void convert(struct conversion *conversion, struct mw_slice octets)
         mw_charset_put(conversion->open, conversion->charset, &conversion->sink, octets);
 }
 
+/* Moves them to the front; returns how many are left. */
+static size_t drop_nuls(char *to, const char *from, size_t len, uint64_t *defects)
+{
+    size_t out = 0;
+    for (const char *end = from + len, *nul; from < end; from = nul + 1) {
+        nul = memchr(from, '\0', (size_t)(end - from));
+        size_t run = (size_t)((nul == NULL ? end : nul) - from);
+        memmove(to + out, from, run);
+        out += run;
+        if (nul == NULL)
+            break;
+        *defects |= MW_DEFECT_BIT(MW_DEFECT_TEXT_NUL);
+    }
+    return out;
+}
+
 /* LF line ends, no NUL, no byte order mark in front. In place; the result is never longer. */
 static size_t normalize(char *text, size_t len, uint64_t *defects)
 {
     size_t out = 0, at = len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     if (at == 0 && memchr(text, '\r', len) == NULL && memchr(text, '\0', len) == NULL)
         return len;
-    for (; at < len; at++) {
-        char c = text[at];
-        if (c == '\r' && at + 1 < len && text[at + 1] == '\n')
-            continue;
-        if (c == '\0') {
-            *defects |= MW_DEFECT_BIT(MW_DEFECT_TEXT_NUL);
-            continue;
-        }
-        text[out++] = c == '\r' ? '\n' : c;
+    while (at < len) {
+        const char *cr = memchr(text + at, '\r', len - at);
+        size_t run = cr == NULL ? len - at : (size_t)(cr - text) - at;
+        out += drop_nuls(text + out, text + at, run, defects);
+        at += run + 1;
+        if (cr != NULL && (at >= len || text[at] != '\n')) /* a CR on its own */
+            text[out++] = '\n';
     }
     return out;
 }

@@ -6,7 +6,8 @@
  *
  * What a reader sees, where it is a matter of opinion: the text in place of a picture (alt) only if
  * the picture has no source; buttons' labels; <noscript>, as mail programs run no scripts; text in
- * <head> that is no title, as browsers show it. NUL in text is left out, as browsers do, and so
+ * <head> that is no title, as browsers show it. Outlook alone shows what is in <!--[if mso]> comments:
+ * that is read behind all the rest, so that it neither hides nor breaks what the others show. NUL in text is left out, as browsers do, and so
  * breaks no word. Octets that are no UTF-8 pass as they are: visible text is as well-formed as the
  * input. */
 #include "message/html.h"
@@ -31,6 +32,9 @@ struct reader {
     struct mw_buf value; /* scratch: an attribute's value undone */
     struct mw_html_links links;
     bool has_html, has_body;
+    bool is_conditional;           /* the comments for Outlook are being read */
+    struct mw_slice *conditionals; /* heap: what is in them */
+    size_t conditional_count, conditional_cap;
 };
 
 /* ---- text ---- */
@@ -170,6 +174,8 @@ static struct mw_html_decl read_look(struct reader *reader)
     if (value[MW_A_HIDDEN].ptr != NULL ||
         (reader->token.tag == MW_TAG_dialog && value[MW_A_OPEN].ptr == NULL))
         decl.display = MW_HTML_NONE;
+    if (value[MW_A_SIZE].len > 0 && reader->token.tag == MW_TAG_font)
+        decl.font_size = MW_HTML_SAYS_SHOWN;
     if (value[MW_A_STYLE].len > 0) {
         struct mw_slice style = value_of(reader, MW_A_STYLE);
         mw_html_style(style, &decl);
@@ -185,7 +191,8 @@ static void put_label(struct reader *reader, const struct mw_html_decl *decl)
     if (reader->token.tag == MW_TAG_img && reader->token.value[MW_A_SRC].len == 0)
         attribute = MW_A_ALT;
     else if (reader->token.tag == MW_TAG_input &&
-             (is_type(reader, "submit") || is_type(reader, "button") || is_type(reader, "reset")))
+             (is_type(reader, "submit") || is_type(reader, "button") || is_type(reader, "reset") ||
+              is_type(reader, "text") || reader->token.value[MW_A_TYPE].len == 0))
         attribute = MW_A_VALUE;
     if (attribute == MW_A_COUNT || reader->token.value[attribute].len == 0)
         return;
@@ -222,23 +229,39 @@ static void read_body(struct reader *reader, const struct mw_html_decl *decl)
 
 static void read_raw(struct reader *reader);
 
+static bool is_foreign(const struct reader *reader)
+{
+    return mw_html_stack_has(&reader->stack, MW_TAG_svg) ||
+           mw_html_stack_has(&reader->stack, MW_TAG_math);
+}
+
+/* In <svg> and <math> no element is raw, and "/>" ends an element. */
+static void open_element(struct reader *reader, const struct mw_html_decl *decl)
+{
+    const struct mw_html_token *token = &reader->token;
+    mw_html_stack_start(&reader->stack, token->tag, token->flags, token->key, decl);
+    read_body(reader, decl);
+    bool is_theirs = token->key >= MW_TAG_COUNT || token->tag == MW_TAG_svg ||
+                     token->tag == MW_TAG_math || token->flags == UNSEEN;
+    if (token->is_empty && is_theirs && is_foreign(reader))
+        mw_html_stack_end(&reader->stack, token->tag, token->flags, token->key);
+    see_stack(reader);
+}
+
 static void start_tag(struct reader *reader)
 {
     struct mw_html_token *token = &reader->token;
     struct mw_html_decl decl = MW_HTML_DECL_INIT;
     if (token->has_attribute || token->tag == MW_TAG_dialog)
         decl = read_look(reader);
+    if (reader->is_conditional && mw_slice_ieq(token->name, MW_LIT("xml")))
+        decl.display = MW_HTML_NONE; /* settings of Office programs */
     reader->html->has_script |= token->has_handler || token->tag == MW_TAG_script;
     reader->html->has_form |= token->tag == MW_TAG_form;
-    if (!(token->flags & CODE)) {
-        mw_html_stack_start(&reader->stack, token->tag, token->flags, token->key, &decl);
-        read_body(reader, &decl);
-        if (token->is_empty && token->key >= MW_TAG_COUNT &&
-            (mw_html_stack_has(&reader->stack, MW_TAG_svg) ||
-             mw_html_stack_has(&reader->stack, MW_TAG_math)))
-            mw_html_stack_end(&reader->stack, token->tag, token->flags, token->key);
-        see_stack(reader);
-    }
+    if ((token->flags & RAW) && is_foreign(reader))
+        token->flags &= UNSEEN;
+    if (!(token->flags & CODE))
+        open_element(reader, &decl);
     if (token->has_attribute || token->tag == MW_TAG_a || token->tag == MW_TAG_form)
         mw_html_links_add(&reader->links, token, reader->out.len);
     if (token->flags & VOID)
@@ -296,14 +319,52 @@ static void read_cdata(struct reader *reader, const char *from)
     reader->at = close != NULL ? close + 3 : reader->end;
 }
 
+static bool has_word(struct mw_slice text, const char *word)
+{
+    for (; text.len > 0; text = mw_slice_skip(text, 1))
+        if (mw_slice_istarts(text, mw_slice_cstr(word)))
+            return true;
+    return false;
+}
+
+/* <!--[if mso]> ... <![endif]-->, of which `comment` is what stands behind "<!--". Kept for the end. */
+static void note_conditional(struct reader *reader, struct mw_slice comment)
+{
+    enum { CONDITION_MAX = 128 };
+    if (reader->is_conditional || reader->is_hidden || !mw_slice_istarts(comment, MW_LIT("[if")))
+        return;
+    ptrdiff_t close = mw_slice_find(mw_slice_take(comment, CONDITION_MAX), ']');
+    if (close < 0)
+        return;
+    struct mw_slice condition = mw_slice_take(comment, (size_t)close);
+    if (!has_word(condition, "mso") && !has_word(condition, "vml"))
+        return;
+    if (reader->conditional_count == reader->conditional_cap) {
+        reader->conditional_cap = reader->conditional_cap > 0 ? reader->conditional_cap * 2 : 8;
+        reader->conditionals = mw_xrealloc(reader->conditionals,
+                                           reader->conditional_cap * sizeof *reader->conditionals);
+    }
+    comment = mw_slice_skip(comment, (size_t)close + 1);
+    if (comment.len > 0 && comment.ptr[0] == '>')
+        comment = mw_slice_skip(comment, 1);
+    reader->conditionals[reader->conditional_count++] = comment;
+}
+
+static void read_comment(struct reader *reader, const char *from)
+{
+    reader->at = mw_html_comment_end(from, reader->end);
+    struct mw_slice comment = MW_SLICE(from, (size_t)(reader->at - from));
+    if (mw_slice_iends(comment, MW_LIT("-->")))
+        comment.len -= 3;
+    note_conditional(reader, comment);
+}
+
 static void read_declaration(struct reader *reader, const char *at)
 {
     struct mw_slice rest = MW_SLICE(at, (size_t)(reader->end - at));
-    bool is_foreign = mw_html_stack_has(&reader->stack, MW_TAG_svg) ||
-                      mw_html_stack_has(&reader->stack, MW_TAG_math);
     if (mw_slice_starts(rest, MW_LIT("--")))
-        reader->at = mw_html_comment_end(at + 2, reader->end);
-    else if (is_foreign && mw_slice_starts(rest, MW_LIT("[CDATA[")))
+        read_comment(reader, at + 2);
+    else if (is_foreign(reader) && mw_slice_starts(rest, MW_LIT("[CDATA[")))
         read_cdata(reader, at + 7);
     else
         skip_past(reader, at, '>'); /* a doctype or a bogus comment */
@@ -344,6 +405,23 @@ static void read_all(struct reader *reader)
     }
 }
 
+static void read_conditionals(struct reader *reader)
+{
+    size_t hidden = reader->html->hidden;
+    reader->is_conditional = true;
+    for (size_t i = 0; i < reader->conditional_count; i++) {
+        reader->at = reader->conditionals[i].ptr;
+        reader->end = reader->at + reader->conditionals[i].len;
+        mw_html_links_end(&reader->links, reader->out.len);
+        mw_html_stack_init(&reader->stack);
+        reader->is_hidden = false;
+        reader->gap = '\n';
+        read_all(reader);
+    }
+    reader->html->hidden = hidden; /* what is odd there is Outlook's */
+    free(reader->conditionals);
+}
+
 void mw_html_read(struct mw_slice html, struct mw_arena *arena, struct mw_html *out_html)
 {
     *out_html = (struct mw_html){.visible = MW_EMPTY, .base = MW_EMPTY};
@@ -354,6 +432,7 @@ void mw_html_read(struct mw_slice html, struct mw_arena *arena, struct mw_html *
         .at = html.ptr, .end = html.ptr + html.len, .html = out_html, .links = {.arena = arena}};
     mw_html_stack_init(&reader->stack);
     read_all(reader);
+    read_conditionals(reader);
     mw_html_links_end(&reader->links, reader->out.len);
     out_html->visible = mw_arena_dup(arena, mw_buf_view(&reader->out));
     mw_html_links_finish(&reader->links, out_html);

@@ -16,7 +16,7 @@ enum { MW_HTML_LINKS_MAX = 1000, MW_HTML_LINK_TEXT_MAX = 1024, MW_HTML_URL_MAX =
 
 struct mw_html_link {
     struct mw_slice url;  /* the attribute's value, references undone, white space at the ends and
-                             line ends within taken out (WHATWG URL 4.4); <base href> is not applied */
+                             line ends within taken out (WHATWG URL 4.4), joined with <base href> */
     struct mw_slice text; /* visible text of an <a>; empty for resources */
     bool is_resource;     /* src, background, data, poster, link rel=stylesheet, url() of a style
                              attribute: loaded when shown; else followed: a, area, form, meta refresh */

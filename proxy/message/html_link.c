@@ -33,15 +33,18 @@ static struct mw_slice copy_url(struct mw_html_links *links, struct mw_slice url
 {
     while (url.len > 0 && (unsigned char)url.ptr[0] <= ' ')
         url = mw_slice_skip(url, 1);
-    url = shorten(url, MW_HTML_URL_MAX);
     while (url.len > 0 && (unsigned char)url.ptr[url.len - 1] <= ' ')
         url.len--;
-    char *copy = mw_arena_alloc(links->arena, url.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; i < url.len; i++)
+    size_t max = url.len <= MW_HTML_URL_MAX ? url.len : MW_HTML_URL_MAX + 1, len = 0;
+    char *copy = mw_arena_alloc(links->arena, max + 1);
+    for (size_t i = 0; i < url.len && len < max; i++)
         if (url.ptr[i] != '\t' && url.ptr[i] != '\n' && url.ptr[i] != '\r')
             copy[len++] = url.ptr[i];
-    return MW_SLICE(copy, len);
+    struct mw_slice kept = shorten(MW_SLICE(copy, len), MW_HTML_URL_MAX);
+    /* Its host may be behind the cut. A data: URL has none. */
+    if (kept.len < len && !mw_slice_istarts(kept, MW_LIT("data:")))
+        links->has_more = true;
+    return kept;
 }
 
 static bool add_link(struct mw_html_links *links, struct mw_slice url, bool is_resource)
@@ -178,8 +181,11 @@ static void add_links_of(struct mw_html_links *links)
     case MW_TAG_object:
         add_value(links, MW_A_DATA, true);
         break;
-    default:
+    default: /* in pictures, formulas, and the drawings of Office programs */
         add_value(links, MW_A_XLINK_HREF, true);
+        if (links->token->tag == MW_TAG_OTHER || links->token->tag == MW_TAG_img ||
+            links->token->tag == MW_TAG_math)
+            add_value(links, MW_A_HREF, false);
         break;
     }
 }
@@ -222,11 +228,68 @@ static struct mw_slice link_text(const struct mw_html_found *found, struct mw_sl
     return shorten(text, MW_HTML_LINK_TEXT_MAX);
 }
 
+/* ---- <base href> ---- */
+
+/* Octets of the scheme with its ':'; 0: none. */
+static size_t scheme_len(struct mw_slice url)
+{
+    size_t len = 0;
+    while (len < url.len && (mw_is_alnum(url.ptr[len]) || (len > 0 && url.ptr[len] != '\0' &&
+                                                           strchr("+-.", url.ptr[len]) != NULL)))
+        len++;
+    return len > 0 && mw_is_alpha(url.ptr[0]) && len < url.len && url.ptr[len] == ':' ? len + 1 : 0;
+}
+
+static size_t span_until(struct mw_slice url, size_t from, const char *stops)
+{
+    while (from < url.len && (url.ptr[from] == '\0' || strchr(stops, url.ptr[from]) == NULL))
+        from++;
+    return from;
+}
+
+static bool is_slash(struct mw_slice url, size_t at)
+{
+    return at < url.len && (url.ptr[at] == '/' || url.ptr[at] == '\\');
+}
+
+enum {
+    JOINED_MAX = 64 * 1024
+}; /* octets of a text's joined links: a base is short, links are many */
+
+/* RFC 3986 5.2 as far as it matters to where a link leads: the host is the base's, "." and ".." stay.
+ * A base without a host changes nothing. */
+static struct mw_slice join(struct mw_html_links *links, struct mw_slice url, size_t *left)
+{
+    struct mw_slice base = links->base;
+    size_t host = scheme_len(base);
+    bool is_whole = url.len == 0 || url.ptr[0] == '#' || scheme_len(url) > 0 ||
+                    (is_slash(url, 0) && is_slash(url, 1));
+    if (base.len == 0 || is_whole || !is_slash(base, host) || !is_slash(base, host + 1))
+        return url;
+    size_t root = span_until(base, host + 2, "/\\?#"), keep = root;
+    size_t query = span_until(base, root, "?#");
+    if (url.ptr[0] == '?')
+        keep = query;
+    else if (!is_slash(url, 0))
+        for (keep = query; keep > root && !is_slash(base, keep - 1); keep--)
+            ;
+    size_t len = keep + 1 + url.len;
+    if (len > *left) {
+        links->has_more = true;
+        return url;
+    }
+    *left -= len;
+    const char *between = keep == root && !is_slash(url, 0) ? "/" : "";
+    return mw_arena_printf(links->arena, "%.*s%s%.*s", (int)keep, base.ptr, between, (int)url.len,
+                           url.ptr);
+}
+
 void mw_html_links_finish(struct mw_html_links *links, struct mw_html *html)
 {
     struct mw_html_link *all = mw_arena_array(links->arena, struct mw_html_link, links->count);
+    size_t left = JOINED_MAX;
     for (size_t i = 0; i < links->count; i++)
-        all[i] = (struct mw_html_link){.url = links->list[i].url,
+        all[i] = (struct mw_html_link){.url = join(links, links->list[i].url, &left),
                                        .text = link_text(&links->list[i], html->visible),
                                        .is_resource = links->list[i].is_resource};
     html->links = all;

@@ -42,7 +42,7 @@ struct mw_html_decl {
     uint32_t colour, background;
     enum mw_html_display display;
     enum mw_html_say visibility, font_size;
-    bool is_faded;   /* opacity 0, mso-hide:all */
+    bool is_faded;   /* opacity 0 */
     bool is_clipped; /* no height or width, and what flows over is hidden */
 };
 #define MW_HTML_DECL_INIT \
@@ -103,6 +103,7 @@ struct mw_html_stack {
     struct mw_html_open open[MW_HTML_DEPTH_MAX]; /* the first one stands for html and body */
     size_t depth;
     size_t lost;                                        /* elements open beyond the depth */
+    bool was_lost; /* once: what is hidden is not known any more */
     uint32_t pre;                                       /* open elements with PRE */
     uint32_t count[MW_TAG_COUNT + MW_HTML_OTHER_KINDS]; /* open, by key */
     bool has_line; /* out: what was closed or opened ends a line */
@@ -148,6 +149,7 @@ enum mw_html_attribute {
     MW_A_OPEN,
     MW_A_POSTER,
     MW_A_REL,
+    MW_A_SIZE,
     MW_A_SRC,
     MW_A_SRCSET,
     MW_A_STYLE,

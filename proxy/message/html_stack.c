@@ -4,7 +4,8 @@
  * hidden element hides: end tags that are left out (p, li, td, ...), end tags in the wrong order
  * (b, font, a: only what they say is taken out), tags that mean nothing where they stand, and text
  * within a table but in none of its cells, which is shown in front of the table. What is beyond
- * the depth is counted only. Formatting elements are not opened again behind a closed block: in
+ * the depth is counted only, and from then on text counts as seen: end tags may have closed anything.
+ * Formatting elements are not opened again behind a closed block: in
  * doubt text counts as seen. */
 #include "message/html_priv.h"
 
@@ -77,6 +78,7 @@ void mw_html_stack_init(struct mw_html_stack *stack)
     memset(stack->count, 0, sizeof stack->count);
     stack->depth = 1;
     stack->lost = stack->pre = 0;
+    stack->was_lost = false;
     stack->has_line = stack->has_cell = false;
     stack->open[0] = (struct mw_html_open){.decl = MW_HTML_DECL_INIT};
     stack->open[0].look = (struct mw_html_look){.colour = MW_HTML_COLOUR_NONE,
@@ -99,12 +101,19 @@ static void add_colours(struct mw_html_look *look, const struct mw_html_decl *de
         look->background = decl->background;
 }
 
+static bool is_control(uint32_t key)
+{
+    return key == MW_TAG_button || key == MW_TAG_textarea || key == MW_TAG_select;
+}
+
 static struct mw_html_look look_of(const struct mw_html_open *parent, uint32_t key, uint32_t flags,
                                    const struct mw_html_decl *decl)
 {
     struct mw_html_look look = *look_in(parent, flags);
-    if (key == MW_TAG_a) /* links have a colour of their own */
+    if (key == MW_TAG_a || key == MW_TAG_mark || is_control(key)) /* have a colour of their own, */
         look.colour = MW_HTML_COLOUR_OTHER;
+    if (key == MW_TAG_table || is_control(key)) /* and a size (tables: in quirks mode) */
+        look.is_zero = false;
     add_colours(&look, decl);
     if (decl->display == MW_HTML_NONE || (flags & UNSEEN))
         look.is_none = true;
@@ -133,7 +142,10 @@ static bool is_same_colour(uint32_t a, uint32_t b)
 
 bool mw_html_stack_is_hidden(const struct mw_html_stack *stack)
 {
-    const struct mw_html_look *look = look_in(&stack->open[stack->depth - 1], 0);
+    const struct mw_html_open *top = &stack->open[stack->depth - 1];
+    const struct mw_html_look *look = look_in(top, 0);
+    if (stack->was_lost)
+        return (top->flags & UNSEEN) != 0;
     return look->is_none || look->is_faded || look->is_invisible || look->is_zero ||
            look->colour == MW_HTML_COLOUR_CLEAR || is_same_colour(look->colour, look->background);
 }
@@ -298,6 +310,25 @@ static void close_parts(struct mw_html_stack *stack, enum mw_html_tag tag)
     }
 }
 
+/* ---- pictures and formulas ---- */
+
+/* HTML that cannot stand in <svg> or <math> ends them (13.2.6.5), also what hides their text. Within
+ * <foreignObject> it may stand; not told apart, as what is hidden there only counts as seen. */
+static void break_out(struct mw_html_stack *stack, enum mw_html_tag tag, uint32_t flags)
+{
+    bool is_usual = (flags & (BLOCK | FORMAT)) != 0 && tag != MW_TAG_a;
+    bool is_other = tag == MW_TAG_br || tag == MW_TAG_img || tag == MW_TAG_span ||
+                    tag == MW_TAG_embed || tag == MW_TAG_meta || tag == MW_TAG_head ||
+                    tag == MW_TAG_body;
+    if ((!is_usual && !is_other) || stack->count[MW_TAG_svg] + stack->count[MW_TAG_math] == 0)
+        return;
+    for (size_t i = 1; i < stack->depth; i++)
+        if (stack->open[i].key == MW_TAG_svg || stack->open[i].key == MW_TAG_math) {
+            close_to(stack, i);
+            return;
+        }
+}
+
 /* ---- tags ---- */
 
 static void close_top_if(struct mw_html_stack *stack, bool is_it)
@@ -346,6 +377,7 @@ void mw_html_stack_start(struct mw_html_stack *stack, enum mw_html_tag tag, uint
                          uint32_t key, const struct mw_html_decl *decl)
 {
     stack->has_line = stack->has_cell = false;
+    break_out(stack, tag, flags);
     if ((flags & PART) && stack->count[MW_TAG_table] == 0)
         return;
     if (tag == MW_TAG_form && stack->count[MW_TAG_form] > 0)
@@ -364,6 +396,7 @@ void mw_html_stack_start(struct mw_html_stack *stack, enum mw_html_tag tag, uint
         return;
     if (stack->depth == MW_HTML_DEPTH_MAX) {
         stack->lost++;
+        stack->was_lost = true;
         return;
     }
     open.decl = *decl;

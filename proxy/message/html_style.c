@@ -8,7 +8,10 @@
 
 #include <string.h>
 
-enum { WORDS_MAX = 16 }; /* of a value that are looked at */
+enum {
+    WORDS_MAX = 16,   /* of a value that are looked at */
+    BRACKETS_MAX = 32 /* open in it */
+};
 
 enum property {
     P_NONE = 0,
@@ -21,19 +24,26 @@ enum property {
     P_BACKGROUND,
     P_BACKGROUND_COLOUR,
     P_BACKGROUND_IMAGE,
-    P_SIZE,
+    P_HEIGHT,
+    P_WIDTH,
+    P_MAX_HEIGHT,
+    P_MAX_WIDTH,
+    P_MIN_SIZE,
     P_OVERFLOW,
-    P_MSO_HIDE
+    P_PAINT
 };
 
 /* clang-format off */
+/* No mso-hide:all: Outlook alone hides that, all others show it. */
 static const struct { const char *name; enum property property; } properties[] = {
+    {"-webkit-text-fill-color", P_PAINT}, {"-webkit-text-stroke", P_PAINT}, {"text-shadow", P_PAINT},
     {"background", P_BACKGROUND}, {"background-color", P_BACKGROUND_COLOUR},
     {"background-image", P_BACKGROUND_IMAGE}, {"color", P_COLOUR}, {"display", P_DISPLAY},
-    {"font", P_FONT}, {"font-size", P_FONT_SIZE}, {"height", P_SIZE}, {"max-height", P_SIZE},
-    {"max-width", P_SIZE}, {"mso-hide", P_MSO_HIDE}, {"opacity", P_OPACITY},
-    {"overflow", P_OVERFLOW}, {"overflow-x", P_OVERFLOW}, {"overflow-y", P_OVERFLOW},
-    {"visibility", P_VISIBILITY}, {"width", P_SIZE},
+    {"font", P_FONT}, {"font-size", P_FONT_SIZE}, {"height", P_HEIGHT},
+    {"max-height", P_MAX_HEIGHT}, {"max-width", P_MAX_WIDTH}, {"min-height", P_MIN_SIZE},
+    {"min-width", P_MIN_SIZE}, {"opacity", P_OPACITY}, {"overflow", P_OVERFLOW},
+    {"overflow-x", P_OVERFLOW}, {"overflow-y", P_OVERFLOW}, {"visibility", P_VISIBILITY},
+    {"width", P_WIDTH},
 };
 
 /* The names of CSS Color 4 that mail uses. */
@@ -205,7 +215,8 @@ uint32_t mw_html_colour(struct mw_slice text)
 struct reading {
     struct mw_html_decl *decl;
     uint32_t important; /* bits: properties that stand fast */
-    bool has_no_size, is_cut;
+    uint32_t no_size;   /* bits: properties that say that there is no room */
+    bool is_cut, is_painted;
 };
 
 static bool read_display(struct mw_slice value, struct mw_html_decl *decl)
@@ -223,7 +234,18 @@ static bool read_display(struct mw_slice value, struct mw_html_decl *decl)
         {"table-row", MW_HTML_BLOCK},     {"flow-root", MW_HTML_BLOCK},
         {"initial", MW_HTML_INLINE},      {"inherit", MW_HTML_DISPLAY_UNSAID},
         {"unset", MW_HTML_INLINE},        {"revert", MW_HTML_DISPLAY_UNSAID},
+        {"inline-grid", MW_HTML_INLINE},  {"revert-layer", MW_HTML_DISPLAY_UNSAID},
+        {"ruby", MW_HTML_INLINE},         {"ruby-base", MW_HTML_INLINE},
+        {"ruby-text", MW_HTML_INLINE},    {"run-in", MW_HTML_BLOCK},
+        {"-webkit-box", MW_HTML_BLOCK},   {"-webkit-inline-box", MW_HTML_INLINE},
+        {"-webkit-flex", MW_HTML_BLOCK},  {"-webkit-inline-flex", MW_HTML_INLINE},
+        {"-ms-flexbox", MW_HTML_BLOCK},   {"table-row-group", MW_HTML_BLOCK},
+        {"table-caption", MW_HTML_BLOCK}, {"table-header-group", MW_HTML_BLOCK},
+        {"math", MW_HTML_INLINE},         {"table-footer-group", MW_HTML_BLOCK},
     };
+    struct mw_slice first, rest; /* "block flow", "inline list-item" */
+    if (mw_slice_split(value, ' ', &first, &rest) && !is(first, "none"))
+        value = first;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (is(value, words[i].word)) {
             decl->display = words[i].display;
@@ -318,13 +340,18 @@ static bool read_colour(struct mw_slice value, uint32_t *out_colour)
     return true;
 }
 
-static bool read_size(struct mw_slice value, struct reading *reading)
+/* The last one of each property counts; a least size leaves room whatever else is said. */
+static bool read_size(struct mw_slice value, enum property property, struct reading *reading)
 {
-    int64_t milli;
-    if (!read_number(&value, &milli))
+    uint32_t bit = (uint32_t)1 << property;
+    int64_t milli = 1;
+    if (!read_number(&value, &milli) && (value.len == 0 || !mw_is_alpha(value.ptr[0])))
         return false;
-    if (milli == 0)
-        reading->has_no_size = true;
+    bool is_none = milli == 0;
+    if (is_none == (property != P_MIN_SIZE))
+        reading->no_size |= bit;
+    else
+        reading->no_size &= ~bit;
     return true;
 }
 
@@ -352,13 +379,17 @@ static bool apply(struct reading *reading, enum property property, struct mw_sli
         if (!is(value, "none"))
             decl->background = MW_HTML_COLOUR_OTHER;
         return true;
-    case P_SIZE:
-        return read_size(value, reading);
+    case P_HEIGHT:
+    case P_WIDTH:
+    case P_MAX_HEIGHT:
+    case P_MAX_WIDTH:
+    case P_MIN_SIZE:
+        return read_size(value, property, reading);
     case P_OVERFLOW:
         reading->is_cut = is(value, "hidden") || is(value, "clip");
         return true;
-    case P_MSO_HIDE:
-        decl->is_faded |= is(value, "all");
+    case P_PAINT:
+        reading->is_painted |= !is(value, "none");
         return true;
     case P_NONE:
         break;
@@ -368,7 +399,7 @@ static bool apply(struct reading *reading, enum property property, struct mw_sli
 
 static enum property find_property(struct mw_slice name)
 {
-    if (name.len < 4 || name.len > 16)
+    if (name.len < 4 || name.len > 23)
         return P_NONE;
     char letter = mw_lower(name.ptr[0]);
     for (size_t i = 0; i < sizeof properties / sizeof properties[0]; i++)
@@ -384,7 +415,7 @@ static uint32_t important_bit(enum property property)
         property = P_FONT_SIZE;
     if (property == P_BACKGROUND_COLOUR || property == P_BACKGROUND_IMAGE)
         property = P_BACKGROUND;
-    return property == P_SIZE ? 0 : (uint32_t)1 << property;
+    return (uint32_t)1 << property;
 }
 
 static void read_declaration(struct reading *reading, struct mw_slice name, struct mw_slice value)
@@ -407,28 +438,48 @@ static void read_declaration(struct reading *reading, struct mw_slice name, stru
 
 /* What a loop over a style stops at: ends, strings, brackets. */
 static const bool stops[256] = {
-    [';'] = true, ['"'] = true, ['\''] = true, ['('] = true, [')'] = true};
+    [';'] = true, ['"'] = true, ['\''] = true, ['('] = true, [')'] = true,
+    ['['] = true, [']'] = true, ['{'] = true,  ['}'] = true};
 
-/* Where the declaration at `at` ends: a ';' outside strings and brackets, or the end. */
+/* The place behind the string whose quote is at `at`, 0: it does not end, or not in its line. A
+ * browser goes on in other ways then: what follows is left out. */
+static size_t string_end(struct mw_slice style, size_t at)
+{
+    struct mw_slice rest = mw_slice_skip(style, at + 1);
+    ptrdiff_t close = mw_slice_find(rest, style.ptr[at]);
+    if (close < 0 || mw_slice_find(mw_slice_take(rest, (size_t)close), '\n') >= 0)
+        return 0;
+    return at + 1 + (size_t)close + 1;
+}
+
+/* Where the declaration at `at` ends: a ';' outside strings and brackets (CSS Syntax 5.4.7: a bracket
+ * is closed by its like only), or the end. */
 static size_t declaration_end(struct mw_slice style, size_t at)
 {
+    char open[BRACKETS_MAX];
     size_t depth = 0;
-    for (; at < style.len; at++) {
+    while (at < style.len) {
         char c = style.ptr[at];
-        if (!stops[(unsigned char)c])
+        if (!stops[(unsigned char)c]) {
+            at++;
             continue;
+        }
         if (c == ';' && depth == 0)
             return at;
-        if (c == '(')
-            depth++;
-        else if (c == ')' && depth > 0)
-            depth--;
-        else if (c == '"' || c == '\'') {
-            const char *close = memchr(style.ptr + at + 1, c, style.len - at - 1);
-            if (close == NULL)
+        if (c == '"' || c == '\'') {
+            at = string_end(style, at);
+            if (at == 0)
                 return style.len;
-            at = (size_t)(close - style.ptr);
+            continue;
         }
+        if (depth > 0 && c == open[depth - 1])
+            depth--;
+        else if (c == '(' || c == '[' || c == '{') {
+            if (depth == BRACKETS_MAX)
+                return style.len;
+            open[depth++] = c == '(' ? ')' : c == '[' ? ']' : '}';
+        }
+        at++;
     }
     return at;
 }
@@ -505,7 +556,10 @@ void mw_html_style(struct mw_slice style, struct mw_html_decl *decl)
         read_plain(mw_buf_view(&cleaned), &reading);
         mw_buf_fini(&cleaned);
     }
-    decl->is_clipped |= reading.has_no_size && reading.is_cut;
+    if (reading.is_painted) /* letters are seen by something else than their colour */
+        decl->colour = MW_HTML_COLOUR_OTHER;
+    if (reading.is_cut && (reading.no_size & (uint32_t)1 << P_MIN_SIZE) == 0)
+        decl->is_clipped |= reading.no_size != 0;
 }
 
 bool mw_html_style_url(struct mw_slice style, size_t *cursor, struct mw_slice *out_url)

@@ -24,6 +24,7 @@ static const char *const attribute_names[MW_A_COUNT] = {
     [MW_A_OPEN] = "open",
     [MW_A_POSTER] = "poster",
     [MW_A_REL] = "rel",
+    [MW_A_SIZE] = "size",
     [MW_A_SRC] = "src",
     [MW_A_SRCSET] = "srcset",
     [MW_A_STYLE] = "style",
@@ -45,7 +46,7 @@ static const uint8_t first_attribute['z' - 'a' + 1] = {
     ['a' - 'a'] = 1 + MW_A_ACTION, ['b' - 'a'] = 1 + MW_A_BACKGROUND, ['c' - 'a'] = 1 + MW_A_COLOR,
     ['d' - 'a'] = 1 + MW_A_DATA,   ['f' - 'a'] = 1 + MW_A_FORMACTION, ['h' - 'a'] = 1 + MW_A_HIDDEN,
     ['l' - 'a'] = 1 + MW_A_LOWSRC, ['o' - 'a'] = 1 + MW_A_OPEN,       ['p' - 'a'] = 1 + MW_A_POSTER,
-    ['r' - 'a'] = 1 + MW_A_REL,    ['s' - 'a'] = 1 + MW_A_SRC,        ['t' - 'a'] = 1 + MW_A_TEXT,
+    ['r' - 'a'] = 1 + MW_A_REL,    ['s' - 'a'] = 1 + MW_A_SIZE,       ['t' - 'a'] = 1 + MW_A_TEXT,
     ['v' - 'a'] = 1 + MW_A_VALUE,  ['x' - 'a'] = 1 + MW_A_XLINK_HREF,
 };
 

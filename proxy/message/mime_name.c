@@ -124,6 +124,41 @@ void mw_mime_names_add(struct mw_mime_names *names, struct mw_slice utf8, bool i
     names->list[names->count++] = name;
 }
 
+/* "=?x-nosuch?q?a=2Eexe?=": programs that take an unknown charset for the usual one show "a.exe". The
+ * text with such charsets replaced; empty: there is none in it. */
+static struct mw_slice with_usual_charsets(struct mw_arena *arena, struct mw_slice text)
+{
+    static const char usual[] = "utf-8";
+    char *copy = NULL;
+    size_t len = 0, words = 0;
+    for (size_t at = 0; at + 2 < text.len; at++)
+        words += text.ptr[at] == '=' && text.ptr[at + 1] == '?';
+    if (words == 0)
+        return MW_EMPTY;
+    bool is_changed = false;
+    copy = mw_arena_alloc(arena, text.len + words * sizeof usual);
+    while (text.len > 0) {
+        struct mw_slice name = mw_slice_skip(text, 2), charset, rest;
+        if (!mw_slice_starts(text, MW_LIT("=?")) || !mw_slice_split(name, '?', &charset, &rest) ||
+            charset.len > MW_MIME_NAME_MAX) {
+            copy[len++] = text.ptr[0];
+            text = mw_slice_skip(text, 1);
+            continue;
+        }
+        (void)mw_slice_split(charset, '*', &charset, &name); /* RFC 2231 5: a language behind it */
+        bool is_known = charset.len == 0 || mw_charset_find(charset) != NULL;
+        struct mw_slice put = is_known ? charset : MW_LIT("utf-8");
+        is_changed |= !is_known;
+        memcpy(copy + len, "=?", 2);
+        len += 2;
+        if (put.len > 0)
+            memcpy(copy + len, put.ptr, put.len);
+        len += put.len;
+        text = MW_SLICE(rest.ptr - 1, rest.len + 1);
+    }
+    return is_changed ? MW_SLICE(copy, len) : MW_EMPTY;
+}
+
 static void add_form(struct mw_mime_names *names, const struct mw_mime_form *form, bool is_second)
 {
     struct mw_buf text = {0};
@@ -143,6 +178,12 @@ static void add_form(struct mw_mime_names *names, const struct mw_mime_form *for
         mw_header_decode(form->text, max, &text);
     }
     mw_mime_names_add(names, mw_buf_view(&text), is_second || form->is_second);
+    struct mw_slice usual = with_usual_charsets(names->arena, form->text);
+    if (usual.len > 0) {
+        text.len = 0;
+        mw_header_decode(usual, max + usual.len, &text);
+        mw_mime_names_add(names, mw_buf_view(&text), is_second || form->is_second);
+    }
     mw_buf_fini(&text);
 }
 

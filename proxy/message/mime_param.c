@@ -339,6 +339,12 @@ void mw_mime_value_parse(struct mw_arena *arena, struct mw_slice raw, struct mw_
     out->params = mw_arena_array(arena, struct mw_mime_param, room);
     struct cursor in = {.rest = out->text};
     out->head = take_head(arena, &in);
+    if (is_parameter(
+            out->head)) {    /* "Content-Disposition: filename=x": some read on as if nothing */
+        in.rest = out->text; /* were missing */
+        out->head = MW_EMPTY;
+        out->defects |= MW_DEFECT_BIT(MW_DEFECT_PARAMETER_BAD);
+    }
     take_params(arena, &in, out);
 }
 

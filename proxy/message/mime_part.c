@@ -414,8 +414,11 @@ static void apply_to_container(struct reader *reader, const struct encodings *en
     if (claimed == MW_MIME_BASE64 || claimed == MW_MIME_QP) {
         if (!mw_slice_eq(out->first.type, MW_LIT("message/global"))) /* RFC 6532 3.5 */
             reader->defects |= MW_DEFECT_BIT(MW_DEFECT_ENCODING_NOT_ALLOWED);
-        if (!out->has_second) {
-            out->second = out->first;
+        if (!out->has_second) { /* "multipart/" is no type: a leaf to some programs */
+            bool is_leaf = !is_type(out->first.type);
+            out->second = is_leaf
+                              ? (struct mw_mime_reading){.type = MW_LIT("application/octet-stream")}
+                              : out->first;
             out->has_second = true;
         }
         out->second.encoding = claimed;

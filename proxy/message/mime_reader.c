@@ -85,6 +85,13 @@ static void keep(struct mw_mime_reader *reader, struct mw_slice octets)
         mw_buf_put(&reader->block, octets);
 }
 
+/* Two boundaries with nothing between them, not even an empty line: no program sees a part there. */
+static bool is_between_delimiters(const struct mw_mime_reader *reader)
+{
+    return reader->block.len == 0 && reader->frame_count > 0 &&
+           reader->frames[reader->frame_count - 1].is_multipart;
+}
+
 /* A line, or its beginning, of a header block. One that ends the block without being the empty line
  * is looked at again as the body's first. */
 static void take_header_line(struct mw_mime_reader *reader, struct mw_slice line, bool is_whole)
@@ -96,7 +103,10 @@ static void take_header_line(struct mw_mime_reader *reader, struct mw_slice line
     if (kind == MW_MIME_LINE_BODY) {
         if (!is_delimiter)
             reader->block_defects |= MW_DEFECT_BIT(MW_DEFECT_HEADER_NO_COLON);
-        mw_mime_header_end(reader);
+        if (is_delimiter && is_between_delimiters(reader))
+            reader->place = MW_MIME_AT_LINE;
+        else
+            mw_mime_header_end(reader);
         mw_mime_reader_feed(reader, line);
         return;
     }

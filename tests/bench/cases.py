@@ -11,12 +11,14 @@ from hops import HOPS, TLS_HOPS, first_line, nginx_modules
 KIB, MIB = 1024, 1024 * 1024
 
 # Load of a case: sessions at a time, messages a round, messages a session, octets; one line in `dots` begins with a dot;
-# `free`: nobody has a CPU of his own. Targets: CPU a message, to HAProxy's.
+# `free`: nobody has a CPU of his own; `hops`: other ones than usual. Targets: CPU a message, to HAProxy's.
 CPU_CASES = {
     "4k-1": {"title": "4 kB, 1 message a session", "sessions": 100, "messages": 1500, "per": 1, "size": 4 * KIB,
              "targets": {"empty": 1.1, "rules": 1.3}},
     "4k-100": {"title": "4 kB, 100 messages a session", "sessions": 100, "messages": 5000, "per": 100, "size": 4 * KIB,
                "targets": {"empty": 1.1, "rules": 1.3}},
+    "rules-100": {"title": "4 kB, 100 messages a session", "sessions": 100, "messages": 5000, "per": 100, "size": 4 * KIB,
+                  "hops": ["direct", "haproxy", "empty", "rules", "rules100"], "targets": {"empty": 1.1, "rules": 1.3, "rules100": 1.5}},
     "64k": {"title": "64 kB, 10 messages a session", "sessions": 100, "messages": 2000, "per": 10, "size": 64 * KIB,
             "targets": {"empty": 0.9}},
     "5m": {"title": "5 MB, 10 sessions", "sessions": 10, "messages": 60, "per": 3, "size": 5 * MIB,
@@ -220,7 +222,7 @@ def run_all(field, options, say):
     load_before = os.getloadavg()[0]
     for name in chosen:
         if name in CPU_CASES:
-            run.cpu_case(name, CPU_CASES[name], PLAIN_HOPS)
+            run.cpu_case(name, CPU_CASES[name], CPU_CASES[name].get("hops", PLAIN_HOPS))
         elif name in TLS_CASES:
             run.cpu_case(name, TLS_CASES[name], TLS_MESSAGE_HOPS)
         elif name in SHAKE_CASES:

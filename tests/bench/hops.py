@@ -11,7 +11,7 @@ import subprocess
 import time
 
 # in the order of the tables; what begins with "tls-" has implicit TLS towards the client, and is in the clear behind
-HOPS = ["direct", "haproxy", "nginx", "empty", "own", "rules", "spool"]
+HOPS = ["direct", "haproxy", "nginx", "empty", "own", "rules", "rules100", "spool"]
 TLS_HOPS = ["tls-haproxy", "tls-nginx", "tls-empty", "tls-own"]
 TITLES = {
     "direct": "none",
@@ -20,6 +20,7 @@ TITLES = {
     "empty": "mailweir, empty chain",
     "own": "mailweir, own greeting",
     "rules": "mailweir, limits + 20 rules",
+    "rules100": "mailweir, limits + 100 rules on content",
     "spool": "mailweir, spool plan",
 }
 NGINX_MODULES = ["/usr/lib/nginx/modules", "/usr/lib64/nginx/modules", "/usr/share/nginx/modules"]
@@ -80,18 +81,25 @@ upstream sink {{
     {banner}
 }}
 """
-CHAINS = {
-    "empty": "",
-    "own": "",
-    "rules": """filter limits {{
+LIMITS = """filter limits {{
     module limits
     max-recipients 1000
     max-messages 100000
     max-refused-in-a-row 20
 }}
-filter rules {{
+"""
+CHAINS = {
+    "empty": "",
+    "own": "",
+    "rules": LIMITS + """filter rules {{
     module rules
     files {bench}/rules/twenty.rules
+}}
+chain bench {{ limits rules }}
+""",
+    "rules100": LIMITS + """filter rules {{
+    module rules
+    files {bench}/rules/twenty.rules {bench}/rules/eighty.rules
 }}
 chain bench {{ limits rules }}
 """,

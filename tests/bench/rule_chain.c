@@ -10,8 +10,8 @@
  * apart, all of the view but what libmagic says.
  *
  * One line of JSON for each set: {"rules", "load_s", "rss_kib", "ms": [a message, by round], "hits",
- * "mark", "errors"}. `mark` is a sum over the rules and their hits, so that it differs if hits do;
- * rss_kib is what loading added, used_kib what the process then had more when it had played. */
+ * "runs", "mark", "errors"}. `mark` is a sum over the rules and their hits, so that it differs if hits do;
+ * rss_kib is what loading added, used_kib what the first round did. */
 #include <dirent.h>
 #include <getopt.h>
 #include <malloc.h>
@@ -50,7 +50,7 @@ struct set {
     bool is_decided;
     double load_s, ms[ROUNDS_MAX];
     long rss_kib, used_kib;
-    uint64_t hits, errors, mark;
+    uint64_t hits, runs, errors, mark;
 };
 struct bench {
     struct mw_plugins *plugins;
@@ -332,10 +332,9 @@ static void play(struct bench *bench)
         struct set *set = &bench->sets[i];
         stage(bench, set, (struct mw_call){.stage = MW_STAGE_CONNECT});
         stage(bench, set, (struct mw_call){.stage = MW_STAGE_HELO, .a = set->subject.helo});
-        play_round(bench, set); /* the JIT takes a pattern when it is first matched */
         long before = rss_kib();
-        malloc_trim(0);
-        set->used_kib = before;
+        play_round(bench, set); /* the JIT takes a pattern when it is first matched */
+        set->used_kib = rss_kib() - before;
     }
     for (size_t round = 0; round < bench->rounds; round++)
         for (size_t i = 0; i < bench->set_count; i++) {
@@ -352,6 +351,8 @@ static void count_hits(void *user, const char *filter, const char *name, uint64_
     (void)filter;
     if (len > 7 && strcmp(name + len - 7, ".errors") == 0)
         set->errors += value;
+    if (len > 5 && strcmp(name + len - 5, ".runs") == 0)
+        set->runs += value;
     if (len < 5 || strcmp(name + len - 5, ".hits") != 0)
         return;
     for (size_t i = 0; i < len; i++)
@@ -363,12 +364,12 @@ static void count_hits(void *user, const char *filter, const char *name, uint64_
 static void print_set(const struct bench *bench, struct set *set)
 {
     mw_instances_counters(set->instances, count_hits, set);
-    printf("{\"rules\": \"%s\", \"setting\": \"%s\", \"messages\": %zu, \"octets\": %zu, "
-           "\"load_s\": %.4f, \"rss_kib\": %ld, \"used_kib\": %ld, \"hits\": %llu, \"mark\": %llu, "
+    printf("{\"rules\": \"%s\", \"messages\": %zu, \"octets\": %zu, "
+           "\"load_s\": %.4f, \"rss_kib\": %ld, \"used_kib\": %ld, \"hits\": %llu, \"runs\": %llu, \"mark\": %llu, "
            "\"errors\": %llu, \"ms\": [",
-           set->rules, set->setting, bench->count, bench->octets, set->load_s, set->rss_kib,
-           set->used_kib, (unsigned long long)set->hits, (unsigned long long)set->mark,
-           (unsigned long long)set->errors);
+           set->rules, bench->count, bench->octets, set->load_s, set->rss_kib,
+           set->used_kib, (unsigned long long)set->hits, (unsigned long long)set->runs,
+           (unsigned long long)set->mark, (unsigned long long)set->errors);
     for (size_t i = 0; i < bench->rounds; i++)
         printf("%s%.5f", i > 0 ? ", " : "", set->ms[i]);
     puts("]}");

@@ -1,1 +1,5 @@
 mw_fuzz(rules USES rules_under_test)
+mw_fuzz(literal USES patterns_under_test)
+mw_fuzz(import USES rules_under_test)
+mw_fuzz(rules_run SOURCES ../unit/rules_ref.c ../unit/rules_ref_eval.c ../unit/rules_ref_values.c ../unit/rules_ref_act.c ../unit/rules_gen.c ../unit/rules_diff.c USES rules_under_test)
+mw_fuzz(lists USES rules_under_test)

@@ -98,7 +98,8 @@ HOST(53, header_text); HOST(54, header_addresses); HOST(55, fold);
 HOST(56, watch); HOST(57, watch_change); HOST(58, watch_end); HOST(59, alarm); HOST(60, alarm_cancel);
 HOST(61, dns); HOST(62, dns_cancel); HOST(63, job); HOST(64, note); HOST(65, tally); HOST(66, clock_ms);
 HOST(67, is_explained); HOST(68, explain);
-SIZE(mw_host, 24 + 8 * 69);
+HOST(69, is_observed);
+SIZE(mw_host, 24 + 8 * 70);
 
 AT(mw_filter, size, 0); AT(mw_filter, abi, 8); AT(mw_filter, name, 16); AT(mw_filter, version, 24);
 AT(mw_filter, summary, 32); AT(mw_filter, settings, 40); AT(mw_filter, setting_count, 48);

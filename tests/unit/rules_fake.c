@@ -4,8 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/lex.h"
+#include "message/address.h"
+#include "message/content.h"
+#include "message/fold.h"
+#include "message/header.h"
 #include "testblock.h"
 
 /* ---- memory ---- */
@@ -52,6 +57,17 @@ static void copy(char *out, size_t size, struct mw_slice text)
 
 static const struct mw_setting_value *host_setting(struct mw_instance *instance, const char *name)
 {
+    static const struct {
+        const char *name;
+        struct mw_setting_value value;
+    } others[] = {{"regex-deadline", {.number = 250}},
+                  {"suspend-after", {.number = 10}},
+                  {"rate-entries", {.number = 1024}},
+                  {"list-timeout", {.number = 1000}},
+                  {"index", {.number = 1}}};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(name, others[i].name) == 0)
+            return &others[i].value;
     return strcmp(name, "files") == 0         ? &instance->files
            : strcmp(name, "match-limit") == 0 ? &instance->match_limit
            : strcmp(name, "scan-limit") == 0  ? &instance->scan_limit
@@ -80,8 +96,8 @@ static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 }
 
 static const char *const fact_names[] = {
-    "client.ip", "client.name",    "client.port",      "listener",       "helo",
-    "auth.user", "auth.mechanism", "session.messages", "session.errors", NULL};
+    "client.ip",      "client.name",      "client.port",    "listener",   "helo", "auth.user",
+    "auth.mechanism", "session.messages", "session.errors", "spf.result", NULL};
 
 static int host_fact_id(struct mw_instance *instance, const char *name)
 {
@@ -94,7 +110,12 @@ static int host_fact_id(struct mw_instance *instance, const char *name)
 
 static int host_counter(struct mw_instance *instance, const char *name)
 {
-    append(instance->counters, sizeof instance->counters, "%s\n", name);
+    if (instance->counter_count == instance->counter_cap) {
+        instance->counter_cap = instance->counter_cap ? instance->counter_cap * 2 : 64;
+        instance->counters = mw_xrealloc(instance->counters, (size_t)instance->counter_cap *
+                                                                 sizeof *instance->counters);
+    }
+    snprintf(instance->counters[instance->counter_count], FAKE_NAME, "%s", name);
     return instance->counter_count++;
 }
 
@@ -303,6 +324,34 @@ static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_sli
     copy(ctx->reason, sizeof ctx->reason, reason);
 }
 
+/* As the host does it: what was said before is used up. */
+static int host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict verdict)
+{
+    if (index >= ctx->rcpt_count ||
+        (verdict != MW_REJECT && verdict != MW_TEMPFAIL && verdict != MW_DISCARD))
+        return 0;
+    struct fake_rcpt *rcpt = &ctx->rcpts[index];
+    append(ctx->log, sizeof ctx->log, "rcpt-verdict to=%s verdict=%d reply=%u %s %s by=%s %s (%s)\n",
+           rcpt->address, (int)verdict, ctx->code, ctx->dsn, ctx->reply, ctx->rule, ctx->where,
+           ctx->reason);
+    if (rcpt->status == MW_RCPT_PENDING || rcpt->status == MW_RCPT_ACCEPTED)
+        rcpt->status = verdict == MW_DISCARD ? MW_RCPT_DISCARDED : MW_RCPT_REFUSED_FILTER;
+    ctx->code = 0;
+    ctx->dsn[0] = ctx->reply[0] = ctx->rule[0] = ctx->where[0] = ctx->reason[0] = '\0';
+    return 1;
+}
+
+static int host_is_observed(struct mw_ctx *ctx)
+{
+    return ctx->is_observed;
+}
+
+static int host_rcpt_group(struct mw_ctx *ctx, struct mw_slice group)
+{
+    copy(ctx->group, sizeof ctx->group, group);
+    return 1;
+}
+
 static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *event,
                      const struct mw_log_pair *pairs, size_t count)
 {
@@ -316,8 +365,270 @@ static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *ev
 
 static void host_count(struct mw_ctx *ctx, int id, uint64_t by)
 {
-    if (id >= 0 && id < 256)
-        ctx->counts[id] += by;
+    if (id < 0)
+        return;
+    if (id >= ctx->count_cap) {
+        int cap = id + 256;
+        ctx->counts = mw_xrealloc(ctx->counts, (size_t)cap * sizeof *ctx->counts);
+        memset(ctx->counts + ctx->count_cap, 0,
+               (size_t)(cap - ctx->count_cap) * sizeof *ctx->counts);
+        ctx->count_cap = cap;
+    }
+    ctx->counts[id] += by;
+}
+
+/* ---- content ---- */
+
+static void host_want_content(struct mw_instance *instance, uint32_t needs)
+{
+    instance->needs = needs;
+}
+
+static struct mw_content_kit *the_kit;
+
+static void free_kit(void)
+{
+    mw_content_kit_free(&the_kit);
+}
+
+/* One for all tests of the program. */
+static struct mw_content_kit *kit(void)
+{
+    if (the_kit == NULL) {
+        the_kit = mw_content_kit_new();
+        atexit(free_kit);
+    }
+    return the_kit;
+}
+
+static void feed_message(struct mw_ctx *ctx, struct mw_content_maker *maker)
+{
+    char field[FAKE_NAME + sizeof ctx->headers[0].value + 64];
+    for (size_t i = 0; i < ctx->header_count; i++) {
+        int len = snprintf(field, sizeof field, "%s:%s\r\n", ctx->headers[i].name,
+                           ctx->headers[i].value);
+        mw_content_feed(maker, (struct mw_slice){field, (size_t)len});
+    }
+    mw_content_feed(maker, slice("\r\n"));
+    mw_content_feed(maker, (struct mw_slice){ctx->body, ctx->body_len});
+}
+
+static const struct mw_content *host_content(struct mw_ctx *ctx)
+{
+    struct rules *rules = ctx->state;
+    if (rules->content_needs == 0)
+        return NULL;
+    if (ctx->content == NULL) {
+        ctx->content = mw_content_new(rules->content_needs, kit());
+        feed_message(ctx, ctx->content);
+    }
+    const struct mw_content *view = mw_content_view(ctx->content);
+    return view != NULL ? view : mw_content_finish(ctx->content, true);
+}
+
+static const struct mw_content *host_content_read(struct mw_instance *instance,
+                                                  struct mw_slice message, uint32_t needs)
+{
+    (void)instance;
+    struct mw_content_maker *maker = mw_content_new(needs, kit());
+    mw_content_feed(maker, message);
+    return mw_content_finish(maker, true);
+}
+
+static void host_content_hold(const struct mw_content *content)
+{
+    mw_content_ref(mw_content_maker_of(content));
+}
+
+static void host_content_release(const struct mw_content *content)
+{
+    struct mw_content_maker *maker = mw_content_maker_of(content);
+    mw_content_unref(&maker);
+}
+
+static struct mw_slice take_buf(struct mw_buf *buf, void *(*alloc)(void *user, size_t size),
+                                void *user)
+{
+    char *kept = alloc(user, buf->len + 1);
+    if (buf->len > 0)
+        memcpy(kept, buf->ptr, buf->len);
+    struct mw_slice text = {kept, buf->len};
+    mw_buf_fini(buf);
+    return text;
+}
+
+static struct mw_slice host_header_text(struct mw_slice value,
+                                        void *(*alloc)(void *user, size_t size), void *user)
+{
+    struct mw_buf buf = {.max = 0};
+    mw_header_decode(value, 65536, &buf);
+    return take_buf(&buf, alloc, user);
+}
+
+static struct mw_slice host_fold(struct mw_slice text, void *(*alloc)(void *user, size_t size),
+                                 void *user)
+{
+    struct mw_buf buf = {.max = 0};
+    mw_text_fold(text, text.len * 4 + 64, &buf);
+    return take_buf(&buf, alloc, user);
+}
+
+/* ---- waiting ---- */
+
+static uint64_t host_now_ms(struct mw_ctx *ctx)
+{
+    return ctx->instance->clock_ms;
+}
+
+static struct mw_ticket *host_park(struct mw_ctx *ctx, void (*cancelled)(void *user), void *user)
+{
+    ctx->is_parked = true;
+    ctx->is_resumed = false;
+    ctx->cancelled = cancelled;
+    ctx->cancelled_user = user;
+    return (struct mw_ticket *)(void *)ctx;
+}
+
+static void host_resume(struct mw_ticket *ticket, enum mw_verdict verdict)
+{
+    struct mw_ctx *ctx = (struct mw_ctx *)(void *)ticket;
+    ctx->is_parked = false;
+    ctx->is_resumed = true;
+    ctx->resumed = verdict;
+}
+
+static struct fake_task *new_task(struct mw_ctx *ctx, struct fake_task task)
+{
+    if (ctx->task_count == sizeof ctx->tasks / sizeof *ctx->tasks)
+        abort();
+    ctx->tasks[ctx->task_count] = task;
+    return &ctx->tasks[ctx->task_count++];
+}
+
+static struct mw_timer *host_timer(struct mw_ctx *ctx, uint64_t delay_ms, void (*fn)(void *user),
+                                   void *user)
+{
+    struct fake_task task = {.done = fn, .user = user, .at_ms = ctx->instance->clock_ms + delay_ms};
+    return (struct mw_timer *)(void *)new_task(ctx, task);
+}
+
+static void host_timer_cancel(struct mw_timer *timer)
+{
+    ((struct fake_task *)(void *)timer)->is_gone = true;
+}
+
+static int host_work(struct mw_ctx *ctx, void (*run)(void *user), void (*done)(void *user),
+                     void *user)
+{
+    new_task(ctx, (struct fake_task){.run = run, .done = done, .user = user});
+    return 1;
+}
+
+/* ---- the loop's services for an instance ---- */
+
+static struct mw_alarm *host_alarm(struct mw_instance *instance, uint64_t delay_ms,
+                                   void (*fn)(void *user), void *user)
+{
+    if (instance->alarm_count == sizeof instance->alarms / sizeof *instance->alarms)
+        abort();
+    struct fake_task *task = &instance->alarms[instance->alarm_count++];
+    *task = (struct fake_task){.done = fn, .user = user, .at_ms = instance->clock_ms + delay_ms};
+    return (struct mw_alarm *)(void *)task;
+}
+
+static void host_alarm_cancel(struct mw_alarm *alarm)
+{
+    ((struct fake_task *)(void *)alarm)->is_gone = true;
+}
+
+static struct mw_question *
+host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind kind,
+         void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
+{
+    (void)kind;
+    if (instance->question_count == sizeof instance->questions / sizeof *instance->questions)
+        abort();
+    struct fake_question *question = &instance->questions[instance->question_count++];
+    *question = (struct fake_question){.answered = answered, .user = user};
+    copy(question->name, sizeof question->name, name);
+    instance->asked++;
+    return (struct mw_question *)(void *)question;
+}
+
+static void host_dns_cancel(struct mw_question *question)
+{
+    ((struct fake_question *)(void *)question)->is_gone = true;
+}
+
+static uint64_t host_clock_ms(struct mw_instance *instance)
+{
+    return instance->clock_ms;
+}
+
+static void answer(struct mw_instance *instance, const struct fake_question *question)
+{
+    static const char octets[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 127, 0, 0, 2};
+    static const struct mw_slice value = {octets, sizeof octets};
+    struct mw_dns_answer result = {.size = sizeof result, .outcome = MW_DNS_NOTHING};
+    if (instance->listed != NULL && strstr(instance->listed, question->name) != NULL)
+        result = (struct mw_dns_answer){
+            .size = sizeof result, .outcome = MW_DNS_FOUND, .values = &value, .count = 1};
+    if (strstr(question->name, "fail.") != NULL)
+        result.outcome = MW_DNS_FAILURE;
+    if (!question->is_gone)
+        question->answered(question->user, &result);
+}
+
+/* Answers and alarms may lead to others. */
+static void run_instance(struct mw_instance *instance)
+{
+    for (size_t i = 0; i < instance->question_count; i++)
+        answer(instance, &instance->questions[i]);
+    instance->question_count = 0;
+    struct fake_task *first = NULL;
+    for (size_t i = 0; i < instance->alarm_count; i++)
+        if (!instance->alarms[i].is_gone &&
+            (first == NULL || instance->alarms[i].at_ms < first->at_ms))
+            first = &instance->alarms[i];
+    if (first == NULL) {
+        instance->alarm_count = 0;
+        return;
+    }
+    first->is_gone = true;
+    if (first->at_ms > instance->clock_ms)
+        instance->clock_ms = first->at_ms;
+    first->done(first->user);
+}
+
+static void run_tasks(struct mw_ctx *ctx)
+{
+    for (size_t i = 0; i < ctx->task_count; i++) { /* tasks may add others */
+        struct fake_task task = ctx->tasks[i];
+        if (task.is_gone)
+            continue;
+        if (task.at_ms > ctx->instance->clock_ms)
+            ctx->instance->clock_ms = task.at_ms;
+        if (task.run != NULL)
+            task.run(task.user);
+        task.done(task.user);
+    }
+    ctx->task_count = 0;
+}
+
+void fake_loop(struct mw_ctx *ctx)
+{
+    struct mw_instance *instance = ctx->instance;
+    while (ctx->task_count > 0 || instance->question_count > 0 || instance->alarm_count > 0) {
+        run_tasks(ctx);
+        run_instance(instance);
+    }
+}
+
+void fake_cancel(struct mw_ctx *ctx)
+{
+    if (ctx->is_parked)
+        ctx->cancelled(ctx->cancelled_user);
+    ctx->is_parked = false;
 }
 
 const struct mw_host fake_host = {
@@ -351,6 +662,9 @@ const struct mw_host fake_host = {
     .rcpt_replace = host_rcpt_replace,
     .rcpt_add = host_rcpt_add,
     .rcpt_delete = host_rcpt_delete,
+    .rcpt_verdict = host_rcpt_verdict,
+    .rcpt_group = host_rcpt_group,
+    .is_observed = host_is_observed,
     .header_add = host_header_add,
     .header_change = host_header_change,
     .header_delete = host_header_delete,
@@ -358,6 +672,25 @@ const struct mw_host fake_host = {
     .because = host_because,
     .log = host_log,
     .count = host_count,
+    .now_ms = host_now_ms,
+    .park = host_park,
+    .resume = host_resume,
+    .timer = host_timer,
+    .timer_cancel = host_timer_cancel,
+    .work = host_work,
+    .want_content = host_want_content,
+    .content = host_content,
+    .content_read = host_content_read,
+    .content_hold = host_content_hold,
+    .content_release = host_content_release,
+    .header_text = host_header_text,
+    .header_addresses = mw_address_list,
+    .fold = host_fold,
+    .alarm = host_alarm,
+    .alarm_cancel = host_alarm_cancel,
+    .dns = host_dns,
+    .dns_cancel = host_dns_cancel,
+    .clock_ms = host_clock_ms,
 };
 
 /* ---- for tests ---- */
@@ -390,12 +723,15 @@ void fake_unload(struct mw_instance *instance, struct rules *rules)
 {
     if (rules != NULL)
         rules_free(rules);
+    free(instance->counters);
+    instance->counters = NULL;
     release(&instance->chunks);
 }
 
 void fake_ctx_init(struct mw_ctx *ctx, struct mw_instance *instance, void *state)
 {
     memset(ctx, 0, sizeof *ctx);
+    instance->clock_ms = 1000;
     ctx->instance = instance;
     ctx->state = state;
     ctx->current = -1;
@@ -408,12 +744,16 @@ void fake_reset(struct mw_ctx *ctx)
     ctx->transaction_slot = NULL;
     ctx->in_transaction = false;
     ctx->rcpt_count = ctx->header_count = 0;
+    mw_content_unref(&ctx->content);
 }
 
 void fake_ctx_fini(struct mw_ctx *ctx)
 {
     fake_reset(ctx);
     release(&ctx->session_chunks);
+    free(ctx->counts);
+    ctx->counts = NULL;
+    ctx->count_cap = 0;
 }
 
 static struct fake_fact *new_fact(struct mw_ctx *ctx, const char *name)
@@ -457,13 +797,9 @@ void fake_header(struct mw_ctx *ctx, const char *name, const char *value)
 
 uint64_t fake_counter(struct mw_ctx *ctx, const char *name)
 {
-    const char *at = ctx->instance->counters;
-    for (int id = 0; *at != '\0'; id++) {
-        size_t len = strcspn(at, "\n");
-        if (strlen(name) == len && memcmp(at, name, len) == 0)
-            return ctx->counts[id];
-        at += len + 1;
-    }
+    for (int id = 0; id < ctx->instance->counter_count; id++)
+        if (strcmp(ctx->instance->counters[id], name) == 0)
+            return id < ctx->count_cap ? ctx->counts[id] : 0;
     return UINT64_MAX;
 }
 

@@ -215,6 +215,34 @@ TEST(of_two_zips_in_a_row_both_are_read)
     mw_buf_fini(&got);
 }
 
+/* A picture in front: most programs look for a zip from its end. */
+TEST(a_zip_behind_something_else_is_read)
+{
+    static const struct file files[] = {{"a.exe", "a.exe", .flags = 0}};
+    struct mw_buf zip = {0}, inner = {0}, outer = {0}, got = {0};
+    put_zip(&zip, files, 1);
+    mw_buf_put(&inner, MW_LIT("GIF89a"));
+    mw_buf_put(&inner, mw_buf_view(&zip));
+    show(mw_buf_view(&inner), true, &got);
+    CHECK_SLICE(mw_buf_view(&got), "0 a.exe 0");
+    CHECK(defects == BIT(BAD));
+    struct file middle[] = {{"b.zip", "b.zip", .data = mw_buf_view(&inner)}};
+    put_zip(&outer, middle, 1);
+    show(mw_buf_view(&outer), true, &got);
+    CHECK(memmem(got.ptr, got.len, "|1 a.exe 0", 10) != NULL);
+    CHECK(defects == BIT(BAD));
+    show(MW_LIT("GIF89a PK\5\6 no directory PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"), true, &got);
+    CHECK(got.len == 0 && defects == 0);
+    show(MW_EMPTY, true, &got);
+    CHECK(got.len == 0 && defects == 0);
+    CHECK(mw_archive_is_name(MW_LIT("a.ZIP")) && mw_archive_is_name(MW_LIT("a.docx")));
+    CHECK(!mw_archive_is_name(MW_LIT("zip")));
+    mw_buf_fini(&zip);
+    mw_buf_fini(&inner);
+    mw_buf_fini(&outer);
+    mw_buf_fini(&got);
+}
+
 TEST(an_archive_in_an_archive_is_opened_once)
 {
     static const struct file innermost[] = {{"c.exe", "c.exe", .flags = 0}};

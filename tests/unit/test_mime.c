@@ -194,7 +194,10 @@ TEST(multipart_has_parts)
     CHECK_SHOWN(MIXED("--b\n\n--b\n\n\n"),
                 " multipart/mixed ()\n1 text/plain <>\n2 text/plain <>\n");
     CHECK_SHOWN(MIXED("--b\nContent-Type: text/html\n--b\n"),
-                " multipart/mixed ()\n1 text/html <>\n2 text/plain <>\n");
+                " multipart/mixed ()\n1 text/html <>\n");
+    /* two boundaries in a row: nothing is between them */
+    CHECK_SHOWN(MIXED("--b\n--b\n\none\n--b\n--b\n--b\n\ntwo\n"),
+                " multipart/mixed ()\n1 text/plain <one>\n2 text/plain <two>\n");
 }
 
 TEST(multipart_line_ends_mixed_are_taken)
@@ -413,6 +416,15 @@ TEST(names_rfc2231)
     NAMED("filename*=utf-8''%2Fetc%2Fa.txt", " {a.txt}");
 }
 
+/* Programs that take an unknown charset for the usual one show "a.exe". */
+TEST(names_in_encoded_words_of_unknown_charsets)
+{
+    NAMED_BAD("filename=\"=?x-none?q?a=2Eexe?=\"", " {=?x-none?q?a=2Eexe?=} {a.exe}", " !name-conflict");
+    NAMED_BAD("filename=\"=?x-none*de?b?YS5leGU=?=\"", " {=?x-none*de?b?YS5leGU=?=} {a.exe}",
+              " !name-conflict");
+    NAMED("filename=\"=?x-none\"", " {=?x-none}");
+}
+
 TEST(names_of_all_fields)
 {
     CHECK_SHOWN("Content-Type: image/gif; name=a.gif\n\n", "1 image/gif {a.gif} <>\n");
@@ -425,6 +437,12 @@ TEST(names_of_all_fields)
     CHECK_SHOWN("Content-Disposition: inline; filename=a.gif\n"
                 "Content-Disposition: inline; filename=b.gif\nContent-Type: image/gif\n\n",
                 "1 image/gif {a.gif} {b.gif} <> !disposition-twice !name-conflict\n");
+}
+
+TEST(names_of_a_disposition_without_its_kind)
+{
+    CHECK_SHOWN("Content-Type: image/gif\nContent-Disposition: filename=a.exe; size=1\n\n",
+                "1 image/gif {a.exe} <> !parameter-bad\n");
 }
 
 /* ---- transfer encodings ---- */

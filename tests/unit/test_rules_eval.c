@@ -356,9 +356,8 @@ TEST(slow_patterns_are_stopped_by_the_clock)
             memcpy(text + sizeof text - 7, "!?=yZ,;", 7); /* what patterns end in is there */
             struct timespec from, to;
             clock_gettime(CLOCK_MONOTONIC, &from);
-            rules_regex_begin_stage(rules);
-            rules_regex_begin_test(rules);
-            rules_regex_match(rules, regex, (struct mw_slice){text, sizeof text}, NULL);
+            rules_regex_begin(rules->scratch, 50000);
+            rules_regex_match(rules->scratch, regex, (struct mw_slice){text, sizeof text}, NULL);
             clock_gettime(CLOCK_MONOTONIC, &to);
             double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
                         (double)(to.tv_nsec - from.tv_nsec) / 1e6;
@@ -392,6 +391,8 @@ TEST(only_the_stages_that_matter_are_asked_for)
     CHECK_INT(wants("a: reject when rcpt == \"a@x.example\"\n"), BIT(RCPT));
     CHECK_INT(wants("a: reject when rcpt.count > 5\n"), BIT(RCPT));
     CHECK_INT(wants("a: reject when rcpt == \"a@x.example\" and subject == x\n"),
+              BIT(RCPT) | BIT(END_OF_MESSAGE)); /* there the recipient's group is named */
+    CHECK_INT(wants("a: rewrite rcpt \"b@x.example\" when rcpt == \"a@x.example\" and subject == x\n"),
               BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: rewrite sender <> when subject == x\n"), BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: rewrite sender <> when sender == \"a@x.example\"\n"), BIT(MAIL));
@@ -407,4 +408,209 @@ TEST(only_the_stages_that_matter_are_asked_for)
               BIT(RCPT) | BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: log \"x\" when message.size > 5\n"), BIT(END_OF_MESSAGE));
     CHECK_INT(wants("# nothing\n"), 0);
+}
+
+/* ---- fields with several properties ---- */
+
+TEST(addresses_of_header_fields)
+{
+    const char *mail = "header \"From: \\\"Bob, Jr.\\\" <bob@Example.ORG>, Eve <eve@x.example>\" "
+                       "header \"Reply-To: eve@y.example\" header \"To: a@t.example\" "
+                       "header \"To: b@t.example\"";
+    IS("from.address == <bob@example.org>", mail, true);
+    IS("from.domain == EXAMPLE.org", mail, true);
+    IS("from.name == \"Bob, Jr.\"", mail, true);
+    IS("reply_to.domain == y.example", mail, true);
+    IS("all(to.domain == t.example)", mail, true);
+    IS("to.address == <b@t.example>", mail, true);
+    IS("cc.address is empty", mail, true);
+    IS("from { name == \"Eve\" and domain == x.example }", mail, true);
+    IS("from { name == \"Eve\" and domain == example.org }", mail, false);
+    IS("from.name == \"Eve\" and from.domain == example.org", mail, true);
+    IS("none(from { domain == z.example })", mail, true);
+    IS("all(from { name =~ /^(Bob|Eve)/ })", mail, true);
+    IS("all(from { domain == x.example })", mail, false);
+    IS("from { name == \"Eve\" and subject is empty }", mail, true);
+    IS("cc { address =~ /^x/ }", mail, false);
+    IS("not cc { address =~ /^x/ }", mail, true);
+    IS("from.name =~ /eve/i and from.domain !~ /^z/", mail, true);
+}
+
+TEST(header_lines_and_counts)
+{
+    const char *mail = "header \"Subject: one\" header \"X-Odd:  two\"";
+    IS("raw.header.lines =~ /^Subject: one$/", mail, true);
+    IS("raw.header.lines =~ /^X-Odd:  two$/", mail, true);
+    IS("raw.header.lines =~ /^two/", mail, false);
+    IS("header.names == x-odd", mail, true);
+}
+
+TEST(the_date_has_an_age)
+{
+    IS("date.age > 7d", "header \"Date: Mon, 1 Jan 2001 00:00:00 +0000\"", true);
+    IS("date.age < 0", "header \"Date: 1 Jan 2990 00:00 EST\"", true);
+    IS("date.age < 7d", "", false);
+    IS("date.age > 7d", "", false);
+    IS("date.age > 7d", "header \"Date: yesterday\"", false);
+}
+
+TEST(dates_are_read_as_rfc_5322_has_them)
+{
+    static const struct {
+        const char *text;
+        int64_t seconds; /* -1: none */
+    } dates[] = {
+        {"Thu, 1 Jan 1970 00:00:00 +0000", 0},
+        {" 01 jan 70 00:00 GMT", 0},
+        {"Fri, 21 Nov 1997 09:55:06 -0600", 880127706},
+        {"Fri, 21 Nov 97 09(comment):55:06 CST (really (nested) \\) )", 880127706},
+        {"21 November 1997 15:55:06 Z", 880127706},
+        {"29 Feb 2000 12:00:00 +0530", 951805800},
+        {"1 Jan 102 00:00:00 UT", 1009843200},
+        {"31 Dec 2016 23:59:60 +0000", 1483228800},
+        {"32 Jan 2000 00:00:00 +0000", -1},
+        {"1 Foo 2000 00:00:00 +0000", -1},
+        {"1 Jan 2000 24:00:00 +0000", -1},
+        {"1 Jan 2000 10:60 +0000", -1},
+        {"1 Jan 2000 10:00 +00000", -1},
+        {"1 Jan 999999 10:00 +0000", -1},
+        {"1 Jan 2000", -1},
+        {"(", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < sizeof dates / sizeof *dates; i++) {
+        int64_t seconds = -2;
+        bool is_read = rules_date(slice_of(dates[i].text), &seconds);
+        if (is_read != (dates[i].seconds >= 0) || (is_read && seconds != dates[i].seconds))
+            mw_test_fail(__FILE__, __LINE__, "%s: %d %lld", dates[i].text, is_read,
+                         (long long)seconds);
+    }
+}
+
+static const char parts[] =
+    "header \"MIME-Version: 1.0\" header \"Content-Type: multipart/mixed; boundary=b\" "
+    "body \"--b\" body \"Content-Type: text/html; charset=utf-8\" body \"\" "
+    "body \"<p>Hello <b>World</b> <a href='http://Evil.example/x'>http://good.example</a></p>\" "
+    "body \"--b\" body \"Content-Type: application/octet-stream\" "
+    "body \"Content-Disposition: attachment; filename=plan.pdf.EXE\" "
+    "body \"Content-Transfer-Encoding: base64\" body \"\" body \"TVqQAAMAAAAEAAAA\" "
+    "body \"--b\" body \"Content-Type: text/plain; name=a.txt\" "
+    "body \"Content-Disposition: attachment; filename=a.txt\" body \"X-Part: yes\" body \"\" "
+    "body \"some plain words\" body \"--b--\"";
+
+TEST(content_is_decoded)
+{
+    IS("body.text =~ /Hello World/", parts, true);
+    IS("body.text =~ /<b>/", parts, false);
+    IS("body.html =~ /<b>World/", parts, true);
+    IS("body.text =~ /plain words/", parts, true);
+    IS("raw.body =~ /TVqQ/", parts, true);
+    IS("mime.parts == 4", parts, true);
+    IS("mime.header.lines =~ /^X-Part: yes$/", parts, true);
+    IS("mime.header.lines =~ /^MIME-Version/", parts, false);
+    IS("mime.defects == no-such-defect", parts, false);
+}
+
+TEST(attachments_are_seen_one_by_one)
+{
+    IS("attachment.count == 2", parts, true);
+    IS("attachment.name =~ /\\.exe$/i", parts, true);
+    IS("attachment.ext == exe", parts, true);
+    IS("attachment.ext in (scr, EXE)", parts, true);
+    IS("attachment.ext == pdf", parts, false);
+    IS("attachment.size == 12", parts, true);
+    IS("attachment { name == \"a.txt\" and type == \"text/plain\" }", parts, true);
+    IS("attachment { ext == exe and type == \"text/plain\" }", parts, false);
+    IS("attachment { ext == exe and size < 13 and type == \"application/octet-stream\" }", parts,
+       true);
+    IS("attachment { ext == exe } and attachment { type == \"text/plain\" }", parts, true);
+    IS("none(attachment { ext == vbs })", parts, true);
+    IS("archive.name is empty and archive.size is empty", parts, true);
+    IS("attachment.encrypted == 1", parts, false);
+    IS("attachment.name =~ /x/", "body \"no parts here\"", false);
+}
+
+TEST(links_are_seen_with_their_text)
+{
+    IS("url.host == evil.example", parts, true);
+    IS("url { host == evil.example and text =~ /good\\.example/ }", parts, true);
+    IS("url { host == good.example and text =~ /good\\.example/ }", parts, false);
+    IS("url.scheme == http", parts, true);
+    IS("url =~ /evil/i", parts, true);
+}
+
+TEST(folded_text_compares_what_people_see)
+{
+    IS("subject.fold == \"paypal\"", "header \"Subject: P\xd0\xb0yPal\"", true);
+    IS("subject.fold == \"PayPal\"", "header \"Subject: p\xd0\xb0ypal\"", true);
+    IS("subject.fold =~ /^paypal$/", "header \"Subject: PAY\xe2\x80\x8bPAL\"", true);
+    IS("header(\"Subject\").fold =~ /paypal/", "header \"Subject: PayPal\"", true);
+    IS("subject =~ /paypal/", "header \"Subject: PayPal\"", false);
+    IS("from.name.fold == \"bank\"", "header \"From: B\xd0\xb0nk <x@y.example>\"", true);
+}
+
+TEST(variables_hold_texts)
+{
+    HOLDS("a: set var \"who\" \"<${sender.local}>\" when sender =~ /@/\n"
+          "b: set var \"who\" \"${var('who')}+\" when var(\"who\") == \"<x>\"\n"
+          "c: reject when var(\"who\") == \"<x>+\"\n"
+          "d: reject when var(\"who\") is empty\n"
+          "e: log \"no\" when var(\"who\") != \"<x>+\"\n"
+          "test \"set\" { from <x@a.example> expect hit b expect reject by c }\n"
+          "test \"other\" { from <y@a.example> expect miss b expect hit e expect accept }\n"
+          "test \"unset\" { from <> expect reject by d }\n");
+}
+
+TEST(rates_count_over_the_run_of_tests)
+{
+    HOLDS("a: defer when rate(\"${sender}\", \"2/1h\")\n"
+          "b: log \"twice\" when rate(\"${sender}\", \"1/1h\") and not rate(\"x\", \"9/1h\")\n"
+          "test \"1\" { from <x@a.example> expect accept expect miss b }\n"
+          "test \"2\" { from <x@a.example> expect accept expect hit b }\n"
+          "test \"3\" { from <x@a.example> expect defer by a }\n"
+          "test \"another\" { from <y@a.example> expect accept }\n");
+}
+
+TEST(facts_of_other_filters_are_known_at_rcpt)
+{
+    HOLDS("a: reject when spf.result == fail and sender.domain == x.example\n"
+          "test \"1\" { from <x@x.example> fact spf.result \"FAIL\" expect reject by a }\n"
+          "test \"2\" { from <x@x.example> fact spf.result \"pass\" expect accept }\n"
+          "test \"3\" { from <x@x.example> expect accept }\n");
+}
+
+TEST(quarantine_sends_it_elsewhere)
+{
+    HOLDS("q: quarantine <q@x.example> when subject == \"bad\"\n"
+          "z: reject when subject == \"bad\"\n"
+          "test \"all\" { to <a@x.example> to <b@x.example> header \"Subject: bad\" "
+          "header \"X-Mailweir-Quarantine: forged\"\n"
+          "    expect quarantine by q expect rcpt <q@x.example> expect no rcpt <a@x.example> "
+          "expect no rcpt <b@x.example>\n"
+          "    expect header \"X-Mailweir-Quarantine: q\" "
+          "expect header \"X-Mailweir-Recipient: b@x.example\" expect miss z }\n"
+          "test \"none\" { to <a@x.example> header \"Subject: good\" expect accept expect rcpt "
+          "<a@x.example> expect no header \"X-Mailweir-Quarantine\" }\n");
+    HOLDS("q: quarantine <q@x.example> when rcpt.local == a and subject == \"bad\"\n"
+          "z: reject when rcpt.local == b and subject == \"bad\"\n"
+          "test \"one of three\" { to <a@x.example> to <b@x.example> to <c@x.example> "
+          "header \"Subject: bad\"\n"
+          "    expect rcpt <q@x.example> expect no rcpt <a@x.example> expect no rcpt <b@x.example> "
+          "expect rcpt <c@x.example> expect no header \"X-Mailweir-Recipient\" }\n"
+          "test \"nobody is left but those\" { to <a@x.example> to <b@x.example> "
+          "header \"Subject: bad\"\n"
+          "    expect rcpt <q@x.example> expect header \"X-Mailweir-Recipient: a@x.example\" }\n");
+}
+
+TEST(what_matched_is_what_is_said)
+{
+    HOLDS("a: add header \"X: ${attachment.name} ${attachment.type} ${url.text}\"\n"
+          "   when attachment.ext == txt and url.host == evil.example\n"
+          "test \"t\" { header \"MIME-Version: 1.0\" "
+          "header \"Content-Type: multipart/mixed; boundary=b\" "
+          "body \"--b\" body \"Content-Type: text/html\" body \"\" "
+          "body \"<a href='http://one.example'>1</a> <a href='http://evil.example'>2</a>\" "
+          "body \"--b\" body \"Content-Type: image/png; name=x.png\" body \"\" body \"\" "
+          "body \"--b\" body \"Content-Type: text/plain; name=y.txt\" body \"\" body \"\" "
+          "body \"--b--\" expect header \"X: y.txt text/plain 2\" }\n");
 }

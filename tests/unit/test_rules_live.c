@@ -32,9 +32,14 @@ static void end(void)
     fake_unload(&instance, rules);
 }
 
+/* Long texts are matched in the pool. */
 static enum mw_verdict at(enum mw_stage stage)
 {
-    return rules_live_run(&ctx, rules, stage, 0);
+    enum mw_verdict verdict = rules_live_run(&ctx, rules, stage, 0);
+    if (verdict != MW_WAIT)
+        return verdict;
+    fake_loop(&ctx);
+    return ctx.is_resumed ? ctx.resumed : MW_WAIT;
 }
 
 static enum mw_verdict mail(const char *sender)
@@ -241,7 +246,7 @@ TEST(recipients_get_their_own_verdicts)
     end();
 }
 
-TEST(refused_at_the_end_means_deleted_or_the_message_refused)
+TEST(refused_at_the_end_means_a_verdict_of_ones_own_or_the_messages)
 {
     const char *text = "p: accept when rcpt.local == postmaster\n"
                        "spam: reject 550 5.7.1 \"Spam\" when raw.body =~ /spam/\n";
@@ -252,11 +257,13 @@ TEST(refused_at_the_end_means_deleted_or_the_message_refused)
     CHECK_INT(rcpt("b@x.example"), MW_CONTINUE);
     body("some spam\r\n");
     CHECK_INT(at(MW_STAGE_END_OF_MESSAGE), MW_CONTINUE);
-    CHECK_INT(ctx.rcpts[0].status, MW_RCPT_DELETED);
+    CHECK_INT(ctx.rcpts[0].status, MW_RCPT_REFUSED_FILTER);
     CHECK_INT(ctx.rcpts[1].status, MW_RCPT_ACCEPTED);
-    CHECK_INT(ctx.rcpts[2].status, MW_RCPT_DELETED);
-    CHECK(strstr(ctx.log, "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=b@x.example") !=
-          NULL);
+    CHECK_INT(ctx.rcpts[2].status, MW_RCPT_REFUSED_FILTER);
+    CHECK_TEXT(ctx.log, "rcpt-verdict to=a@x.example verdict=2 reply=550 5.7.1 Spam by=spam t.rules:2 ()\n"
+                        "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=a@x.example\n"
+                        "rcpt-verdict to=b@x.example verdict=2 reply=550 5.7.1 Spam by=spam t.rules:2 ()\n"
+                        "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=b@x.example\n");
     CHECK_INT(ctx.body_views, 1); /* one look for all recipients */
     CHECK_INT(fake_counter(&ctx, "spam.hits"), 2);
 
@@ -278,7 +285,28 @@ TEST(many_recipients_keep_their_marks)
     body("spam");
     CHECK_INT(at(MW_STAGE_END_OF_MESSAGE), MW_CONTINUE);
     for (int i = 0; i < 60; i++)
-        CHECK_INT(ctx.rcpts[i].status, i % 3 ? MW_RCPT_DELETED : MW_RCPT_ACCEPTED);
+        CHECK_INT(ctx.rcpts[i].status, i % 3 ? MW_RCPT_REFUSED_FILTER : MW_RCPT_ACCEPTED);
+    end();
+}
+
+TEST(rates_are_counted_once_a_message_and_drain_with_time)
+{
+    CHECK(begin("a: defer when rate(\"${sender}\", \"2/10m\")\n"
+                "b: log \"again\" when rate(\"${sender}\", \"2/10m\") and rcpt.count > 0\n"
+                "c: reject when rate(\"${rcpt}\", \"1/1h\")\n"));
+    CHECK_INT(mail("a@x.example"), MW_CONTINUE);
+    CHECK_INT(rcpt("r@x.example"), MW_CONTINUE);
+    CHECK_INT(rcpt("r@x.example"), MW_REJECT); /* for each recipient */
+    CHECK_INT(rcpt("s@x.example"), MW_CONTINUE);
+    CHECK_INT(at(MW_STAGE_DATA), MW_CONTINUE);
+    CHECK_INT(mail("a@x.example"), MW_CONTINUE);
+    CHECK_INT(mail("a@x.example"), MW_TEMPFAIL);
+    CHECK_INT(mail("b@x.example"), MW_CONTINUE); /* another key */
+    instance.clock_ms += 299000;
+    CHECK_INT(mail("a@x.example"), MW_TEMPFAIL);
+    instance.clock_ms += 2000; /* one of two in ten minutes has drained */
+    CHECK_INT(mail("a@x.example"), MW_CONTINUE);
+    CHECK_INT(mail("a@x.example"), MW_TEMPFAIL);
     end();
 }
 

@@ -77,13 +77,16 @@ TEST(unknown_names_get_a_near_one)
     DIAGS("a: add headr \"X: y\" when helo == \"x\"\n",
           "1:4:3: error: unknown action \"add headr\" | add header, set header, delete header, "
           "rewrite sender, "
-          "rewrite rcpt, add rcpt, delete rcpt\n");
+          "rewrite rcpt, add rcpt, delete rcpt, set var\n");
     DIAGS("a: tempfail when helo == \"x\"\n",
           "1:4:8: error: unknown action \"tempfail\" | the word is \"defer\"\n");
-    DIAGS("a: quarantine when helo == \"x\"\n",
-          "1:4:10: error: unknown action \"quarantine\" | this action does not exist yet\n");
-    DIAGS("list b = dnsbl \"zen.example\"\n", "1:10:5: error: unknown kind of list 'dnsbl': a list "
-                                              "is file \"...\", cidr \"...\" or its values\n");
+    DIAGS("a: quarantin <q@x.example> when helo == \"x\"\n",
+          "1:4:9: error: unknown action \"quarantin\" | did you mean \"quarantine\"?\n");
+    DIAGS("a: reject when attachment { nam == \"x\" }\n",
+          "1:29:3: error: unknown field \"nam\" | did you mean \"name\"?\n");
+    DIAGS("a: reject when attachement.name == \"x\"\n",
+          "1:16:16: error: unknown field \"attachement.name\" | did you mean "
+          "\"attachment.name\"?\n");
 }
 
 TEST(all_errors_of_a_file_are_found)
@@ -99,7 +102,7 @@ TEST(all_errors_of_a_file_are_found)
           "2:1:1: error: expected a condition for rule \"a\", found the next rule\n"
           "2:11:3: error: 250 is no reply code for reject, which gives 5xx\n"
           "4:11:20: error: the string is not closed on its line\n"
-          "5:28:1: error: expected a rule's name, 'list' or 'test', found ')'\n"
+          "5:28:1: error: expected a rule's name, 'list', 'import' or 'test', found ')'\n"
           "7:3:6: error: expected ':' behind the rule's name, found 'reject'\n");
 }
 
@@ -286,12 +289,12 @@ TEST(test_blocks_are_checked)
     DIAGS("test \"t\" { clent 192.0.2.1 }\n",
           "1:12:5: error: unknown word \"clent\" in a test | did you mean \"client\"?\n");
     DIAGS("test \"t\" { expect nothing }\n",
-          "1:19:7: error: expected accept, reject, defer, discard, disconnect, hit, miss, header, "
-          "rcpt, sender, score "
+          "1:19:7: error: expected accept, reject, defer, discard, disconnect, quarantine, hit, "
+          "miss, header, rcpt, sender, score "
           "or tag, found 'nothing'\n");
-    DIAGS("test \"t\" {\n",
-          "2:1:1: error: expected client, helo, auth, from, to, message, header, body, expect or "
-          "'}', found the end of the file\n");
+    DIAGS("test \"t\" {\n", "2:1:1: error: expected client, helo, auth, from, to, message, header, "
+                            "body, fact, expect or "
+                            "'}', found the end of the file\n");
 }
 
 TEST(a_failing_test_says_what_happened_instead)
@@ -327,4 +330,105 @@ TEST(nesting_and_size_are_bounded)
         len += snprintf(text + len, sizeof text - (size_t)len, "or helo == \"y%d\"\n", i);
     DIAGS(text,
           "1001:4:4: error: more than 1000 tests in one condition | look values up in a list\n");
+}
+
+TEST(groups_are_checked)
+{
+    DIAGS("a: reject when attachment { url { host == \"x\" } }\n",
+          "1:29:3: error: a group cannot stand inside a group\n");
+    DIAGS("a: reject when attachment { subject == \"x\" }\n",
+          "1:16:10: error: nothing in attachment { } speaks of it\n");
+    DIAGS("a: reject when attachment { size > 1MB\nb: reject when helo == \"x\"\n",
+          "2:1:1: error: expected '}', 'and' or 'or', found 'b'\n");
+    DIAGS("a: reject when attachment { subject == \"x\" and size > 1MB }\n", "");
+    DIAGS("a: reject when all(attachment { name =~ /^x/ }) and none(url { host == x.example })\n",
+          "");
+    DIAGS("a: reject when from == \"x\"\n",
+          "1:16:4: error: unknown field \"from\" | from has from.address, from.domain, from.name; or "
+          "write from { ... }\n");
+    DIAGS("a: reject when attachement { size > 1MB }\n",
+          "1:16:11: error: unknown field \"attachement\" | did you mean \"attachment\"?\n");
+    DIAGS("a: reject when any(url =~ /^x/) and url.fold == \"x\"\n", "");
+}
+
+TEST(folded_fields_are_decoded_text)
+{
+    DIAGS("a: reject when raw.header(\"X\").fold == \"x\"\n",
+          "1:16:10: error: raw.header is no decoded text: it has no .fold\n");
+    DIAGS("a: reject when message.size.fold == 1\n",
+          "1:16:17: error: message.size is no decoded text: it has no .fold\n");
+    DIAGS("a: reject \"${header('X').fold} ${subject.fold}\" when header(\"X\").fold == \"x\"\n",
+          "");
+    DIAGS("a: reject when sbject.fold == \"x\"\n",
+          "1:16:11: error: unknown field \"sbject.fold\" | did you mean \"subject\"?\n");
+}
+
+TEST(ages_are_times)
+{
+    DIAGS("a: reject when date.age > 7d or date.age < -1h or date.age == 0\n", "");
+    DIAGS("a: reject when date.age > 7\n",
+          "1:27:1: error: expected a time such as 7d or 30m, found '7'\n");
+    DIAGS("a: reject when date.age =~ /7d/\n",
+          "1:28:4: error: date.age is no text: it takes no regular expression | write == < <= > "
+          "or >=\n");
+}
+
+TEST(variables_are_set_before_they_are_read)
+{
+    DIAGS("a: set var \"x\" \"1\" when helo == \"x\"\nb: reject when var(\"x\") == \"1\"\n", "");
+    DIAGS("b: reject when var(\"x\") == \"1\"\na: set var \"x\" \"1\" when helo == \"x\"\n",
+          "1:16:3: error: no rule above sets variable \"x\" | a variable is read behind the rules "
+          "that set it\n");
+    DIAGS("a: set var x \"1\" when helo == \"x\"\n",
+          "1:12:1: error: expected the variable's name in quotes, found 'x'\n");
+    DIAGS("a: set var \"x\" when helo == \"x\"\n",
+          "1:16:4: error: expected what it is set to, in quotes, found 'when'\n");
+    DIAGS("a: reject when var == \"1\"\n", "1:16:3: error: var needs a name: var(\"...\")\n");
+}
+
+TEST(rates_are_checked)
+{
+    DIAGS("a: defer when rate(\"${client.ip}\", \"20/10m\")\n", "");
+    DIAGS("a: defer when rate(\"x\", \"20\")\n",
+          "1:25:4: error: '20' is no rate | write COUNT/TIME, at most 1000000 in at most 30d\n");
+    DIAGS("a: defer when rate(\"x\", \"0/1m\")\n",
+          "1:25:6: error: '0/1m' is no rate | write COUNT/TIME, at most 1000000 in at most 30d\n");
+    DIAGS("a: defer when rate(\"x\", \"1/31d\")\n",
+          "1:25:7: error: '1/31d' is no rate | write COUNT/TIME, at most 1000000 in at most "
+          "30d\n");
+    DIAGS("a: defer when rate(\"${1}\", \"2/1m\") and helo =~ /^(x)/\n",
+          "1:20:6: error: what a rate counts cannot be a group of a pattern | fields may stand in "
+          "it: ${client.ip}\n");
+    DIAGS("a: defer when rate(20/10m)\n",
+          "1:20:6: error: expected what is counted, in quotes: \"${client.ip}\", found "
+          "'20/10m'\n");
+    DIAGS("a: defer when rate(\"x\")\n", "1:23:1: error: expected ',', found ')'\n");
+    DIAGS("a: defer when rate(\"x\", 20/10m)\n",
+          "1:25:6: error: expected a rate in quotes: \"20/10m\", found '20/10m'\n");
+    DIAGS("a: defer when url { host == x and rate(\"x\", \"2/1m\") }\n",
+          "1:35:4: error: rate cannot stand inside a group\n");
+    DIAGS("a: defer when rate > 5\n", "1:15:4: error: unknown field \"rate\"\n");
+}
+
+TEST(delay_and_quarantine_are_checked)
+{
+    DIAGS("a: delay 5s when helo == \"x\"\nb: delay 60s, reject when helo == \"y\"\n", "");
+    DIAGS("a: delay 61s when helo == \"x\"\n", "1:10:3: error: a delay is between 1s and 60s\n");
+    DIAGS("a: delay 5 when helo == \"x\"\n",
+          "1:10:1: error: expected a time such as 5s, found '5'\n");
+    DIAGS("a: quarantine <q@x.example> when helo == \"x\"\n", "");
+    DIAGS("a: quarantine <q> when helo == \"x\"\n",
+          "1:15:3: error: mail is quarantined at a whole address: <x@example.org>\n");
+    DIAGS("a: quarantine <> when helo == \"x\"\n", "1:15:2: error: a recipient cannot be empty\n");
+    DIAGS("a at rcpt: quarantine <q@x.example> when rcpt == <a@x.example>\n", "");
+}
+
+TEST(facts_of_other_filters_need_them)
+{
+    DIAGS("a: reject when spf.result == fail\n", "");
+    DIAGS("a: reject when dkim.result == fail\n",
+          "1:16:11: error: no filter provides dkim.result | such a filter has to stand before "
+          "this one in the chain\n");
+    DIAGS("a: reject when spf.result == fail\ntest \"t\" { fact helo \"x\" expect accept }\n",
+          "2:17:4: error: expected a fact of another filter, such as spf.result, found 'helo'\n");
 }

@@ -48,8 +48,8 @@ TEST(without_the_body_file_messages_stream)
     struct rules *rules = rules_new(&fake_host, &instance, 200000, 1 << 20);
     load_shipped(rules, "[12]*.rules");
     CHECK(rules_finish(rules));
-    uint32_t streams = MW_STAGE_BIT(MW_STAGE_HELO) | MW_STAGE_BIT(MW_STAGE_RCPT) |
-                       MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
+    uint32_t streams = MW_STAGE_BIT(MW_STAGE_HELO) | MW_STAGE_BIT(MW_STAGE_MAIL) |
+                       MW_STAGE_BIT(MW_STAGE_RCPT) | MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
     CHECK_INT(rules->wants & ~streams, 0);
     fake_unload(&instance, rules);
 }

@@ -222,7 +222,7 @@ struct mw_host {
     int (*fact_id)(struct mw_instance *, const char *name);
     /* Provide a fact of our own ("spf.result"): returns its id, -1 if the name is taken. */
     int (*fact_define)(struct mw_instance *, const char *name);
-    /* Counter by name ("hits"): returned id is for count(). Shown as FILTER.NAME. -1 above 10,000 counters. */
+    /* Counter by name ("hits"): returned id is for count(). Shown as FILTER.NAME. -1 above 100,000 counters of all filters. */
     int (*counter)(struct mw_instance *, const char *name);
     const struct mw_lang *lang;
     /* Memory that lives as long as the instance. Zeroed, never NULL. */
@@ -352,6 +352,10 @@ struct mw_host {
     /* 1: somebody wants to know why; then explain() before the verdict. `depth` indents, `text` is one line. */
     int (*is_explained)(struct mw_ctx *);
     void (*explain)(struct mw_ctx *, uint32_t depth, struct mw_slice text);
+
+    /* 1: the chain only observes this filter. The host keeps verdicts and edits without effect; what else would show to the
+     * client, such as an answer that is held back on purpose, is the filter's to leave out. Test host->size before use. */
+    int (*is_observed)(struct mw_ctx *);
 };
 
 /* How a filter's answer to a topic (`mailweir check --stages`) or a tool's output leaves: one line each, without its end. */

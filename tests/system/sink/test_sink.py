@@ -152,6 +152,17 @@ class Storing(unittest.TestCase):
             self.assertEqual(set(sink.files()), {want})
             self.assertEqual(len(sink.files()), len(wire))
 
+    def test_a_short_run_before_a_long_one_stays_before_it(self):
+        """Dots cut a read into runs; one of 40 kB once went to the file before the 20 octets in front of it."""
+        for front in (1, 100, 20000):
+            with self.subTest(front=front), Sink("--raw", "--no-fsync") as sink, sink.raw() as client:
+                content = b"a" * front + b"\r\n." + b"b" * 40000 + b"\r\n"
+                client.ready()
+                client.say(b"DATA")
+                client.send(content.replace(b"\r\n.", b"\r\n..") + b".\r\n")
+                self.assertEqual(client.reply()[0], 250)
+                self.assertEqual(sink.files(), [content])
+
     def test_only_crlf_dot_crlf_ends_the_data(self):
         for fake in (b"\n.\n", b"\n.\r\n", b"\r.\r", b"\r\n.\r", b"\r\n.\n", b"\r.\r\n", b"\r\n\x00.\r\n", b"\r\n.\x00\r\n"):
             with self.subTest(fake=fake), Sink("--raw", "--no-fsync") as sink, sink.raw() as client:

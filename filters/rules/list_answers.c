@@ -1,0 +1,246 @@
+/* list_answers.c - the questions of one transaction to lists that live elsewhere.
+ *
+ * A question is noted when a look-up first needs its answer, asked with all others that were noted,
+ * and answered once: by the server, by its deadline, or by nobody being there to ask. One alarm
+ * serves the whole round: it fires at the next deadline, and once more, at once, when the last
+ * answer has come, so that done() never runs inside somebody else's callback. */
+#include "list_priv.h"
+
+#include <stdlib.h>
+
+struct list_answers {
+    struct rules *rules;
+    struct list_question **questions;
+    size_t count, cap;
+    size_t pending, open; /* noted; asked and without answer */
+    struct mw_alarm *alarm;
+    bool is_over; /* the alarm will call done() */
+    void (*done)(void *user);
+    void *user;
+};
+
+static void on_alarm(void *user);
+
+struct list_answers *rules_list_answers_new(struct rules *rules)
+{
+    struct list_answers *answers = calloc(1, sizeof *answers);
+    if (answers == NULL)
+        abort(); /* out of memory: as everywhere, the worker ends */
+    answers->rules = rules;
+    return answers;
+}
+
+void rules_list_answers_free(struct list_answers **answers_at)
+{
+    struct list_answers *answers = *answers_at;
+    *answers_at = NULL;
+    if (answers == NULL)
+        return;
+    rules_list_cancel(answers);
+    for (size_t i = 0; i < answers->count; i++)
+        free(answers->questions[i]);
+    free(answers->questions);
+    free(answers);
+}
+
+size_t rules_list_pending(const struct list_answers *answers)
+{
+    return answers->pending;
+}
+
+/* ---- noting ---- */
+
+/* The form in which a value is compared with what was asked before, and asked. False: no list has it. */
+static bool key_of(enum set_kind kind, struct mw_slice text, char *out, size_t *out_len)
+{
+    size_t fold_from = kind == SET_HOST || kind == SET_NAME ? 0 : text.len;
+    if (kind == SET_HOST && text.len > 0 && text.ptr[text.len - 1] == '.')
+        text.len--;
+    if (text.len == 0 || text.len > LIST_ENTRY_MAX)
+        return false;
+    if (kind == SET_ADDRESS) {
+        ptrdiff_t at = rules_text_rfind(text, '@');
+        fold_from = at < 0 ? text.len : (size_t)at;
+    }
+    for (size_t i = 0; i < text.len; i++)
+        out[i] = i < fold_from ? text.ptr[i] : text_lower(text.ptr[i]);
+    *out_len = text.len;
+    return true;
+}
+
+static struct list_question *find(const struct list_answers *answers, const struct list_set *set,
+                                  uint64_t hash, struct mw_slice key)
+{
+    for (size_t i = 0; i < answers->count; i++) {
+        struct list_question *question = answers->questions[i];
+        if (question->hash == hash && question->set == set && text_eq(question->key, key))
+            return question;
+    }
+    return NULL;
+}
+
+static void note(struct list_answers *answers, struct list_set *set, uint64_t hash,
+                 struct mw_slice key)
+{
+    struct list_question *question = calloc(1, sizeof *question + key.len);
+    if (answers->count == answers->cap) {
+        answers->cap = answers->cap == 0 ? 16 : answers->cap * 2;
+        answers->questions = realloc(answers->questions, answers->cap * sizeof *answers->questions);
+    }
+    if (question == NULL || answers->questions == NULL)
+        abort();
+    memcpy(question->octets, key.ptr, key.len);
+    question->key = SLICE(question->octets, key.len);
+    question->answers = answers;
+    question->set = set;
+    question->hash = hash;
+    answers->questions[answers->count++] = question;
+    answers->pending++;
+}
+
+enum list_answer rules_list_answer(struct list_set *set, struct mw_slice text,
+                                   struct list_answers *answers, const char **out_error)
+{
+    char octets[LIST_ENTRY_MAX];
+    size_t len;
+    if (!key_of(set->kind, text, octets, &len))
+        return LIST_NO;
+    if (answers == NULL || set->list->life == NULL) {
+        *out_error = "lists that live elsewhere are only asked by the running service";
+        return LIST_FAILED;
+    }
+    struct mw_slice key = SLICE(octets, len);
+    uint64_t hash = rules_text_hash(key, false);
+    struct list_question *question = find(answers, set, hash, key);
+    if (question == NULL && answers->count == LIST_QUESTIONS_MAX) {
+        *out_error = "too many questions to lists in one transaction";
+        return LIST_FAILED;
+    }
+    if (question == NULL)
+        note(answers, set, hash, key);
+    if (question == NULL || question->state != QUESTION_ANSWERED)
+        return LIST_ASK;
+    if (question->answer == LIST_FAILED)
+        *out_error = question->error;
+    return question->answer;
+}
+
+/* ---- asking ---- */
+
+static uint64_t now_ms(const struct list_answers *answers)
+{
+    return answers->rules->host->clock_ms(answers->rules->instance);
+}
+
+static void set_alarm(struct list_answers *answers, uint64_t delay_ms)
+{
+    const struct mw_host *host = answers->rules->host;
+    if (answers->alarm != NULL)
+        host->alarm_cancel(answers->alarm);
+    answers->alarm = host->alarm(answers->rules->instance, delay_ms, on_alarm, answers);
+}
+
+/* At the next deadline, or at once when nothing is open any more. */
+static void wait_on(struct list_answers *answers)
+{
+    uint64_t next = UINT64_MAX, now = now_ms(answers);
+    if (answers->open == 0) {
+        answers->is_over = true;
+        set_alarm(answers, 0);
+        return;
+    }
+    for (size_t i = 0; i < answers->count; i++) {
+        const struct list_question *question = answers->questions[i];
+        if (question->state == QUESTION_ASKED && question->deadline_ms < next)
+            next = question->deadline_ms;
+    }
+    set_alarm(answers, next > now ? next - now : 0);
+}
+
+static void ask(struct list_question *question)
+{
+    if (question->set->list->kind == LIST_REDIS)
+        rules_redis_ask(question);
+    else
+        rules_dnsbl_ask(question);
+}
+
+static void forget(struct list_question *question)
+{
+    rules_redis_forget(question);
+    rules_dnsbl_forget(question);
+}
+
+void rules_list_ask(struct list_answers *answers, void (*done)(void *user), void *user)
+{
+    uint64_t now = now_ms(answers);
+    answers->done = done;
+    answers->user = user;
+    answers->is_over = false;
+    answers->open++; /* until all are asked: some are answered on the spot */
+    for (size_t i = 0; i < answers->count; i++) {
+        struct list_question *question = answers->questions[i];
+        if (question->state != QUESTION_NOTED)
+            continue;
+        question->state = QUESTION_ASKED;
+        question->deadline_ms = now + question->set->list->timeout_ms;
+        answers->pending--;
+        answers->open++;
+        ask(question);
+    }
+    answers->open--;
+    wait_on(answers);
+}
+
+void rules_list_answered(struct list_question *question, enum list_answer answer, const char *error)
+{
+    struct list_answers *answers = question->answers;
+    if (question->state != QUESTION_ASKED)
+        return;
+    question->state = QUESTION_ANSWERED;
+    question->answer = answer;
+    question->error = error;
+    forget(question);
+    if (--answers->open == 0)
+        wait_on(answers);
+}
+
+static void end_late(struct list_answers *answers)
+{
+    uint64_t now = now_ms(answers);
+    answers->open++; /* keeps rules_list_answered() from winding up in between */
+    for (size_t i = 0; i < answers->count; i++) {
+        struct list_question *question = answers->questions[i];
+        if (question->state == QUESTION_ASKED && question->deadline_ms <= now)
+            rules_list_answered(question, LIST_FAILED, "no answer in time");
+    }
+    answers->open--;
+}
+
+static void on_alarm(void *user)
+{
+    struct list_answers *answers = user;
+    answers->alarm = NULL;
+    if (!answers->is_over) {
+        end_late(answers);
+        wait_on(answers);
+        return;
+    }
+    void (*done)(void *) = answers->done;
+    answers->done = NULL;
+    if (done != NULL)
+        done(answers->user); /* may free `answers` */
+}
+
+void rules_list_cancel(struct list_answers *answers)
+{
+    answers->done = NULL;
+    answers->open++;
+    for (size_t i = 0; i < answers->count; i++)
+        if (answers->questions[i]->state == QUESTION_ASKED)
+            rules_list_answered(answers->questions[i], LIST_FAILED, "nobody waits for it any more");
+    answers->open = 0;
+    if (answers->alarm != NULL)
+        answers->rules->host->alarm_cancel(answers->alarm);
+    answers->alarm = NULL;
+}
