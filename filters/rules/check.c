@@ -49,6 +49,7 @@ static void connect(struct rules *rules, struct rule *rule)
             rules->content_needs |= rules_field_needs(use->field);
     }
     connect_node(rules, rule, rule->condition);
+    rules_order_sides(rule);
 }
 
 static void set_rates(const struct rule *rule, struct node *node)

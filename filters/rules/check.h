@@ -40,6 +40,10 @@ enum mw_stage rules_writes_from(struct rules *rules, const struct rule *rule,
 /* The rule's stages are set: those below have to know what it reads and writes. */
 void rules_note_access(struct rules *rules, const struct rule *rule, struct written *written);
 
+/* cheap.c: which sides of the rule's condition are looked at first. Its values and patterns are
+ * connected. */
+void rules_order_sides(struct rule *rule);
+
 /* stages.c: what a condition can come to at `stage`, as bits 1 << enum truth (subject.h), when
  * everything known is open. */
 unsigned rules_possible(const struct node *node, enum mw_stage stage);

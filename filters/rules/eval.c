@@ -415,20 +415,48 @@ static enum truth eval_rate(struct subject *subject, const struct rate *rate)
 
 /* ---- and, or, not ---- */
 
-/* `decisive` settles the whole: FALSE for and, TRUE for or. */
-static enum truth combine(struct subject *subject, const struct node *node, enum truth decisive)
+/* Neither side has settled it. */
+static enum truth join(enum truth left, enum truth right, enum truth decisive)
 {
-    enum truth left = rules_eval(subject, node->left);
-    if (left == decisive)
-        return left;
-    enum truth right = rules_eval(subject, node->right);
-    if (right == decisive)
-        return right;
     if (left == TRUTH_UNKNOWN || right == TRUTH_UNKNOWN)
         return TRUTH_UNKNOWN;
     if (left == TRUTH_ERROR || right == TRUTH_ERROR)
         return TRUTH_ERROR;
     return negate(decisive);
+}
+
+/* The cheaper side first. What is told about errors is as if the left side had been. */
+static enum truth combine_from_right(struct subject *subject, const struct node *node,
+                                     enum truth decisive)
+{
+    const char *before = subject->error;
+    bool was_undecided = subject->is_undecided;
+    enum truth right = rules_eval(subject, node->right);
+    const char *error = subject->error;
+    bool is_undecided = subject->is_undecided;
+    if (right == decisive)
+        return right;
+    subject->error = before;
+    subject->is_undecided = was_undecided;
+    enum truth left = rules_eval(subject, node->left);
+    if (left == decisive)
+        return left;
+    if (error != before)
+        subject->error = error;
+    subject->is_undecided |= is_undecided;
+    return join(left, right, decisive);
+}
+
+/* `decisive` settles the whole: FALSE for and, TRUE for or. */
+static enum truth combine(struct subject *subject, const struct node *node, enum truth decisive)
+{
+    if (node->is_right_first)
+        return combine_from_right(subject, node, decisive);
+    enum truth left = rules_eval(subject, node->left);
+    if (left == decisive)
+        return left;
+    enum truth right = rules_eval(subject, node->right);
+    return right == decisive ? right : join(left, right, decisive);
 }
 
 enum truth rules_eval(struct subject *subject, const struct node *node)

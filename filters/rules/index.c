@@ -12,7 +12,7 @@ enum {
     FILTER_BITS_MAX = 20, /* as a power of two: 128 KB */
     TABLE_BITS_MIN = 6,
     LOAD_COST = 8, /* quarters of a bit of rarity that a bucket twice as full is worth */
-    FEW = 500, /* literals */
+    FEW = 500,     /* literals */
 };
 
 /* ---- arrays ---- */

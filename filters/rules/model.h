@@ -146,6 +146,7 @@ struct node {
     enum node_kind kind;
     struct test test;           /* TEST */
     struct node *left, *right;  /* NOT, GROUP: left */
+    bool is_right_first;        /* AND, OR; cheap.c: look there first */
     enum group group;           /* GROUP */
     enum quantifier quantifier; /* GROUP */
     struct rate *rate;          /* RATE */
@@ -367,7 +368,7 @@ struct rules {
     uint32_t content_needs; /* enum mw_content_need */
     size_t words;           /* 64-bit words of a set of all rules */
     size_t scope_count[SCOPE_COUNT];
-    size_t late_rcpt_count; /* recipients' rules that may be decided after RCPT */
+    size_t late_rcpt_count;          /* recipients' rules that may be decided after RCPT */
     const struct rule **group_rules; /* group.c: of them those that may refuse, and read rcpt */
     size_t group_rule_count;
     bool has_groups; /* some of them may refuse */

@@ -208,11 +208,14 @@ static bool is_kind_name(const struct mw_token *token)
     return false;
 }
 
-/* What comes behind the values on their line is none of them, and no rule either. */
+/* What comes behind the values on their line is none of them; only a rule's name may stand there
+ * (import_write.c: what comes from one entry stands on one line). */
 static bool expect_end(struct parser *parser, uint32_t line)
 {
     struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
     if (token.line != line || (token.kind != MW_TOKEN_WORD && !token_is_text(&token)))
+        return true;
+    if (token.kind == MW_TOKEN_WORD && token.text.ptr[token.text.len - 1] == ':')
         return true;
     return rules_expected(parser, &token, "',' between the values of a list, or the line's end");
 }

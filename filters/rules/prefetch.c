@@ -6,8 +6,8 @@
 #include <time.h>
 
 enum {
-    SMALL = 16 * 1024,            /* messages below are worth a thread only for patterns that may ... */
-    MUCH = 256 * 1024,            /* octets under patterns */
+    SMALL = 16 * 1024, /* messages below are worth a thread only for patterns that may ... */
+    MUCH = 256 * 1024, /* octets under patterns */
     MUCH_FOR_RISKY = 16 * 1024,   /* ... take long: octets, for each such pattern */
     TABLE_MAX = 16 * 1024 * 1024, /* octets of results */
     MATCHES_A_LOOK = 64
@@ -22,6 +22,7 @@ struct chunk {
 
 struct part { /* one source */
     struct source *source;
+    bool is_folded; /* its own: the loop changes the source's for a moment (read_unfolded) */
     struct item *items;
     struct mw_slice *texts;
     size_t count;
@@ -151,6 +152,7 @@ static void copy_part(struct subject *subject, struct prefetch *prefetch, struct
     struct part *part = &prefetch->parts[prefetch->part_count++];
     read_unfolded(subject, source);
     part->source = source;
+    part->is_folded = source->is_folded;
     part->count = source->count;
     part->items = keep(prefetch, (source->count + 1) * sizeof *part->items);
     part->texts = keep(prefetch, (source->count + 1) * sizeof *part->texts);
@@ -234,7 +236,7 @@ static void prepare_texts(struct prefetch *prefetch, struct part *part)
     const struct rules *rules = prefetch->rules;
     for (size_t i = 0; i < part->count; i++) {
         struct mw_slice *value = &part->items[i].value.text;
-        if (part->source->is_folded)
+        if (part->is_folded)
             *value = rules->host->fold(*value, keep, prefetch);
         struct mw_slice text = *value;
         if (text.len > rules->scan_limit)

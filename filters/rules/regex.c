@@ -26,8 +26,8 @@ enum {
     JIT_STACK_MIN = 32 * 1024,
     JIT_STACK_MAX = 512 * 1024,
     PATTERN_MAX = 8192,
-    SHORT_TEXT = 128,     /* octets: tried even when the time is over */
-    PLACES = 16 * 1024,   /* that patterns of class A and B are tried at between two looks */
+    SHORT_TEXT = 128,            /* octets: tried even when the time is over */
+    PLACES = 16 * 1024,          /* that patterns of class A and B are tried at between two looks */
     OCTETS_A_LOOK = 1024 * 1024, /* class C: what may be read between two looks, at worst */
     CALLOUTS_A_LOOK = 256,       /* ... and callouts */
     TABLE_MIN = 64,

@@ -322,8 +322,11 @@ enum mw_verdict rules_end(struct subject *subject, const struct rule *rule,
     bool is_final = verdict->kind == ACT_ACCEPT || verdict->kind == ACT_DISCARD ||
                     verdict->kind == ACT_QUARANTINE;
     if (subject->stage == MW_STAGE_RCPT) {
-        if (subject->rules->late_rcpt_count > 0)
-            rules_rcpt_marks(subject, subject->rcpt)->is_decided = true;
+        if (subject->rules->late_rcpt_count > 0) {
+            struct marks *marks = rules_rcpt_marks(subject, subject->rcpt);
+            marks->is_decided = true;
+            marks->by = rule->number;
+        }
     } else if (is_final && subject->transaction != NULL) {
         subject->transaction->marks.is_decided = true;
     } else if (is_final) {

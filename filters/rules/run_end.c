@@ -9,6 +9,7 @@ enum { FATE_TEXT_MAX = 520 };
 /* A recipient's end. */
 struct fate {
     bool is_live, is_accepted;
+    uint32_t accepted_by;    /* number of the rule */
     const struct rule *rule; /* that refused or quarantined it */
     const struct action *action;
     struct mw_slice text, reason; /* the reply's, or where to */
@@ -28,6 +29,7 @@ static void seal(struct subject *subject, const struct rule *rule, const struct 
 {
     if (verdict->kind == ACT_ACCEPT) {
         fate->is_accepted = true;
+        fate->accepted_by = rule->number;
         return;
     }
     char text[FATE_TEXT_MAX], reason[FATE_TEXT_MAX];
@@ -187,21 +189,28 @@ static struct fate *fates_new(struct subject *subject, size_t count)
     memset(fates, 0, count * sizeof *fates);
     for (size_t i = 0; i < count; i++) {
         fates[i].is_live = subject->ops->rcpt_is_live(subject, i);
-        fates[i].is_accepted = subject->rules->late_rcpt_count > 0 &&
-                               rules_rcpt_marks(subject, i)->is_decided;
+        if (subject->rules->late_rcpt_count == 0)
+            continue;
+        const struct marks *marks = rules_rcpt_marks(subject, i);
+        fates[i].is_accepted = marks->is_decided;
+        fates[i].accepted_by = marks->by;
     }
     return fates;
 }
 
+static bool is_spared(const struct fate *fate, const struct rule *rule)
+{
+    return fate->is_accepted && fate->accepted_by < rule->number;
+}
+
 /* A message rule said quarantine: for everybody who is still there. Whom a rule accepted is spared
- * only if that rule stood above, and the rule went ahead of it by `early`: otherwise it would be the
- * recipients' own. */
+ * only if that rule stands above. */
 static enum mw_verdict quarantine_all(struct subject *subject, const struct rule *rule,
                                       const struct action *verdict, struct fate *fates,
                                       size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if (fates[i].is_live && fates[i].rule == NULL && !(rule->is_early && fates[i].is_accepted)) {
+        if (fates[i].is_live && fates[i].rule == NULL && !is_spared(&fates[i], rule)) {
             rules_at_rcpt(subject, i);
             seal(subject, rule, verdict, &fates[i]);
         }

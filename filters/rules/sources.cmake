@@ -1,7 +1,7 @@
 # The files of the rule engine: built as a filter module, and into the unit tests.
 set(rules_sources
     # the set, its files, what is wrong with them
-    load.c parse.c parse_action.c parse_cond.c parse_group.c parse_list.c parse_test.c parse_import.c check.c writes.c stages.c fields.c actions.c
+    load.c parse.c parse_action.c parse_cond.c parse_group.c parse_list.c parse_test.c parse_import.c check.c writes.c cheap.c stages.c fields.c actions.c
     # one stage
     trigger.c names.c run.c run_end.c group.c marks.c eval.c expand.c live.c prefetch.c values.c header_values.c content_values.c date.c rate.c
     # patterns

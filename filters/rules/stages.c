@@ -119,7 +119,7 @@ static void want_clearing_stages(struct rules *rules)
         if (rule->is_idle || !rule->has_verdict)
             continue;
         bool others = rule->is_exemption && (waits[SCOPE_SESSION] || waits[SCOPE_MESSAGE]);
-        enum mw_stage until = waits[rule->scope] || others ? MW_STAGE_END_OF_HEADERS
+        enum mw_stage until = waits[rule->scope] || others              ? MW_STAGE_END_OF_HEADERS
                               : rule->is_exemption && waits[SCOPE_RCPT] ? MW_STAGE_RCPT
                                                                         : MW_STAGE_CONNECT;
         if (rule->observe_percent == 0 && until > MW_STAGE_CONNECT)

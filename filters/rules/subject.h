@@ -81,7 +81,8 @@ struct marks {
     uint64_t *settled; /* rules without a trigger, or before it was known */
     uint64_t *pending; /* rules with one: it matched, and they wait */
     uint8_t *rates;    /* by rate->index: enum rated */
-    bool is_decided;   /* accepted or refused: no rule has anything more to say */
+    bool is_decided;   /* accepted or refused: no rule has anything more to say ... */
+    uint32_t by;       /* ... but those above this one, at RCPT */
 };
 enum rated { RATED_NOT_YET = 0, RATED_WITHIN, RATED_BEYOND };
 

@@ -57,7 +57,8 @@ static const struct test_rcpt *first_accepted(const struct test_mail *mail)
     const struct test_rcpt *accepted = NULL;
     for (size_t i = 0; i < mail->rcpt_count; i++) {
         const struct test_rcpt *rcpt = &mail->rcpts[i];
-        if (rcpt->status == MW_RCPT_ACCEPTED && (accepted == NULL || !is_quarantined(&rcpt->ending)))
+        if (rcpt->status == MW_RCPT_ACCEPTED &&
+            (accepted == NULL || !is_quarantined(&rcpt->ending)))
             accepted = rcpt;
         if (accepted != NULL && !is_quarantined(&accepted->ending))
             break;

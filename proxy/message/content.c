@@ -62,18 +62,56 @@ static bool ends_with_any(struct mw_slice name, const char *const *ends)
 /* A page that says it is application/octet-stream opens in a browser all the same. */
 static bool is_page_by_name(const struct mw_mime_part *part)
 {
-    static const char *const pages[] = {".html", ".htm", ".xhtml", ".shtml", ".svg", ".mht", NULL};
-    for (size_t i = 0; i < part->name_count; i++)
-        if (ends_with_any(part->names[i], pages))
+    static const char *const pages[] = {".html", ".htm",   ".xhtml", ".xht", ".shtml",
+                                        ".svg",  ".mhtml", ".mht",   ".hta", NULL};
+    for (size_t i = 0; i < part->name_count; i++) {
+        struct mw_slice name = part->names[i];
+        while (name.len > 0 && (name.ptr[name.len - 1] == '.' || name.ptr[name.len - 1] == ' '))
+            name.len--; /* Windows drops them */
+        if (ends_with_any(name, pages))
+            return true;
+    }
+    return false;
+}
+
+static bool is_one_of(struct mw_slice type, const char *const *types)
+{
+    for (; *types != NULL; types++)
+        if (mw_slice_eq(type, mw_slice_cstr(*types)))
             return true;
     return false;
 }
 
+/* What mail programs show as a page: text/x-amp-html in Gmail, text/watch-html in Apple's. */
 static bool is_html(const struct mw_mime_part *part)
 {
-    return mw_slice_eq(part->type, MW_LIT("text/html")) ||
-           mw_slice_eq(part->type, MW_LIT("application/xhtml+xml")) ||
-           mw_slice_eq(part->type, MW_LIT("image/svg+xml")) || is_page_by_name(part);
+    static const char *const types[] = {"text/html",       "application/xhtml+xml", "image/svg+xml",
+                                        "text/x-amp-html", "text/watch-html",       NULL};
+    return is_one_of(part->type, types) || is_page_by_name(part);
+}
+
+/* Reports are text that mail programs show among the other texts (RFC 3464, 8098, 5965). */
+static bool is_text(const struct mw_mime_part *part)
+{
+    static const char *const types[] = {
+        "message/delivery-status",          "message/global-delivery-status",
+        "message/disposition-notification", "message/global-disposition-notification",
+        "message/feedback-report",          NULL};
+    return mw_slice_starts(part->type, MW_LIT("text/")) || is_one_of(part->type, types);
+}
+
+static bool has_archive_name(const struct mw_mime_part *part)
+{
+    for (size_t i = 0; i < part->name_count; i++)
+        if (mw_archive_is_name(part->names[i]))
+            return true;
+    return false;
+}
+
+/* By its first octets, or by its name: a zip is found by its end, whatever stands in front. */
+static bool is_archive(const struct mw_leaf *leaf)
+{
+    return mw_archive_is_known(mw_buf_view(&leaf->head)) || has_archive_name(leaf->part);
 }
 
 static bool is_attachment(const struct mw_mime_part *part, bool is_text)
@@ -91,8 +129,7 @@ static void on_part(void *user, struct mw_mime_part *part)
     leaf->part = part;
     leaf->view.magic = leaf->view.sha256 = leaf->view.text = leaf->view.visible = MW_EMPTY;
     leaf->is_html = !part->is_container && is_html(part);
-    leaf->is_text = !part->is_container &&
-                    (leaf->is_html || mw_slice_starts(part->type, MW_LIT("text/")));
+    leaf->is_text = !part->is_container && (leaf->is_html || is_text(part));
     leaf->is_attachment = is_attachment(part, leaf->is_text);
     if (!part->is_container && mw_content_wants(maker, MW_CONTENT_SHA256))
         leaf->sha = mw_sha256_new();
@@ -152,8 +189,7 @@ static void keep_archive(struct mw_content_maker *maker, struct mw_leaf *leaf,
     if (leaf->archive_state == MW_LEAF_UNDECIDED) {
         if (leaf->head.len < ARCHIVE_HEAD)
             return; /* decided with the octets that fill the head, or at the end */
-        leaf->archive_state = mw_archive_is_known(mw_buf_view(&leaf->head)) ? MW_LEAF_ARCHIVE
-                                                                            : MW_LEAF_NO_ARCHIVE;
+        leaf->archive_state = is_archive(leaf) ? MW_LEAF_ARCHIVE : MW_LEAF_NO_ARCHIVE;
     }
     if (leaf->archive_state != MW_LEAF_ARCHIVE)
         return;
@@ -201,7 +237,7 @@ static void on_end(void *user, struct mw_mime_part *part)
     if (leaf->archive_state != MW_LEAF_UNDECIDED || leaf->head.len == 0)
         return;
     /* an archive shorter than what is looked at to know one */
-    if (mw_archive_is_known(mw_buf_view(&leaf->head))) {
+    if (is_archive(leaf)) {
         leaf->archive_state = MW_LEAF_ARCHIVE;
         keep_archive(maker, leaf, mw_buf_view(&leaf->head));
     }

@@ -52,9 +52,12 @@ static const struct mw_charset *page_charset(struct mw_slice page)
 {
     struct mw_slice top = mw_slice_take(page, 1024);
     for (size_t at = 0; at + 8 < top.len; at++) {
-        if (!mw_slice_istarts(mw_slice_skip(top, at), MW_LIT("charset=")))
+        if (!mw_slice_istarts(mw_slice_skip(top, at), MW_LIT("charset")))
             continue;
-        struct mw_slice name = mw_slice_skip(top, at + 8);
+        struct mw_slice name = mw_slice_trim(mw_slice_skip(top, at + 7));
+        if (name.len == 0 || name.ptr[0] != '=')
+            continue;
+        name = mw_slice_trim(mw_slice_skip(name, 1));
         if (name.len > 0 && (name.ptr[0] == '"' || name.ptr[0] == '\''))
             name = mw_slice_skip(name, 1);
         size_t len = 0;

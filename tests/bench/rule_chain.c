@@ -365,10 +365,11 @@ static void print_set(const struct bench *bench, struct set *set)
 {
     mw_instances_counters(set->instances, count_hits, set);
     printf("{\"rules\": \"%s\", \"messages\": %zu, \"octets\": %zu, "
-           "\"load_s\": %.4f, \"rss_kib\": %ld, \"used_kib\": %ld, \"hits\": %llu, \"runs\": %llu, \"mark\": %llu, "
+           "\"load_s\": %.4f, \"rss_kib\": %ld, \"used_kib\": %ld, \"hits\": %llu, \"runs\": %llu, "
+           "\"mark\": %llu, "
            "\"errors\": %llu, \"ms\": [",
-           set->rules, bench->count, bench->octets, set->load_s, set->rss_kib,
-           set->used_kib, (unsigned long long)set->hits, (unsigned long long)set->runs,
+           set->rules, bench->count, bench->octets, set->load_s, set->rss_kib, set->used_kib,
+           (unsigned long long)set->hits, (unsigned long long)set->runs,
            (unsigned long long)set->mark, (unsigned long long)set->errors);
     for (size_t i = 0; i < bench->rounds; i++)
         printf("%s%.5f", i > 0 ? ", " : "", set->ms[i]);

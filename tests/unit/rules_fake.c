@@ -331,9 +331,9 @@ static int host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict v
         (verdict != MW_REJECT && verdict != MW_TEMPFAIL && verdict != MW_DISCARD))
         return 0;
     struct fake_rcpt *rcpt = &ctx->rcpts[index];
-    append(ctx->log, sizeof ctx->log, "rcpt-verdict to=%s verdict=%d reply=%u %s %s by=%s %s (%s)\n",
-           rcpt->address, (int)verdict, ctx->code, ctx->dsn, ctx->reply, ctx->rule, ctx->where,
-           ctx->reason);
+    append(ctx->log, sizeof ctx->log,
+           "rcpt-verdict to=%s verdict=%d reply=%u %s %s by=%s %s (%s)\n", rcpt->address,
+           (int)verdict, ctx->code, ctx->dsn, ctx->reply, ctx->rule, ctx->where, ctx->reason);
     if (rcpt->status == MW_RCPT_PENDING || rcpt->status == MW_RCPT_ACCEPTED)
         rcpt->status = verdict == MW_DISCARD ? MW_RCPT_DISCARDED : MW_RCPT_REFUSED_FILTER;
     ctx->code = 0;

@@ -83,7 +83,7 @@ struct mw_ctx {
     void (*cancelled)(void *user);
     void *cancelled_user;
     enum mw_verdict resumed; /* what host->resume was told */
-    char group[256]; /* of the last recipient */
+    char group[256];         /* of the last recipient */
     uint32_t code;
     char dsn[16], reply[600], rule[128], where[128], reason[400];
     char log[FAKE_TEXT]; /* "event key=value key=value" lines */

@@ -306,3 +306,40 @@ TEST(every_defect_has_a_name_a_severity_and_a_meaning)
     }
     CHECK(mw_content_defect(MW_DEFECT_COUNT) == NULL);
 }
+
+TEST(a_zip_behind_other_octets_is_opened_by_its_name)
+{
+    static const char message[] =
+        "Content-Type: image/gif; name=\"holiday.zip\"\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+        "GIF89aPK\3\4\24\0\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\2\0\0\0\10\0\0\0evil.exeMZ"
+        "PK\1\2\24\0\24\0\0\0\0\0\0\0\0\0\0\0\0\0\2\0\0\0\2\0\0\0\10\0\0\0\0\0\0\0\0\0\0\0\0\0\6\0"
+        "\0\0"
+        "evil.exe"
+        "PK\5\6\0\0\0\0\1\0\1\0\66\0\0\0\56\0\0\0\0\0";
+    struct mw_content_maker *maker = make("", MW_CONTENT_ARCHIVES);
+    mw_content_feed(maker, MW_SLICE(message, sizeof message - 1));
+    const struct mw_content *view = mw_content_finish(maker, false);
+    CHECK(view->parts[0]->member_count >= 1);
+    CHECK_SLICE(view->parts[0]->members[0]->name, "evil.exe");
+    CHECK(has_defect(view, "archive-bad"));
+    mw_content_unref(&maker);
+}
+
+TEST(what_programs_show_as_a_page_or_a_text_is_one)
+{
+    static const char *const pages[] = {"text/x-amp-html", "text/watch-html",
+                                        "application/x; name=\"a.html.\"",
+                                        "application/x; name=x.hta"};
+    for (size_t i = 0; i < 4; i++) {
+        char message[200];
+        snprintf(message, sizeof message, "Content-Type: %s\r\n\r\n<b>hi</b>", pages[i]);
+        struct mw_content_maker *maker = make(message, MW_CONTENT_HTML);
+        const struct mw_content *view = mw_content_finish(maker, true);
+        CHECK_SLICE(mw_slice_trim(view->parts[0]->visible), "hi");
+        mw_content_unref(&maker);
+    }
+    struct mw_content_maker *maker = make(
+        "Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x", MW_CONTENT_TEXT);
+    CHECK_SLICE(mw_content_finish(maker, true)->parts[0]->text, "Reporting-MTA: dns; x");
+    mw_content_unref(&maker);
+}

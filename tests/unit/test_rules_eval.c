@@ -392,8 +392,9 @@ TEST(only_the_stages_that_matter_are_asked_for)
     CHECK_INT(wants("a: reject when rcpt.count > 5\n"), BIT(RCPT));
     CHECK_INT(wants("a: reject when rcpt == \"a@x.example\" and subject == x\n"),
               BIT(RCPT) | BIT(END_OF_MESSAGE)); /* there the recipient's group is named */
-    CHECK_INT(wants("a: rewrite rcpt \"b@x.example\" when rcpt == \"a@x.example\" and subject == x\n"),
-              BIT(END_OF_MESSAGE));
+    CHECK_INT(
+        wants("a: rewrite rcpt \"b@x.example\" when rcpt == \"a@x.example\" and subject == x\n"),
+        BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: rewrite sender <> when subject == x\n"), BIT(END_OF_MESSAGE));
     CHECK_INT(wants("a: rewrite sender <> when sender == \"a@x.example\"\n"), BIT(MAIL));
     CHECK_INT(wants("a: add rcpt <a@x.example> when sender == \"\"\n"), BIT(DATA));

@@ -260,10 +260,11 @@ TEST(refused_at_the_end_means_a_verdict_of_ones_own_or_the_messages)
     CHECK_INT(ctx.rcpts[0].status, MW_RCPT_REFUSED_FILTER);
     CHECK_INT(ctx.rcpts[1].status, MW_RCPT_ACCEPTED);
     CHECK_INT(ctx.rcpts[2].status, MW_RCPT_REFUSED_FILTER);
-    CHECK_TEXT(ctx.log, "rcpt-verdict to=a@x.example verdict=2 reply=550 5.7.1 Spam by=spam t.rules:2 ()\n"
-                        "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=a@x.example\n"
-                        "rcpt-verdict to=b@x.example verdict=2 reply=550 5.7.1 Spam by=spam t.rules:2 ()\n"
-                        "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=b@x.example\n");
+    CHECK_TEXT(ctx.log,
+               "rcpt-verdict to=a@x.example verdict=2 reply=550 5.7.1 Spam by=spam t.rules:2 ()\n"
+               "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=a@x.example\n"
+               "rcpt-verdict to=b@x.example verdict=2 reply=550 5.7.1 Spam by=spam t.rules:2 ()\n"
+               "rule-rcpt-refused rule=spam where=t.rules:2 reason= to=b@x.example\n");
     CHECK_INT(ctx.body_views, 1); /* one look for all recipients */
     CHECK_INT(fake_counter(&ctx, "spam.hits"), 2);
 

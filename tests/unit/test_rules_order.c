@@ -176,16 +176,17 @@ TEST(a_reader_waits_for_an_edit_above_that_comes_later)
           "h: reject when rcpt == \"b@x.example\"\n"
           "test \"t\" { to <a@x.example> to <c@x.example> body \"x\" expect reject by h for "
           "<a@x.example> expect accept for <c@x.example> }\n");
-    HOLDS("e: set header \"From: <new@x.example>\", delete header \"Date\", set header \"To: "
-          "<t@new.example>\" when body.text =~ /x/\n"
-          "f: score 1 when from.address == <new@x.example>\n"
-          "g: score 2 when header.count(\"date\") == 0\n"
-          "h: score 4 when any(to.domain == \"new.example\")\n"
-          "i: score 8 when raw.header.lines =~ /^From: ?<new@/\n"
-          "j: score 16 when cc.address is empty\n"
-          "s: reject when score == 31\n"
-          "test \"t\" { header \"From: a@b.example\" header \"Date: x\" body \"x\" expect reject by "
-          "s }\n");
+    HOLDS(
+        "e: set header \"From: <new@x.example>\", delete header \"Date\", set header \"To: "
+        "<t@new.example>\" when body.text =~ /x/\n"
+        "f: score 1 when from.address == <new@x.example>\n"
+        "g: score 2 when header.count(\"date\") == 0\n"
+        "h: score 4 when any(to.domain == \"new.example\")\n"
+        "i: score 8 when raw.header.lines =~ /^From: ?<new@/\n"
+        "j: score 16 when cc.address is empty\n"
+        "s: reject when score == 31\n"
+        "test \"t\" { header \"From: a@b.example\" header \"Date: x\" body \"x\" expect reject by "
+        "s }\n");
 }
 
 TEST(edits_move_only_those_who_read_them)
@@ -251,13 +252,14 @@ TEST(a_count_of_recipients_is_the_one_at_their_rcpt)
     static const char *const above[] = {"", "x: accept when attachment.count > 5\n"};
     for (size_t i = 0; i < 2; i++) {
         char text[1000];
-        snprintf(text, sizeof text,
-                 "%sy: reject when rcpt.count > 2\n"
-                 "z: defer when rcpt.accepted == 1 and rcpt.refused == 0\n"
-                 "test \"t\" { to <a@x.example> to <b@x.example> to <c@x.example> to <d@x.example>\n"
-                 " expect accept for <a@x.example> expect defer by z for <b@x.example>\n"
-                 " expect reject by y for <c@x.example> expect reject by y for <d@x.example> }\n",
-                 above[i]);
+        snprintf(
+            text, sizeof text,
+            "%sy: reject when rcpt.count > 2\n"
+            "z: defer when rcpt.accepted == 1 and rcpt.refused == 0\n"
+            "test \"t\" { to <a@x.example> to <b@x.example> to <c@x.example> to <d@x.example>\n"
+            " expect accept for <a@x.example> expect defer by z for <b@x.example>\n"
+            " expect reject by y for <c@x.example> expect reject by y for <d@x.example> }\n",
+            above[i]);
         HOLDS(text);
     }
 }
@@ -275,16 +277,24 @@ TEST(quarantine_of_the_message_spares_nobody_whom_a_rule_below_accepted)
           "z: reject when rcpt == \"x@x.example\" and subject =~ /z/\n"
           "test \"t\" { to <a@a.example> to <b@a.example> body \"bad\"\n"
           "  expect rcpt <q@q.example> expect rcpt <a@a.example> expect no rcpt <b@a.example> }\n");
+    HOLDS("q: early quarantine <q@q.example> when body.line =~ /bad/\n"
+          "a: accept when rcpt == \"a@a.example\"\n"
+          "z: reject when rcpt == \"x@x.example\" and subject =~ /z/\n"
+          "test \"t\" { to <a@a.example> to <b@a.example> body \"bad\"\n"
+          "  expect rcpt <q@q.example> expect no rcpt <a@a.example> expect no rcpt <b@a.example> "
+          "}\n");
 }
 
 TEST(quarantine_of_the_message_delivers_nothing_to_who_was_refused_above)
 {
-    HOLDS("r: reject 550 5.7.1 \"r\" when rcpt == \"b@a.example\" and subject =~ /z/\n"
-          "q: early quarantine <q@q.example> when body.line =~ /bad/\n"
-          "test \"t\" { to <b@a.example> header \"Subject: z\" body \"bad\" expect reject 550 by r }\n"
-          "test \"u\" { to <b@a.example> to <c@a.example> header \"Subject: z\" body \"bad\"\n"
-          "  expect reject by r for <b@a.example> expect quarantine for <c@a.example> expect no rcpt "
-          "<b@a.example> }\n");
+    HOLDS(
+        "r: reject 550 5.7.1 \"r\" when rcpt == \"b@a.example\" and subject =~ /z/\n"
+        "q: early quarantine <q@q.example> when body.line =~ /bad/\n"
+        "test \"t\" { to <b@a.example> header \"Subject: z\" body \"bad\" expect reject 550 by r "
+        "}\n"
+        "test \"u\" { to <b@a.example> to <c@a.example> header \"Subject: z\" body \"bad\"\n"
+        "  expect reject by r for <b@a.example> expect quarantine for <c@a.example> expect no rcpt "
+        "<b@a.example> }\n");
 }
 
 TEST(tests_name_recipients_as_they_wrote_them)
@@ -298,10 +308,11 @@ TEST(tests_name_recipients_as_they_wrote_them)
 
 TEST(who_is_refused_at_the_end_gets_his_own_words)
 {
-    CHECK(begin("a: reject 550 5.7.1 \"not ${rcpt}\" reason \"why\" when rcpt == \"bob@x.example\" and "
-                "subject == \"x\"\n"
-                "b: defer when rcpt == \"eve@x.example\" and subject == \"x\"\n"
-                "c: discard when rcpt == \"dan@x.example\" and subject == \"x\"\n"));
+    CHECK(begin(
+        "a: reject 550 5.7.1 \"not ${rcpt}\" reason \"why\" when rcpt == \"bob@x.example\" and "
+        "subject == \"x\"\n"
+        "b: defer when rcpt == \"eve@x.example\" and subject == \"x\"\n"
+        "c: discard when rcpt == \"dan@x.example\" and subject == \"x\"\n"));
     mail("s@x.example");
     rcpt("alice@x.example");
     rcpt("bob@x.example");
@@ -315,10 +326,10 @@ TEST(who_is_refused_at_the_end_gets_his_own_words)
     CHECK_INT(ctx.rcpts[3].status, MW_RCPT_DISCARDED);
     CHECK(strstr(ctx.log, "rcpt-verdict to=bob@x.example verdict=2 reply=550 5.7.1 not "
                           "bob@x.example by=a t.rules:1 (why)\n") != NULL);
-    CHECK(strstr(ctx.log, "rcpt-verdict to=eve@x.example verdict=3 reply=0   by=b t.rules:2 ()\n") !=
-          NULL);
-    CHECK(strstr(ctx.log, "rcpt-verdict to=dan@x.example verdict=4 reply=0   by=c t.rules:3 ()\n") !=
-          NULL);
+    CHECK(strstr(ctx.log,
+                 "rcpt-verdict to=eve@x.example verdict=3 reply=0   by=b t.rules:2 ()\n") != NULL);
+    CHECK(strstr(ctx.log,
+                 "rcpt-verdict to=dan@x.example verdict=4 reply=0   by=c t.rules:3 ()\n") != NULL);
     /* nobody is left, but they were told different things: the host weighs them */
     mail("s@x.example");
     rcpt("bob@x.example");
@@ -376,10 +387,44 @@ TEST(who_is_accepted_is_of_a_group_of_his_own_where_others_may_be_refused)
     DIFFERENT("a@a.example", "postmaster@a.example");
     end();
     /* what is the same for all names no groups */
-    CHECK(begin("spam: reject when subject == \"spam\"\nno: reject when rcpt == \"n@x.example\"\n"));
+    CHECK(
+        begin("spam: reject when subject == \"spam\"\nno: reject when rcpt == \"n@x.example\"\n"));
     mail("s@x.example");
     CHECK_TEXT(group_of("a@a.example"), "");
     end();
+}
+
+/* ---- cheap tests first ---- */
+
+TEST(cheap_tests_run_first_wherever_they_stand)
+{
+    CHECK(begin("a: reject when body.line =~ /^(a|aa|aaa|a?a)+$/ and header(\"X\") == \"1\"\n"
+                "b: reject when body.line =~ /^(b|bb|bbb|b?b)+$/ or header(\"Y\") == \"1\"\n"));
+    mail("a@a.example");
+    rcpt("r@x.example");
+    fake_header(&ctx, "Y", " 1");
+    /* the pattern would hit its limit, and the rule tell an error */
+    static const char lines[] =
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\r\n"
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbba\r\n";
+    CHECK_INT(message(lines), MW_REJECT);
+    CHECK_TEXT(ctx.rule, "b");
+    CHECK_INT(ctx.body_views, 0); /* nobody has looked at the body */
+    end();
+}
+
+TEST(an_order_that_texts_show_is_kept)
+{
+    HOLDS(
+        "a: set header \"X: ${1}\" when body.line =~ /^(\\w+)$/ or header(\"S\") =~ /^(s)/\n"
+        "b: set header \"Y: ${1}\" when body.line =~ /^(b\\w+)$/ and header(\"S\") =~ /^(t)/\n"
+        "c: set header \"Z: ${1}\" when body.line =~ /^(b\\w+)$/ and helo == h\n"
+        "test \"t\" { helo h header \"S: s\" body \"body\" expect header \"X: body\" }\n"
+        "test \"u\" { helo h header \"S: t\" body \"body\" expect header \"Y: t\" expect header "
+        "\"Z: "
+        "body\" }\n"
+        "test \"v\" { helo h header \"S: s\" body \"b 1\" expect header \"X: s\" expect no header "
+        "\"Z\" }\n");
 }
 
 /* ---- who is settled early holds nobody up ---- */

@@ -343,9 +343,10 @@ TEST(groups_are_checked)
     DIAGS("a: reject when attachment { subject == \"x\" and size > 1MB }\n", "");
     DIAGS("a: reject when all(attachment { name =~ /^x/ }) and none(url { host == x.example })\n",
           "");
-    DIAGS("a: reject when from == \"x\"\n",
-          "1:16:4: error: unknown field \"from\" | from has from.address, from.domain, from.name; or "
-          "write from { ... }\n");
+    DIAGS(
+        "a: reject when from == \"x\"\n",
+        "1:16:4: error: unknown field \"from\" | from has from.address, from.domain, from.name; or "
+        "write from { ... }\n");
     DIAGS("a: reject when attachement { size > 1MB }\n",
           "1:16:11: error: unknown field \"attachement\" | did you mean \"attachment\"?\n");
     DIAGS("a: reject when any(url =~ /^x/) and url.fold == \"x\"\n", "");

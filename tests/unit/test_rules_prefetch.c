@@ -330,11 +330,29 @@ TEST(many_patterns_that_may_take_long_go_to_the_pool_with_short_texts)
     fake_ctx_fini(&ctx);
     len = 0;
     for (int i = 0; i < 16; i++)
-        len += (size_t)snprintf(body + len, sizeof body - len, "straw needle%d! %*s\r\n", i, 150, "hay");
+        len += (size_t)snprintf(body + len, sizeof body - len, "straw needle%d! %*s\r\n", i, 150,
+                                "hay");
     CHECK_INT(end_of(rules, body), MW_WAIT);
     fake_loop(&ctx);
     CHECK(ctx.is_resumed);
     CHECK_INT(ctx.resumed, MW_CONTINUE);
+    fake_ctx_fini(&ctx);
+    fake_unload(&instance, rules);
+}
+
+/* The loop changes sources while it prepares the next message's job. */
+TEST(a_job_folds_whatever_the_loop_does_meanwhile)
+{
+    static char body[400000];
+    struct rules *rules = load("a: reject when body.text.fold =~ /needle in all/\n", true);
+    CHECK(rules != NULL);
+    long_body(body, sizeof body, "only straw and other dry things", "NEEDLE in ALL the hay\r\n");
+    CHECK_INT(end_of(rules, body), MW_WAIT);
+    for (struct source *source = rules->sources; source != NULL; source = source->next)
+        source->is_folded = false;
+    fake_loop(&ctx);
+    CHECK(ctx.is_resumed);
+    CHECK_INT(ctx.resumed, MW_REJECT);
     fake_ctx_fini(&ctx);
     fake_unload(&instance, rules);
 }
