@@ -128,11 +128,6 @@ static void describe_pattern(struct builder *out, const struct regex *regex, siz
     rules_buildf(out, "%s/%s", is_cut ? "..." : "", flags);
 }
 
-void rules_describe_regex(struct builder *out, const struct regex *regex)
-{
-    describe_pattern(out, regex, SIZE_MAX);
-}
-
 const char *rules_describe_list_kind(const struct list *list)
 {
     switch (rules_list_kind(list)) {
@@ -251,8 +246,8 @@ void rules_describe_test(struct builder *out, const struct rules *rules, const s
 
 /* ---- conditions ---- */
 
-void rules_describe_template(struct builder *out, const struct rules *rules,
-                             const struct template *text)
+static void describe_template(struct builder *out, const struct rules *rules,
+                              const struct template *text)
 {
     for (const struct piece *piece = text->pieces; piece != NULL; piece = piece->next) {
         if (piece->kind == PIECE_TEXT) {
@@ -273,7 +268,7 @@ void rules_describe_template(struct builder *out, const struct rules *rules,
 void rules_describe_rate(struct builder *out, const struct rules *rules, const struct rate *rate)
 {
     rules_build(out, LIT("rate(\""));
-    rules_describe_template(out, rules, rate->key);
+    describe_template(out, rules, rate->key);
     rules_buildf(
         out, "\", \"%llu/%llu", (unsigned long long)rate->count,
         (unsigned long long)(rate->period_ms % 1000 ? rate->period_ms : rate->period_ms / 1000));

@@ -17,8 +17,6 @@ void rules_describe_value(struct builder *out, const struct field *field,
 /* header("Subject").fold */
 void rules_describe_use(struct builder *out, const struct rules *rules,
                         const struct field_use *use);
-/* /x/i, in full */
-void rules_describe_regex(struct builder *out, const struct regex *regex);
 /* any(rcpt.domain == "example.net") */
 void rules_describe_test(struct builder *out, const struct rules *rules, const struct test *test);
 /* The whole condition, in full: what stands in `out` then is its normal form if it fits. */
@@ -27,8 +25,6 @@ void rules_describe_node(struct builder *out, const struct rules *rules, const s
 const char *rules_describe_list_kind(const struct list *list);
 /* rate("...", "200 in 600s") */
 void rules_describe_rate(struct builder *out, const struct rules *rules, const struct rate *rate);
-void rules_describe_template(struct builder *out, const struct rules *rules,
-                             const struct template *text);
 /* "any ", "all " before a group; empty for any */
 const char *rules_quantifier_name(enum quantifier quantifier);
 /* 12,345 */

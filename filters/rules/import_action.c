@@ -324,3 +324,17 @@ void import_action(struct import *import, struct mw_slice text, bool is_access, 
         lose(&reading, import_format(import, "'%.*s' is no action of header_checks(5)",
                                      word.len < 80 ? (int)word.len : 80, word.ptr));
 }
+
+void import_finish(struct import *import, uint32_t line, const struct import_action *action,
+                   const char *why)
+{
+    if (why != NULL)
+        import_drop(import, line, why);
+    else
+        import->result->carried++;
+    if (action->is_ok)
+        import_note_once(
+            import, ONCE_OK, line,
+            "carried over; OK exempts from this table only, and not from whatever else "
+            "stands in the same restrictions of Postfix");
+}

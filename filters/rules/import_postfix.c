@@ -351,15 +351,7 @@ static void write_entry(struct table *table, struct import_entry *entry)
     entry->claim.earlier = table->taken;
     if (why == NULL && entry->action.effect != EFFECT_NONE)
         why = table->is_access ? import_value(import, entry) : write_check(table, entry);
-    if (why != NULL)
-        import_drop(import, entry->line, why);
-    else
-        import->result->carried++;
-    if (entry->action.is_ok)
-        import_note_once(
-            import, ONCE_OK, entry->line,
-            "carried over; OK exempts from this table only, and not from whatever else "
-            "stands in the same restrictions of Postfix");
+    import_finish(import, entry->line, &entry->action, why);
     if (why == NULL && entry->action.effect == EFFECT_VERDICT)
         watch_verdicts(table, entry);
     else

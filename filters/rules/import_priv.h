@@ -104,9 +104,8 @@ struct import_claim {
     const struct import_claim *earlier; /* the one before it that takes lines from it */
 };
 /* The pattern that a line must match so that `claim` is the first in the chain to match it.
- * `within`: a
- * pattern that holds as well, or NULL. `skips_empty`: the empty line never does. NULL on success, else why not; groups keep the
- * numbers that they have in claim->pattern. */
+ * `within`: a pattern that holds as well, or NULL. `skips_empty`: the empty line never does. NULL
+ * on success, else why not; groups keep the numbers that they have in claim->pattern. */
 const char *import_first_match(struct import *import, const struct import_claim *claim,
                                const struct import_claim *within, bool skips_empty,
                                struct mw_slice *out_pattern, const char **out_flags);
@@ -143,6 +142,9 @@ struct import_action {
 #define IMPORT_NO_INSERTS UINT32_MAX
 void import_action(struct import *import, struct mw_slice text, bool is_access, uint32_t groups,
                    struct import_action *out);
+/* The end of a Postfix table's entry: counted as carried over, or dropped for the reason `why`. */
+void import_finish(struct import *import, uint32_t line, const struct import_action *action,
+                   const char *why);
 
 /* ---- the formats ---- */
 
@@ -166,7 +168,8 @@ struct import_entry {
     struct import_action action;
     struct import_entry *next;
 };
-/* Write a rule of EFFECT_ADD, DELETE or REPLACE on the message's header; NULL, or why it cannot be. */
+/* Write a rule of EFFECT_ADD, DELETE or REPLACE on the message's header; NULL, or why it cannot
+ * be. */
 const char *import_edit(struct import *import, const struct import_entry *entry,
                         struct mw_slice pattern, const char *flags);
 /* Write a rule of an access table of patterns; the same. */

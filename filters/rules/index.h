@@ -1,9 +1,10 @@
 /* index.h - which of thousands of patterns may match a text: found by the literals that they need.
  *
  * From each pattern a conjunction of any-of sets of literals is taken (literal.h); a text that has
- * none of some set's literals cannot match. All literals of an index are looked for in one pass
- * over the text, by a hash of 4-grams; only the rarest set of a pattern triggers it, the others are
- * checked by whether they were seen. Patterns without a usable literal are candidates always.
+ * none of some set's literals cannot match. All literals of an index are looked for at once, by a
+ * hash of four octets of each (three where a literal has no more); only the rarest set of a pattern
+ * triggers it, the next rarest are checked by whether they were seen, the others are left out.
+ * Patterns without a usable literal are candidates always.
  *
  * Literals are folded: ASCII case, and U+212A (k) and U+017F (s), which caseless UTF patterns match
  * too. What it says is a superset of what matches: with the index off the hits are the same
@@ -21,7 +22,9 @@ void rules_index_free(struct index **index);
 /* A pattern with the literals that it needs; NULL: none. Ids count from 0, in order of the calls;
  * returned. The literals are copied. */
 uint32_t rules_index_add(struct index *index, const struct literals *literals);
+/* Nothing is added afterwards; only then it may be scanned for. */
 void rules_index_finish(struct index *index);
+/* Patterns. */
 uint32_t rules_index_count(const struct index *index);
 /* Octets of memory. */
 size_t rules_index_memory(const struct index *index);

@@ -35,7 +35,7 @@ struct index {
     size_t octet_cap, literal_cap, pattern_cap, clause_cap, member_cap;
     struct gram_table long_grams, short_grams;
     size_t short_below; /* literals of fewer octets are found by short grams */
-    uint32_t *known; /* while it is built: literals by hash of their octets, + 1 */
+    uint32_t *known;    /* while it is built: literals by hash of their octets, + 1 */
     size_t known_cap;
 };
 

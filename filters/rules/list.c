@@ -102,7 +102,7 @@ void rules_list_problem_text(const struct list *list, const struct list_problem 
                  name_len, list->name.ptr, field);
 }
 
-const char *rules_list_problem_hint(const struct list_problem *problem)
+static const char *hint_of(const struct list_problem *problem)
 {
     if (problem->kind == PROBLEM_WORDS)
         return "one entry a line; # begins a comment";
@@ -139,7 +139,7 @@ static void report(struct rules *rules, const struct list *list,
     for (size_t i = 0; i < shown; i++) {
         struct place place = place_of(list, &problems->at[i]);
         rules_list_problem_text(list, &problems->at[i], field, text);
-        rules_error(rules, &place, rules_list_problem_hint(&problems->at[i]), "%s", text);
+        rules_error(rules, &place, hint_of(&problems->at[i]), "%s", text);
     }
     if (problems->count > shown)
         rules_error(rules, &list->place, NULL, "... and %zu more problems in list \"%.*s\"",
@@ -196,7 +196,7 @@ static void join_entries(struct rules *rules, struct list *list)
 
 /* ---- sets ---- */
 
-enum set_kind rules_list_set_kind(enum field_type type, enum list_kind kind)
+static enum set_kind kind_of_set(enum field_type type, enum list_kind kind)
 {
     switch (type) {
     case TYPE_IP:
@@ -294,7 +294,7 @@ static void make_counters(struct rules *rules, struct list *list)
 
 struct list_set *rules_list_set(struct rules *rules, struct list *list, const struct field *field)
 {
-    enum set_kind kind = rules_list_set_kind(field->type, list->kind);
+    enum set_kind kind = kind_of_set(field->type, list->kind);
     if (!list->is_used)
         make_counters(rules, list);
     list->is_used = true;

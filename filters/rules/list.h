@@ -25,8 +25,8 @@ enum list_kind {
     LIST_DNSBL
 };
 
-struct list;        /* list_priv.h */
-struct list_set;    /* a list as the fields of one type look it up */
+struct list;         /* list_priv.h */
+struct list_set;     /* a list as the fields of one type look it up */
 struct list_answers; /* what lists that live elsewhere have said to one transaction */
 
 /* An empty list, and the values in parentheses behind `in`: parse_list.c. */

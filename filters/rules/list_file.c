@@ -181,7 +181,7 @@ bool rules_list_line_next(const struct list_content *content, size_t *at, struct
     return false;
 }
 
-enum list_fold rules_list_fold(enum list_kind list_kind, enum set_kind kind)
+static enum list_fold fold_of(enum list_kind list_kind, enum set_kind kind)
 {
     if (list_kind == LIST_POSTFIX || kind == SET_HOST || kind == SET_NAME)
         return FOLD_ALL;
@@ -224,7 +224,7 @@ void rules_list_content_index(struct list_content *content, const struct mw_lang
     else
         check_entries(content, kind, problems);
     if (content->tables[kind] == NULL)
-        content->tables[kind] = rules_list_table_new(content, rules_list_fold(list_kind, kind));
+        content->tables[kind] = rules_list_table_new(content, fold_of(list_kind, kind));
 }
 
 struct list_content *rules_list_content_read(const struct mw_lang *lang,

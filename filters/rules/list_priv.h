@@ -103,7 +103,6 @@ void rules_list_content_index(struct list_content *content, const struct mw_lang
                               struct list_problems *problems);
 /* Only networks are looked up: the text is not needed any more. */
 void rules_list_content_trim(struct list_content *content, unsigned set_kinds);
-enum list_fold rules_list_fold(enum list_kind list_kind, enum set_kind kind);
 void *rules_list_alloc(struct list_content *content, size_t size);
 
 struct list_line {
@@ -272,7 +271,6 @@ struct list_set {
     struct list_set *next;
 };
 
-enum set_kind rules_list_set_kind(enum field_type type, enum list_kind kind);
 void rules_list_add(struct rules *rules, struct list *list, struct list_entry ***tail,
                     struct mw_slice text, const struct place *place);
 /* The list is that file. False: an error at `place` was reported. */
@@ -283,7 +281,6 @@ bool rules_list_lmdb(struct rules *rules, struct list *list, const char *path,
 /* "\"x\" is not a host name or .domain, which list \"l\" needs ...": one line. */
 void rules_list_problem_text(const struct list *list, const struct list_problem *problem,
                              const char *field, char out[400]);
-const char *rules_list_problem_hint(const struct list_problem *problem);
 
 /* A line of the log about a list; `detail` may be empty. */
 void rules_list_note(const struct list *list, enum mw_log_level level, const char *event,

@@ -49,19 +49,25 @@ struct place rules_place(const struct parser *parser, const struct mw_token *tok
                           .length = token->text.len ? (uint32_t)token->text.len : 1};
 }
 
-bool rules_expected(struct parser *parser, const struct mw_token *token, const char *what)
+bool rules_expected_hint(struct parser *parser, const struct mw_token *token, const char *what,
+                         const char *hint)
 {
     struct place place = rules_place(parser, token);
     if (token->kind == MW_TOKEN_ERROR)
         rules_error(parser->rules, &place, NULL, "%.*s", (int)token->value.len, token->value.ptr);
     else if (token->kind == MW_TOKEN_END)
-        rules_error(parser->rules, &place, NULL, "expected %s, found the end of the file", what);
+        rules_error(parser->rules, &place, hint, "expected %s, found the end of the file", what);
     else
-        rules_error(parser->rules, &place, NULL, "expected %s, found %s%.*s%s", what,
+        rules_error(parser->rules, &place, hint, "expected %s, found %s%.*s%s", what,
                     token_is_text(token) ? "" : "'",
                     (int)(token->text.len < 40 ? token->text.len : 40), token->text.ptr,
                     token_is_text(token) ? "" : "'");
     return false;
+}
+
+bool rules_expected(struct parser *parser, const struct mw_token *token, const char *what)
+{
+    return rules_expected_hint(parser, token, what, NULL);
 }
 
 bool rules_expect(struct parser *parser, const char *text, const char *what)
@@ -313,6 +319,10 @@ static bool parse_item(struct parser *parser, const struct mw_token *first)
         return rules_parse_import(parser);
     if (!is_rule && token_is(first, "test"))
         return rules_parse_test(parser, first);
+    if (!is_rule && !first->at_line_start) /* what is left of the rule before */
+        return rules_expected_hint(
+            parser, first, "'and', 'or' or the next rule",
+            "texts with blanks stand in quotes; sizes and times are one word: 10MB, 7d");
     return parse_rule(parser, first);
 }
 

@@ -49,6 +49,9 @@ bool rules_take(struct parser *parser, const char *text);
 bool rules_expect(struct parser *parser, const char *text, const char *what);
 /* "expected WHAT, found ..." at the token (lexical errors speak for themselves). Always false. */
 bool rules_expected(struct parser *parser, const struct mw_token *token, const char *what);
+/* ... with a hint, which may be NULL. */
+bool rules_expected_hint(struct parser *parser, const struct mw_token *token, const char *what,
+                         const char *hint);
 bool rules_expect_text(struct parser *parser, const char *what, struct mw_slice *out_text,
                        struct place *out_place);
 struct place rules_place(const struct parser *parser, const struct mw_token *token);

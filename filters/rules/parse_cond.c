@@ -75,29 +75,33 @@ static const struct field *find_in_group(const struct parser *parser, struct mw_
     return field != NULL && field->flags & FLAG_ITEM ? field : NULL;
 }
 
-/* The names that are possible here, for a hint: inside a group its own come first. */
-/* "from has from.address, from.domain, from.name" */
-static const char *properties_of(struct parser *parser, enum group group)
+/* "from has from.address, from.domain, from.name"; NULL: there are none of that name. */
+static const char *members_of(struct parser *parser, struct mw_slice name)
 {
     char text[400];
     struct builder out = {.ptr = text, .cap = sizeof text - 1};
-    rules_buildf(&out, "%s has", rules_group_name(group));
-    for (unsigned id = 0, count = 0; id < FIELD_COUNT; id++) {
-        const struct field *field = rules_field((enum field_id)id);
-        if (rules_field_group(field) == group)
-            rules_buildf(&out, "%s %s", count++ > 0 ? "," : "", field->name);
+    unsigned count = 0;
+    rules_build(&out, name);
+    rules_build(&out, LIT(" has"));
+    for (unsigned id = 0; id < FIELD_COUNT; id++) {
+        struct mw_slice field = slice_of(rules_field((enum field_id)id)->name);
+        if (field.len > name.len && field.ptr[name.len] == '.' &&
+            text_eq(SLICE(field.ptr, name.len), name))
+            rules_buildf(&out, "%s %s", count++ > 0 ? "," : "", field.ptr);
     }
-    rules_buildf(&out, "; or write %s { ... }", rules_group_name(group));
-    return rules_keep_text(parser->rules, SLICE(text, out.len)).ptr;
+    if (rules_group_find(name) != GROUP_NONE)
+        rules_buildf(&out, "; or write %.*s { ... }", (int)name.len, name.ptr);
+    return count > 0 ? rules_keep_text(parser->rules, SLICE(text, out.len)).ptr : NULL;
 }
 
-/* Inside a group its properties come first, outside there are groups besides fields. */
+/* A hint: inside a group its properties come first, outside there are groups besides fields. */
 static const char *near_field(struct parser *parser, struct mw_slice name)
 {
     const char *names[FIELD_COUNT + GROUP_COUNT + 1];
     size_t count = 0, prefix = strlen(rules_group_name(parser->group)) + 1;
-    if (rules_group_find(name) != GROUP_NONE)
-        return properties_of(parser, rules_group_find(name));
+    const char *members = name.len < 32 ? members_of(parser, name) : NULL;
+    if (members != NULL)
+        return members;
     for (unsigned id = 0; id < FIELD_COUNT && parser->group != GROUP_NONE; id++) {
         const struct field *field = rules_field((enum field_id)id);
         if (rules_field_group(field) == parser->group && strlen(field->name) > prefix)
@@ -184,7 +188,10 @@ static struct field_use *parse_field(struct parser *parser)
     struct mw_slice arg = EMPTY;
     struct place place = rules_place(parser, &token), arg_place;
     if (token.kind != MW_TOKEN_WORD) {
-        rules_expected(parser, &token, "a field");
+        rules_expected_hint(parser, &token, "a field",
+                            token_is_text(&token) || token.kind == MW_TOKEN_NUMBER
+                                ? "the field stands first: FIELD == X, FIELD in LIST"
+                                : NULL);
         return NULL;
     }
     behind = rules_peek(parser, MW_LEX_EXPR);
@@ -346,7 +353,8 @@ static bool parse_in(struct parser *parser, struct test *test)
         if (!rules_parse_list_body(parser, test->list, ")"))
             return false;
     } else if (token.kind != MW_TOKEN_WORD) {
-        return rules_expected(parser, &token, "a list's name, or values in parentheses");
+        return rules_expected_hint(parser, &token, "a list's name, or values in parentheses",
+                                   "also a single value: in (10.0.0.0/8)");
     } else if ((test->list = rules_list_find(parser->rules, token.text)) == NULL) {
         rules_error(parser->rules, &place, near_list(parser, token.text), "unknown list \"%.*s\"",
                     (int)token.text.len, token.text.ptr);
@@ -373,6 +381,32 @@ static bool check_ordering(struct parser *parser, const struct test *test,
     return false;
 }
 
+/* `when attachment.encrypted`, and the next line begins the next rule: the fault is the field's. */
+static bool no_operator(struct parser *parser, const struct test *test,
+                        const struct mw_token *token)
+{
+    struct mw_token behind = rules_peek(parser, MW_LEX_EXPR);
+    const char *alone = type_is_number(test->use->field->type)
+                            ? "a field alone is no condition: write == 1, or > 0"
+                            : "a field alone is no condition: write == \"x\", or is not empty";
+    bool is_word = token->kind == MW_TOKEN_WORD;
+    if (is_word && token->at_line_start && token_is(&behind, ":")) {
+        rules_error(parser->rules, &test->place, alone,
+                    "expected an operator behind %s, found the next rule", test->use->field->name);
+        parser->pending = *token;
+        parser->has_pending = true;
+        return false;
+    }
+    bool is_end = token->kind == MW_TOKEN_END || token_is(token, "and") || token_is(token, "or") ||
+                  token_is(token, ")") || token_is(token, "}");
+    return rules_expected_hint(parser, token,
+                               "an operator (== != =~ !~ < <= > >= in, not in, is empty)",
+                               is_end                 ? alone
+                               : token_is(token, "=") ? "write =="
+                               : is_word              ? "a part of a text is found with =~ /.../"
+                                                      : NULL);
+}
+
 static bool parse_operator(struct parser *parser, struct test *test)
 {
     static const struct {
@@ -388,8 +422,7 @@ static bool parse_operator(struct parser *parser, struct test *test)
     while (which < sizeof known / sizeof *known && !token_is(&token, known[which].sign))
         which++;
     if (which == sizeof known / sizeof *known)
-        return rules_expected(parser, &token,
-                              "an operator (== != =~ !~ < <= > >= in, not in, is empty)");
+        return no_operator(parser, test, &token);
     test->op = known[which].op;
     test->is_negated = known[which].is_negated;
     switch (test->op) {

@@ -446,8 +446,8 @@ struct mw_slice rules_regex_source(const struct regex *regex, char out_flags[5])
     static const struct {
         uint32_t option;
         char letter;
-    } letters[] = {{PCRE2_CASELESS, 'i'}, {PCRE2_MULTILINE, 'm'}, {PCRE2_DOTALL, 's'},
-                   {PCRE2_EXTENDED, 'x'}};
+    } letters[] = {
+        {PCRE2_CASELESS, 'i'}, {PCRE2_MULTILINE, 'm'}, {PCRE2_DOTALL, 's'}, {PCRE2_EXTENDED, 'x'}};
     size_t count = 0;
     for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
         if (regex->options & letters[i].option)

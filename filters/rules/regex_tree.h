@@ -70,7 +70,6 @@ void rules_tree_fini(struct regex_tree *tree);
 bool rules_set_has(const struct char_set *set, unsigned char c);
 /* May one character match both? */
 bool rules_sets_meet(const struct char_set *a, const struct char_set *b);
-bool rules_set_is_within(const struct char_set *inner, const struct char_set *outer);
 void rules_set_join(struct char_set *set, const struct char_set *other);
 
 /* ---- between regex_tree.c and regex_tree_set.c ---- */

@@ -31,14 +31,6 @@ bool rules_sets_meet(const struct char_set *a, const struct char_set *b)
     return (a->is_wide && may_be_wide(b)) || (b->is_wide && may_be_wide(a));
 }
 
-bool rules_set_is_within(const struct char_set *inner, const struct char_set *outer)
-{
-    for (int i = 0; i < 4; i++)
-        if (inner->bits[i] & ~outer->bits[i])
-            return false;
-    return !inner->is_wide || outer->is_wide;
-}
-
 void rules_set_join(struct char_set *set, const struct char_set *other)
 {
     for (int i = 0; i < 4; i++)

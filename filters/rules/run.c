@@ -241,7 +241,8 @@ static enum truth eval_guarded(struct subject *subject, const struct rule *rule)
 
 /* ---- what it comes to ---- */
 
-void rules_wait_for(struct subject *subject, const struct rule *rule, struct queue *queue)
+/* An exemption that is not decided yet, in the way of those below. */
+static void wait_for(struct subject *subject, const struct rule *rule, struct queue *queue)
 {
     if (rule->has_verdict && !is_observed(subject, rule)) {
         queue->waits[rule->scope] = true;
@@ -266,7 +267,7 @@ static enum decision decide(struct subject *subject, const struct rule *rule, st
         return DECISION_NO;
     if (truth == TRUTH_UNKNOWN || subject->stage < rule->fires_from ||
         must_wait(subject, rule, queue)) {
-        rules_wait_for(subject, rule, queue);
+        wait_for(subject, rule, queue);
         return DECISION_WAITS;
     }
     if (truth == TRUTH_ERROR) {
@@ -356,7 +357,7 @@ static enum mw_verdict run_stage(struct subject *subject)
         size_t rcpt = subject->rcpt;
         /* an exemption of the whole message, in the way of the recipients' verdicts */
         if (rule->scope != SCOPE_RCPT && subject->stage == MW_STAGE_RCPT) {
-            rules_wait_for(subject, rule, &queue);
+            wait_for(subject, rule, &queue);
             continue;
         }
         enum decision decision = rules_decide(subject, rule, &queue, &verdict);

@@ -29,8 +29,6 @@ enum decision { DECISION_WAITS = 0, DECISION_NO, DECISION_YES };
 /* YES with *out_verdict: what to pronounce after the actions, NULL for none. */
 enum decision rules_decide(struct subject *subject, const struct rule *rule, struct queue *queue,
                            const struct action **out_verdict);
-/* An exemption that is not decided yet, in the way of those below. */
-void rules_wait_for(struct subject *subject, const struct rule *rule, struct queue *queue);
 /* The rule holds: do what it says. Returns the verdict to pronounce, or NULL. */
 const struct action *rules_fire(struct subject *subject, const struct rule *rule,
                                 const struct action *verdict);

@@ -10,8 +10,10 @@ set(rules_sources
     list.c list_file.c list_table.c list_net.c list_map.c list_keys.c list_lmdb.c list_regex.c
     list_answers.c list_redis.c list_dnsbl.c list_watch.c
     # tables of other programs
-    import.c import_write.c import_pattern.c import_lines.c import_action.c import_postfix.c import_edit.c import_value.c import_access.c import_milter_regex.c import_spamassassin.c
+    import.c import_write.c import_pattern.c import_lines.c import_action.c import_postfix.c import_edit.c import_value.c import_access.c import_cidr.c
+    import_milter_regex.c import_spamassassin.c import_sa_tests.c import_sa_meta.c
     # tests and tools
-    testblock.c testmail.c describe.c explain.c explain_tree.c report.c coverage.c tool.c tool_lint.c tool_bench.c tool_fmt.c tool_import.c tool_counters.c tool_syntax.c
+    testblock.c testmail.c describe.c explain.c explain_tree.c report.c coverage.c tool.c tool_lint.c tool_bench.c tool_fmt.c tool_fmt_cut.c tool_fmt_layout.c
+    tool_fmt_same.c tool_import.c tool_counters.c tool_syntax.c
     # small things
     text.c)

@@ -39,8 +39,7 @@ void mw_chain_add(struct mw_chain *chain, struct mw_instance *instance, bool is_
     chain->stages |= stages_run_for(instance->stages);
     if (instance->stages & MW_STAGE_BIT(MW_STAGE_BODY))
         chain->body_filters++;
-    if (instance->content_needs != 0 &&
-        instance->stages & MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)) {
+    if (instance->content_needs != 0 && instance->stages & MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)) {
         chain->content_needs |= instance->content_needs;
         chain->stages |= MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS) | MW_STAGE_BIT(MW_STAGE_BODY);
     }

@@ -59,10 +59,10 @@ struct mw_instance {
     char *name;
     struct mw_conf_pos pos;
     struct mw_filter filter;
-    void *state;         /* what open() gave us */
-    uint32_t stages;     /* wanted, at most those with hooks */
+    void *state;            /* what open() gave us */
+    uint32_t stages;        /* wanted, at most those with hooks */
     uint32_t content_needs; /* bits enum mw_content_need */
-    uint64_t wanted_own; /* bits of the proxy's own facts that it asked the ids of */
+    uint64_t wanted_own;    /* bits of the proxy's own facts that it asked the ids of */
     enum mw_on_error on_error;
     uint64_t deadline_ms;
     struct mw_setting_value *settings; /* parallel to filter.settings */
@@ -364,8 +364,8 @@ void mw_run_content_leave(struct mw_live *live);
 void mw_run_content_end(struct mw_run *run); /* of the transaction */
 void mw_host_want_content(struct mw_instance *instance, uint32_t needs);
 const struct mw_content *mw_host_content(struct mw_ctx *ctx);
-const struct mw_content *mw_host_content_read(struct mw_instance *instance,
-                                              struct mw_slice message, uint32_t needs);
+const struct mw_content *mw_host_content_read(struct mw_instance *instance, struct mw_slice message,
+                                              uint32_t needs);
 void mw_host_content_hold(const struct mw_content *content);
 void mw_host_content_release(const struct mw_content *content);
 struct mw_slice mw_host_header_text(struct mw_slice value, void *(*alloc)(void *user, size_t size),

@@ -166,8 +166,8 @@ void mw_view_text(const struct mw_content *content, const struct mw_view_header 
     put_addresses(out, "from", header->from, header->from_count);
     put_addresses(out, "to", header->to, header->to_count);
     put_addresses(out, "cc", header->cc, header->cc_count);
-    mw_buf_putf(out, "size: %llu octets, %zu parts\n", (unsigned long long)content->octets,
-                content->part_count);
+    mw_buf_putf(out, "size: %llu octets, %zu part%s\n", (unsigned long long)content->octets,
+                content->part_count, content->part_count == 1 ? "" : "s");
     for (size_t i = 0; i < content->part_count; i++)
         put_part(out, content->parts[i]);
     for (size_t i = 0; i < content->url_count && i < LIST_SHOWN; i++) {

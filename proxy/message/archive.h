@@ -1,6 +1,7 @@
 /* archive.h - what an archive holds: names, sizes, passwords; by libarchive, within budgets.
  *
- * zip, gzip, tar (also compressed), 7z, rar (both), bzip2, xz; archives in archives are opened once.
+ * zip, tar (also compressed), 7z, rar (both), gzip, bzip2, xz, zstd, lz4, compress; archives in
+ * archives are opened once.
  * Octets are unpacked only to reach what is behind them, or to look into an inner archive; a budget
  * that is used up ends the work. Hostile input; runs in the caller's thread and never blocks.
  * Damaged archives give what can be read; a zip without its end is read by its local headers. */
@@ -12,10 +13,10 @@
 #include "base/arena.h"
 
 struct mw_archive_limits {
-    size_t members_max;    /* of all layers */
-    uint64_t octets_max;   /* unpacked in all */
-    uint32_t ratio_max;    /* unpacked : packed, once more than 1 MiB is unpacked */
-    uint64_t time_max_us;  /* CPU time of the calling thread */
+    size_t members_max;   /* of all layers */
+    uint64_t octets_max;  /* unpacked in all */
+    uint32_t ratio_max;   /* unpacked : packed, once more than 1 MiB is unpacked */
+    uint64_t time_max_us; /* CPU time of the calling thread */
 };
 extern const struct mw_archive_limits mw_archive_defaults; /* 1,000; 32 MiB; 100; 50 ms */
 
@@ -28,8 +29,8 @@ struct mw_archive {
 
 /* Does it begin like an archive of a kind known here? `head`: its first octets, 512 suffice. */
 bool mw_archive_is_known(struct mw_slice head);
-/* Is it the name of an archive, or of an office document, which is one? What has such a name is worth a
- * look whatever it begins with: a zip is found by its end. */
+/* Is it the name of an archive, or of an office document, which is one? What has such a name is
+ * worth a look whatever it begins with: a zip is found by its end. */
 bool mw_archive_is_name(struct mw_slice name);
 /* `is_whole` false: only the first octets of it are here. Memory from `arena`. */
 void mw_archive_read(struct mw_slice octets, bool is_whole, const struct mw_archive_limits *limits,

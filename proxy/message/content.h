@@ -45,10 +45,11 @@ const struct mw_content *mw_content_finish(struct mw_content_maker *maker, bool 
 /* NULL before the finish. */
 const struct mw_content *mw_content_view(const struct mw_content_maker *maker);
 struct mw_content_maker *mw_content_maker_of(const struct mw_content *content);
+/* On the loop only, like the unref: the count is no atomic one. */
 void mw_content_ref(struct mw_content_maker *maker);
 /* Frees with the last one; also a view that was never finished. */
 void mw_content_unref(struct mw_content_maker **maker);
-/* Octets of heap memory held: for budgets and tests. */
+/* Octets of heap memory held: for tests of the limits above. */
 size_t mw_content_memory(const struct mw_content_maker *maker);
 
 /* The constant that stands for a defect (message/mime.h). */

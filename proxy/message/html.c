@@ -6,10 +6,10 @@
  *
  * What a reader sees, where it is a matter of opinion: the text in place of a picture (alt) only if
  * the picture has no source; buttons' labels; <noscript>, as mail programs run no scripts; text in
- * <head> that is no title, as browsers show it. Outlook alone shows what is in <!--[if mso]> comments:
- * that is read behind all the rest, so that it neither hides nor breaks what the others show. NUL in text is left out, as browsers do, and so
- * breaks no word. Octets that are no UTF-8 pass as they are: visible text is as well-formed as the
- * input. */
+ * <head> that is no title, as browsers show it. Outlook alone shows what is in <!--[if mso]>
+ * comments: that is read behind all the rest, so that it neither hides nor breaks what the others
+ * show. NUL in text is left out, as browsers do, and so breaks no word. Octets that are no UTF-8
+ * pass as they are: visible text is as well-formed as the input. */
 #include "message/html.h"
 
 #ifdef __SSE2__

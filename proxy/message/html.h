@@ -18,17 +18,19 @@ struct mw_html_link {
     struct mw_slice url;  /* the attribute's value, references undone, white space at the ends and
                              line ends within taken out (WHATWG URL 4.4), joined with <base href> */
     struct mw_slice text; /* visible text of an <a>; empty for resources */
-    bool is_resource;     /* src, background, data, poster, link rel=stylesheet, url() of a style
-                             attribute: loaded when shown; else followed: a, area, form, meta refresh */
+    bool is_resource;     /* loaded when shown: src, srcset, lowsrc, dynsrc, background, poster, an
+                             object's data, what <link> loads (stylesheet, icon, preload, ...), url()
+                             of styles; else followed: href of a, area and drawings, action,
+                             formaction, meta refresh */
 };
 
 struct mw_html {
     struct mw_slice visible; /* UTF-8 */
     const struct mw_html_link *links;
     size_t link_count;
-    struct mw_slice base;  /* <base href>, empty without */
-    size_t hidden;         /* octets of text that are not shown (script, style, head not counted) */
-    bool has_more_links;   /* over the bound */
+    struct mw_slice base; /* <base href>, empty without */
+    size_t hidden;        /* octets of text that are not shown (script, style, head not counted) */
+    bool has_more_links;  /* over the bound, or one was cut, or joined no more with a long base */
     bool has_script, has_form;
 };
 

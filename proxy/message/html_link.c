@@ -279,9 +279,13 @@ static struct mw_slice join(struct mw_html_links *links, struct mw_slice url, si
         return url;
     }
     *left -= len;
-    const char *between = keep == root && !is_slash(url, 0) ? "/" : "";
-    return mw_arena_printf(links->arena, "%.*s%s%.*s", (int)keep, base.ptr, between, (int)url.len,
-                           url.ptr);
+    bool needs_slash = keep == root && !is_slash(url, 0);
+    char *joined = mw_arena_alloc(links->arena, len);
+    memcpy(joined, base.ptr, keep);
+    if (needs_slash)
+        joined[keep++] = '/';
+    memcpy(joined + keep, url.ptr, url.len);
+    return MW_SLICE(joined, keep + url.len);
 }
 
 void mw_html_links_finish(struct mw_html_links *links, struct mw_html *html)

@@ -102,9 +102,9 @@ struct mw_html_open {
 struct mw_html_stack {
     struct mw_html_open open[MW_HTML_DEPTH_MAX]; /* the first one stands for html and body */
     size_t depth;
-    size_t lost;                                        /* elements open beyond the depth */
+    size_t lost;   /* elements open beyond the depth */
     bool was_lost; /* once: what is hidden is not known any more */
-    uint32_t pre;                                       /* open elements with PRE */
+    uint32_t pre;  /* open elements with PRE */
     uint32_t count[MW_TAG_COUNT + MW_HTML_OTHER_KINDS]; /* open, by key */
     bool has_line; /* out: what was closed or opened ends a line */
     bool has_cell; /* out: a cell was opened or closed */

@@ -8,30 +8,14 @@
 enum { TAG_NAME_MAX = 32 };
 
 static const char *const attribute_names[MW_A_COUNT] = {
-    [MW_A_ACTION] = "action",
-    [MW_A_ALT] = "alt",
-    [MW_A_BACKGROUND] = "background",
-    [MW_A_BGCOLOR] = "bgcolor",
-    [MW_A_COLOR] = "color",
-    [MW_A_CONTENT] = "content",
-    [MW_A_DATA] = "data",
-    [MW_A_DYNSRC] = "dynsrc",
-    [MW_A_FORMACTION] = "formaction",
-    [MW_A_HIDDEN] = "hidden",
-    [MW_A_HREF] = "href",
-    [MW_A_HTTP_EQUIV] = "http-equiv",
-    [MW_A_LOWSRC] = "lowsrc",
-    [MW_A_OPEN] = "open",
-    [MW_A_POSTER] = "poster",
-    [MW_A_REL] = "rel",
-    [MW_A_SIZE] = "size",
-    [MW_A_SRC] = "src",
-    [MW_A_SRCSET] = "srcset",
-    [MW_A_STYLE] = "style",
-    [MW_A_TEXT] = "text",
-    [MW_A_TYPE] = "type",
-    [MW_A_VALUE] = "value",
-    [MW_A_XLINK_HREF] = "xlink:href",
+    [MW_A_ACTION] = "action",   [MW_A_ALT] = "alt",       [MW_A_BACKGROUND] = "background",
+    [MW_A_BGCOLOR] = "bgcolor", [MW_A_COLOR] = "color",   [MW_A_CONTENT] = "content",
+    [MW_A_DATA] = "data",       [MW_A_DYNSRC] = "dynsrc", [MW_A_FORMACTION] = "formaction",
+    [MW_A_HIDDEN] = "hidden",   [MW_A_HREF] = "href",     [MW_A_HTTP_EQUIV] = "http-equiv",
+    [MW_A_LOWSRC] = "lowsrc",   [MW_A_OPEN] = "open",     [MW_A_POSTER] = "poster",
+    [MW_A_REL] = "rel",         [MW_A_SIZE] = "size",     [MW_A_SRC] = "src",
+    [MW_A_SRCSET] = "srcset",   [MW_A_STYLE] = "style",   [MW_A_TEXT] = "text",
+    [MW_A_TYPE] = "type",       [MW_A_VALUE] = "value",   [MW_A_XLINK_HREF] = "xlink:href",
 };
 
 /* ---- tags ---- */

@@ -23,11 +23,11 @@ enum mw_defect {
 #define MW_DEFECT_BIT(defect) ((uint64_t)1 << (defect))
 
 enum {
-    MW_MIME_DEPTH_MAX = 32,           /* containers around a part */
-    MW_MIME_PARTS_MAX = 1000,         /* alternatives included */
-    MW_MIME_HEADER_MAX = 256 * 1024,  /* octets of one header block that are kept */
+    MW_MIME_DEPTH_MAX = 32,            /* containers around a part */
+    MW_MIME_PARTS_MAX = 1000,          /* alternatives included */
+    MW_MIME_HEADER_MAX = 256 * 1024,   /* octets of one header block that are kept */
     MW_MIME_HEADERS_MAX = 1024 * 1024, /* of all parts' blocks together */
-    MW_MIME_FIELDS_MAX = 1000,        /* of one block that are looked at */
+    MW_MIME_FIELDS_MAX = 1000,         /* of one block that are looked at */
     MW_MIME_PARAMS_MAX = 100,
     MW_MIME_BOUNDARY_MAX = 255,
     MW_MIME_NAMES_MAX = 16,

@@ -16,12 +16,12 @@ bool mw_url_next(struct mw_slice text, size_t *cursor, struct mw_slice *out_url)
 
 struct mw_url {
     struct mw_slice scheme; /* lower case; "http" if none stands */
-    struct mw_slice host;   /* lower case, percent-decoded, A-labels, no final dot, IPv4 in any of its
-                               spellings (octal, hexadecimal, one number) as dotted quad, IPv6 in
-                               brackets; empty: none (data:, relative) */
-    uint32_t port;          /* 0: none */
-    bool has_user;          /* user@host: a host that is none in front */
-    struct mw_slice path;   /* with query and fragment, as it stands */
+    struct mw_slice host; /* lower case, percent-decoded, A-labels, no final dot, IPv4 in any of its
+                             spellings (octal, hexadecimal, one number) as dotted quad, IPv6 in
+                             brackets; empty: none (data:, relative) */
+    uint32_t port;        /* 0: none */
+    bool has_user;        /* user@host: a host that is none in front */
+    struct mw_slice path; /* with query and fragment, as it stands */
 };
 /* As browsers read it (WHATWG URL): backslashes as slashes, tabs and line ends ignored, user info
  * skipped. False: no URL with a scheme or host that can be read. Memory from `arena`. */

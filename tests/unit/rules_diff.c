@@ -75,7 +75,6 @@ struct player {
     struct ref *ref; /* NULL: the engine */
     struct mw_buf trace;
     struct diff_totals *totals;
-    bool is_brief; /* only verdicts, and what it has come to in the end */
 };
 
 static void trace_state(struct player *player)
@@ -168,8 +167,7 @@ static enum mw_verdict call(struct player *player, enum mw_stage stage, size_t r
         mw_buf_putf(&player->trace, " %zu", rcpt);
     mw_buf_putf(&player->trace, ": verdict %d %u '%s' '%s' by %s %s '%s'\n", (int)verdict,
                 ctx->code, ctx->dsn, ctx->reply, ctx->rule, ctx->where, reason_of(ctx));
-    for (const char *line = ctx->log; *line != '\0' && !player->is_brief;
-         line += strcspn(line, "\n") + 1)
+    for (const char *line = ctx->log; *line != '\0'; line += strcspn(line, "\n") + 1)
         mw_buf_putf(&player->trace, "  %.*s\n", (int)strcspn(line, "\n"), line);
     return verdict;
 }
@@ -180,8 +178,6 @@ static enum mw_verdict hook(struct player *player, enum mw_stage stage, size_t r
     player->totals->hooks++;
     if ((unsigned)verdict < 8)
         player->totals->verdicts[verdict]++;
-    if (player->is_brief && stage != MW_STAGE_END_OF_MESSAGE)
-        return verdict;
     trace_state(player);
     trace_counters(player);
     return verdict;
@@ -312,8 +308,7 @@ static void player_free(struct player **player)
 
 /* ---- comparing ---- */
 
-static const char *const names[DIFF_COUNT] = {"reference", "reference at all stages",
-                                              "patient reference", "index off"};
+static const char *const names[DIFF_COUNT] = {"reference", "patient reference", "index off"};
 
 static void add_totals(const struct player *player, struct diff_totals *totals)
 {
@@ -362,11 +357,8 @@ static bool compare(struct gen_case *at, enum diff_against against, struct diff_
     struct player *second = player_new(at, is_itself ? &other : &set, &unused);
     if (!is_itself)
         second->ref = ref_new(set.rules, set.text, &second->ctx);
-    if (against == DIFF_REFERENCE_ALL)
-        ref_run_all_stages(second->ref);
     if (against == DIFF_REFERENCE_PATIENT)
         ref_be_patient(second->ref);
-    engine->is_brief = second->is_brief = against == DIFF_REFERENCE_ALL;
     play(engine);
     play(second);
     struct mw_slice a = mw_buf_view(&engine->trace), b = mw_buf_view(&second->trace);

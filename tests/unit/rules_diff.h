@@ -9,8 +9,7 @@
 
 enum diff_against {
     DIFF_REFERENCE = 0,     /* the reference, called at the stages that the engine asks for */
-    DIFF_REFERENCE_ALL,     /* ... and at all others: what is known is settled at once */
-    DIFF_REFERENCE_PATIENT, /* ... but not at rules that wait */
+    DIFF_REFERENCE_PATIENT, /* ... and it looks at no verdict below one that is still open */
     DIFF_NO_INDEX,          /* the engine with `index off` */
     DIFF_COUNT
 };

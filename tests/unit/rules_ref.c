@@ -65,11 +65,6 @@ void ref_free(struct ref **ref)
     *ref = NULL;
 }
 
-void ref_run_all_stages(struct ref *ref)
-{
-    ref->is_all_stages = true;
-}
-
 bool ref_is_beyond(const struct ref *ref)
 {
     return ref->is_beyond;
@@ -496,7 +491,7 @@ static enum mw_verdict run_end(struct ref *ref)
 enum mw_verdict ref_run(struct ref *ref, enum mw_stage stage, size_t rcpt)
 {
     if (ref->session.is_decided || (stage >= MW_STAGE_MAIL && ref->message.is_decided) ||
-        (!ref->is_all_stages && !(ref->rules->wants & MW_STAGE_BIT(stage))))
+        !(ref->rules->wants & MW_STAGE_BIT(stage)))
         return MW_CONTINUE;
     ref->stage = stage;
     ref->rcpt = rcpt;

@@ -24,9 +24,6 @@ void ref_free(struct ref **ref);
 enum mw_verdict ref_run(struct ref *ref, enum mw_stage stage, size_t rcpt);
 /* The transaction is over. */
 void ref_reset(struct ref *ref);
-/* Look at stages that the engine does not ask for, too. */
-void ref_run_all_stages(struct ref *ref);
-
 /* Do not look at a verdict as long as one above it is open whatever the mail is. That makes a
  * difference only where rules read what others change meanwhile. */
 void ref_be_patient(struct ref *ref);

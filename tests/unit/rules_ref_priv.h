@@ -30,7 +30,7 @@ struct ref {
     const struct rules *rules;
     const char *text;
     struct mw_ctx *ctx;
-    bool is_all_stages, is_patient, is_beyond;
+    bool is_patient, is_beyond;
     void *limits; /* pcre2_match_context */
     struct ref_pattern patterns[REF_PATTERNS];
     size_t pattern_count;

@@ -419,7 +419,8 @@ TEST(names_rfc2231)
 /* Programs that take an unknown charset for the usual one show "a.exe". */
 TEST(names_in_encoded_words_of_unknown_charsets)
 {
-    NAMED_BAD("filename=\"=?x-none?q?a=2Eexe?=\"", " {=?x-none?q?a=2Eexe?=} {a.exe}", " !name-conflict");
+    NAMED_BAD("filename=\"=?x-none?q?a=2Eexe?=\"", " {=?x-none?q?a=2Eexe?=} {a.exe}",
+              " !name-conflict");
     NAMED_BAD("filename=\"=?x-none*de?b?YS5leGU=?=\"", " {=?x-none*de?b?YS5leGU=?=} {a.exe}",
               " !name-conflict");
     NAMED("filename=\"=?x-none\"", " {=?x-none}");

@@ -53,12 +53,31 @@ TEST(rules_lack_words)
     SAYS("a: reject when subject =~ x\n",
          "1:27:1: error: expected a regular expression: /.../, found 'x'\n");
     SAYS("a: reject when helo in \"x\"\n",
-         "1:24:3: error: expected a list's name, or values in parentheses, found \"x\"\n");
+         "1:24:3: error: expected a list's name, or values in parentheses, found \"x\" | also a "
+         "single value: in (10.0.0.0/8)\n");
     SAYS("a: reject when helo is nothing\n",
          "1:24:7: error: expected 'empty' or 'not empty', found 'nothing'\n");
     SAYS("a: reject when helo like \"x\"\n",
          "1:21:4: error: expected an operator (== != =~ !~ < <= > >= in, not in, is "
-         "empty), found 'like'\n");
+         "empty), found 'like' | a part of a text is found with =~ /.../\n");
+    SAYS("a: reject when helo = \"x\"\n",
+         "1:21:1: error: expected an operator (== != =~ !~ < <= > >= in, not in, is "
+         "empty), found '=' | write ==\n");
+    SAYS("a: reject when body =~ /x/\n",
+         "1:16:4: error: unknown field \"body\" | body has body.text, body.html, body.line\n");
+    SAYS("a: reject when (helo)\n",
+         "1:21:1: error: expected an operator (== != =~ !~ < <= > >= in, not in, is empty), "
+         "found ')' | a field alone is no condition: write == \"x\", or is not empty\n");
+    SAYS("a: reject when attachment.encrypted\nb: reject when helo == \"x\"\n",
+         "1:16:20: error: expected an operator behind attachment.encrypted, found the next rule | "
+         "a field alone is no condition: write == 1, or > 0\n");
+    SAYS("a: reject when \"x\" in header.names\n",
+         "1:16:3: error: expected a field, found \"x\" | the field stands first: FIELD == X, "
+         "FIELD in LIST\n");
+    SAYS("a: reject when subject == foo bar\nb: reject when hello == \"x\"\n",
+         "1:31:3: error: expected 'and', 'or' or the next rule, found 'bar' | texts with blanks "
+         "stand in quotes; sizes and times are one word: 10MB, 7d\n"
+         "2:16:5: error: unknown field \"hello\" | did you mean \"helo\"?\n");
     SAYS("a: reject when helo not \"x\"\n",
          "1:25:3: error: expected 'in' behind 'not', found \"x\"\n");
     SAYS("a: reject when (helo == \"x\" helo == \"y\")\n",

@@ -4,7 +4,7 @@
  * chain asked for in open() (host->want_content) is decoded; what was not asked for is empty. Everything in it is plain data
  * that never changes once the view is complete, so that a pool thread may read it (host->content_hold).
  *
- * Every number of things and every length has a bound (docs/filters.md); what lies beyond leaves a defect, never an error.
+ * Every number of things and every length has a bound (docs/content.md); what lies beyond leaves a defect, never an error.
  * Texts are well-formed UTF-8 without NUL, with LF line ends. Structs begin with their size and grow only at the end; they
  * are reached by pointers for that reason. */
 #ifndef MAILWEIR_CONTENT_H
@@ -30,7 +30,7 @@ enum mw_content_need {
 /* note: unusual and harmless. malformed: not as the RFCs say. ambiguous: programs read it in different ways, as attackers like it. */
 enum mw_content_severity { MW_DEFECT_NOTE = 0, MW_DEFECT_MALFORMED, MW_DEFECT_AMBIGUOUS };
 
-/* One kind of defect; constant, compare by name. The list is in docs/filters.md. */
+/* One kind of defect; constant, compare by name. The list is in docs/content.md. */
 struct mw_content_defect {
     size_t size;
     const char *name; /* "base64-garbage" */
