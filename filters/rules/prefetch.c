@@ -27,7 +27,8 @@ struct part { /* one source */
     struct mw_slice *texts;
     size_t count;
     struct index_scan *scan;
-    uint8_t **known; /* by pattern, then by value; NULL: none matches */
+    uint8_t **known;    /* by pattern, then by value; NULL: none matches */
+    uint64_t *spent_us; /* by pattern; 0 once a rule has been charged with it */
 };
 static uint8_t all_undecided[1];
 
@@ -157,6 +158,7 @@ static void copy_part(struct subject *subject, struct prefetch *prefetch, struct
     part->items = keep(prefetch, (source->count + 1) * sizeof *part->items);
     part->texts = keep(prefetch, (source->count + 1) * sizeof *part->texts);
     part->known = keep(prefetch, source->pattern_count * sizeof *part->known);
+    part->spent_us = keep(prefetch, source->pattern_count * sizeof *part->spent_us);
     if (source->count > 0)
         memcpy(part->items, source->items, source->count * sizeof *part->items);
     if (source->field->id == FIELD_BODY_LINE)
@@ -288,8 +290,10 @@ static void match_pattern(struct prefetch *prefetch, struct part *part, size_t n
         return;
     prefetch->table += part->count;
     uint8_t *known = keep(prefetch, part->count);
+    uint64_t start = now_us();
     for (size_t i = 0; i < part->count; i++)
         known[i] = (uint8_t)match(prefetch, pattern->regex, part->texts[i]);
+    part->spent_us[number] = now_us() - start;
     part->known[number] = known;
 }
 
@@ -322,12 +326,16 @@ static struct part *part_of(const struct subject *subject, const struct source *
     return subject->prefetch->by_source[source->number];
 }
 
-bool rules_prefetched(const struct subject *subject, const struct test *test, size_t at,
+bool rules_prefetched(struct subject *subject, const struct test *test, size_t at,
                       enum regex_result *out_result)
 {
-    const struct part *part = part_of(subject, test->use->source);
+    struct part *part = part_of(subject, test->use->source);
     if (part == NULL || test->pattern == NO_PATTERN || at >= part->count)
         return false;
+    if (!subject->is_dry) {
+        subject->spent_us += part->spent_us[test->pattern];
+        part->spent_us[test->pattern] = 0;
+    }
     const uint8_t *known = part->known[test->pattern];
     unsigned what = known == NULL ? KNOWN_NO : known == all_undecided ? KNOWN_UNDECIDED : known[at];
     *out_result = what == KNOWN_NO ? REGEX_NO : what == KNOWN_YES ? REGEX_YES : REGEX_UNDECIDED;

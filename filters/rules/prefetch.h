@@ -23,7 +23,7 @@ void rules_prefetch_free(struct prefetch **prefetch);
 /* ---- in a run ---- */
 
 /* The result for the value at that place of the test's source. False: it is not known. */
-bool rules_prefetched(const struct subject *subject, const struct test *test, size_t at,
+bool rules_prefetched(struct subject *subject, const struct test *test, size_t at,
                       enum regex_result *out_result);
 /* Give the source the values that the job had, in all their forms. False: they are not there. */
 bool rules_prefetch_fill(struct subject *subject, struct source *source);

@@ -183,12 +183,14 @@ static enum truth eval_measured(struct subject *subject, const struct rule *rule
     struct rule_live *live = &subject->rules->live[rule->number];
     uint64_t weight = live->runs < SAMPLE_ALL ? 1 : live->runs % SAMPLE_ONE_OF ? 0 : SAMPLE_ONE_OF;
     uint64_t start = weight > 0 ? nanoseconds() : 0;
+    subject->spent_us = 0;
     enum truth truth = eval_rule(subject, rule);
     if (++live->runs == UINT32_MAX)
         live->runs = SAMPLE_ALL;
     subject->ops->tally(subject, rule, COUNTER_RUNS, 1);
     if (weight > 0)
         live->nanoseconds += (nanoseconds() - start) * weight;
+    live->nanoseconds += subject->spent_us * 1000;
     if (live->nanoseconds >= 1000) {
         subject->ops->tally(subject, rule, COUNTER_TIME, live->nanoseconds / 1000);
         live->nanoseconds %= 1000;
@@ -408,6 +410,7 @@ enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage)
     if (!begin(subject, stage))
         return MW_CONTINUE;
     subject->is_dry = false;
+    subject->spent_us = 0;
     enum mw_verdict verdict = stage == MW_STAGE_END_OF_MESSAGE ? rules_run_end(subject)
                                                                : run_stage(subject);
     if (subject->explain != NULL)

@@ -129,6 +129,7 @@ struct subject {
     /* scratch of one evaluation */
     uint32_t of;       /* inside a group: of which thing values are */
     bool is_suspended; /* the rule's patterns are not tried */
+    uint64_t spent_us; /* on the rule's patterns by a pool job (prefetch.h) */
     bool is_undecided; /* one of them hit its limit */
     struct mw_slice captures[CAPTURES_MAX];
     const struct regex *captured; /* whose they are; NULL = none */

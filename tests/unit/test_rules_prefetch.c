@@ -400,6 +400,7 @@ TEST(evil_patterns_end_at_the_deadline_and_are_suspended)
             fake_ctx_fini(&ctx);
     }
     CHECK_INT(fake_counter(&ctx, "a.suspended"), 1);
+    CHECK(fake_counter(&ctx, "a.time") > 5000); /* microseconds: the job's, too */
     fake_ctx_fini(&ctx);
     end_of(rules, "short"); /* not tried: its outcome is its on_error */
     CHECK(strstr(ctx.log, "rule-error rule=a where=t.rules:1 error=its patterns are suspended\n") !=
