@@ -31,11 +31,6 @@ static void add_extension(struct subject *subject, struct source *source, struct
     rules_values_add(source, SLICE(lower, ext.len), 0, of);
 }
 
-static int64_t thousandths(uint64_t number)
-{
-    return number < INT64_MAX / NUMBER_UNIT ? (int64_t)number * NUMBER_UNIT : INT64_MAX;
-}
-
 /* ---- attachments ---- */
 
 static void add_names(struct subject *subject, struct source *source,
@@ -65,7 +60,7 @@ static void add_attachment(struct subject *subject, struct source *source,
                            : id == FIELD_ATTACHMENT_MAGIC    ? part->magic
                            : id == FIELD_ATTACHMENT_SHA256   ? part->sha256
                                                              : EMPTY;
-    rules_values_add(source, text, thousandths(number), of);
+    rules_values_add(source, text, rules_thousandths(number), of);
 }
 
 static void read_attachments(struct subject *subject, struct source *source)
@@ -91,13 +86,13 @@ static void add_member(struct subject *subject, struct source *source,
         break;
     case FIELD_ARCHIVE_SIZE:
         if (member->octets != UINT64_MAX)
-            rules_values_add(source, EMPTY, thousandths(member->octets), of);
+            rules_values_add(source, EMPTY, rules_thousandths(member->octets), of);
         break;
     case FIELD_ARCHIVE_ENCRYPTED:
-        rules_values_add(source, EMPTY, thousandths(member->is_encrypted), of);
+        rules_values_add(source, EMPTY, rules_thousandths(member->is_encrypted), of);
         break;
     default:
-        rules_values_add(source, EMPTY, thousandths(member->depth), of);
+        rules_values_add(source, EMPTY, rules_thousandths(member->depth), of);
         break;
     }
 }

@@ -158,24 +158,14 @@ static enum truth undecided(struct subject *subject, const char *why)
     return TRUTH_ERROR;
 }
 
-/* Values that are not kept (all recipients) are few and short, but may hold any octet. */
-static struct mw_slice to_utf8(struct rules *rules, const struct test *test, struct mw_slice text)
-{
-    if (text.len > rules->scan_limit)
-        text.len = rules->scan_limit;
-    if (!rules_regex_is_utf(test->regex) || rules_text_utf8_len(text) == text.len)
-        return text;
-    char *room = rules_room(rules, text.len * 3);
-    return SLICE(room, rules_text_utf8_mend(text, room));
-}
-
 /* The value as patterns see it. `at`: its place in the test's source. */
 static struct mw_slice text_of(struct subject *subject, const struct test *test, size_t at,
                                struct mw_slice text)
 {
     struct source *source = test->use->source;
-    if (source == NULL || at >= source->count)
-        return to_utf8(subject->rules, test, text);
+    if (source == NULL || at >= source->count) /* not kept: all recipients */
+        return rules_pattern_text(subject->rules, text, rules_regex_is_utf(test->regex), rules_room,
+                                  subject->rules);
     rules_values_texts(subject, source);
     return source->texts[at];
 }

@@ -123,24 +123,12 @@ static bool read_arg(struct reader *reader, struct arg *arg)
     return true;
 }
 
-static void put(struct reader *reader, struct mw_slice text)
+static void put(void *reader_, struct mw_slice text)
 {
+    struct reader *reader = reader_;
     if (text.len > reader->to.cap - reader->to.len)
         fail(reader, "the expression is too long");
     rules_build(&reader->to, text);
-}
-
-static void put_regex(struct reader *reader, struct mw_slice pattern, const char *flags)
-{
-    put(reader, LIT("/"));
-    for (size_t i = 0; i < pattern.len; i++) {
-        size_t len = pattern.ptr[i] == '\\' && i + 1 < pattern.len ? 2 : 1;
-        put(reader, pattern.ptr[i] == '/' ? LIT("\\") : EMPTY);
-        put(reader, SLICE(pattern.ptr + i, len));
-        i += len - 1;
-    }
-    put(reader, LIT("/"));
-    put(reader, slice_of(flags));
 }
 
 static void put_test(struct reader *reader, const char *field, const struct arg *arg,
@@ -148,7 +136,7 @@ static void put_test(struct reader *reader, const char *field, const struct arg 
 {
     put(reader, slice_of(field));
     put(reader, arg->is_negated ? LIT(" !~ ") : LIT(" =~ "));
-    put_regex(reader, pattern, arg->flags);
+    import_each_of_regex(pattern, arg->flags, put, reader);
 }
 
 /* ---- what is looked at ---- */

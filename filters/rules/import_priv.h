@@ -54,6 +54,9 @@ void import_put_quoted(struct import *import, struct mw_slice text);
 void import_put_value(struct import *import, struct mw_slice text);
 /* /pattern/flags, its slashes hidden. */
 void import_put_regex(struct import *import, struct mw_slice pattern, const char *flags);
+/* The same, piece by piece, for who writes elsewhere first. */
+void import_each_of_regex(struct mw_slice pattern, const char *flags,
+                          void (*put)(void *to, struct mw_slice text), void *to);
 /* A text that no string of the language can hold, or none of a reply: NULL, or why. */
 const char *import_text_fault(struct mw_slice text, bool is_ascii_only);
 

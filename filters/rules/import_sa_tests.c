@@ -52,17 +52,9 @@ static bool read_pattern(struct draft *draft, struct mw_slice text, struct sa_pa
     return why == NULL || import_sa_fail(draft, why);
 }
 
-static void put_regex(struct draft *draft, struct mw_slice pattern, const char *flags)
+static void put(void *draft, struct mw_slice text)
 {
-    import_sa_put(draft, LIT("/"));
-    for (size_t i = 0; i < pattern.len; i++) {
-        size_t len = pattern.ptr[i] == '\\' && i + 1 < pattern.len ? 2 : 1;
-        import_sa_put(draft, pattern.ptr[i] == '/' ? LIT("\\") : EMPTY);
-        import_sa_put(draft, SLICE(pattern.ptr + i, len));
-        i += len - 1;
-    }
-    import_sa_put(draft, LIT("/"));
-    import_sa_put(draft, slice_of(flags));
+    import_sa_put(draft, text);
 }
 
 static void put_match(struct draft *draft, const char *field, const struct sa_pattern *pattern,
@@ -75,7 +67,7 @@ static void put_match(struct draft *draft, const char *field, const struct sa_pa
     draft->factors += 3; /* with a parenthesis, and `is empty` */
     import_sa_put(draft, slice_of(field));
     import_sa_put(draft, LIT(" =~ "));
-    put_regex(draft, pattern->pattern.text, pattern->flags);
+    import_each_of_regex(pattern->pattern.text, pattern->flags, put, draft);
 }
 
 /* ---- header ---- */

@@ -164,18 +164,29 @@ void import_put_value(struct import *import, struct mw_slice text)
         import_put_quoted(import, text);
 }
 
-void import_put_regex(struct import *import, struct mw_slice pattern, const char *flags)
+void import_each_of_regex(struct mw_slice pattern, const char *flags,
+                          void (*put)(void *to, struct mw_slice text), void *to)
 {
-    import_put(import, "/");
+    put(to, LIT("/"));
     for (size_t i = 0; i < pattern.len; i++) {
         size_t len = pattern.ptr[i] == '\\' && i + 1 < pattern.len ? 2 : 1;
         if (pattern.ptr[i] == '/')
-            import_put(import, "\\");
-        import_put_slice(import, SLICE(pattern.ptr + i, len));
+            put(to, LIT("\\"));
+        put(to, SLICE(pattern.ptr + i, len));
         i += len - 1;
     }
-    import_put(import, "/");
-    import_put(import, flags);
+    put(to, LIT("/"));
+    put(to, slice_of(flags));
+}
+
+static void put_slice(void *import, struct mw_slice text)
+{
+    import_put_slice(import, text);
+}
+
+void import_put_regex(struct import *import, struct mw_slice pattern, const char *flags)
+{
+    import_each_of_regex(pattern, flags, put_slice, import);
 }
 
 const char *import_text_fault(struct mw_slice text, bool is_ascii_only)

@@ -39,8 +39,7 @@ static enum got get_fact(struct live *live, const struct field *field, struct va
     if (!is_wanted)
         return GOT_END;
     out->text = fact.text;
-    out->number = fact.number < INT64_MAX / NUMBER_UNIT ? (int64_t)fact.number * NUMBER_UNIT
-                                                        : INT64_MAX;
+    out->number = rules_thousandths(fact.number);
     return GOT_VALUE;
 }
 
@@ -52,7 +51,7 @@ static enum got give_text(struct mw_slice text, struct value *out)
 
 static enum got give_number(uint64_t number, struct value *out)
 {
-    out->number = number < INT64_MAX / NUMBER_UNIT ? (int64_t)number * NUMBER_UNIT : INT64_MAX;
+    out->number = rules_thousandths(number);
     return GOT_VALUE;
 }
 

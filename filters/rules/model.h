@@ -82,6 +82,11 @@ struct field_use {
 /* Numbers are held in thousandths, so that scores need no floating point. Ages are in seconds. */
 enum { NUMBER_UNIT = 1000 };
 
+static inline int64_t rules_thousandths(uint64_t number)
+{
+    return number < INT64_MAX / NUMBER_UNIT ? (int64_t)number * NUMBER_UNIT : INT64_MAX;
+}
+
 struct value {
     struct mw_slice text; /* IP: 16 octets, IPv4 mapped */
     int64_t number;       /* NUMBER, SIZE, SCORE: thousandths */

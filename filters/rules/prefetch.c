@@ -3,8 +3,8 @@
 #include "prefetch.h"
 
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 enum {
     SMALL = 16 * 1024, /* messages below are worth a thread only for patterns that may ... */
     MUCH = 256 * 1024, /* octets under patterns */
@@ -226,13 +226,6 @@ void rules_prefetch_free(struct prefetch **prefetch_at)
 
 /* ---- in the pool ---- */
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static void prepare_texts(struct prefetch *prefetch, struct part *part)
 {
     const struct rules *rules = prefetch->rules;
@@ -240,14 +233,8 @@ static void prepare_texts(struct prefetch *prefetch, struct part *part)
         struct mw_slice *value = &part->items[i].value.text;
         if (part->is_folded)
             *value = rules->host->fold(*value, keep, prefetch);
-        struct mw_slice text = *value;
-        if (text.len > rules->scan_limit)
-            text.len = rules->scan_limit;
-        if (part->source->field->type != TYPE_BYTES && rules_text_utf8_len(text) != text.len) {
-            char *room = keep(prefetch, text.len * 3);
-            text = SLICE(room, rules_text_utf8_mend(text, room));
-        }
-        part->texts[i] = text;
+        part->texts[i] = rules_pattern_text(rules, *value, part->source->field->type != TYPE_BYTES,
+                                            keep, prefetch);
     }
 }
 
@@ -290,16 +277,16 @@ static void match_pattern(struct prefetch *prefetch, struct part *part, size_t n
         return;
     prefetch->table += part->count;
     uint8_t *known = keep(prefetch, part->count);
-    uint64_t start = now_us();
+    uint64_t start = rules_clock_us();
     for (size_t i = 0; i < part->count; i++)
         known[i] = (uint8_t)match(prefetch, pattern->regex, part->texts[i]);
-    part->spent_us[number] = now_us() - start;
+    part->spent_us[number] = rules_clock_us() - start;
     part->known[number] = known;
 }
 
 void rules_prefetch_run(struct prefetch *prefetch)
 {
-    uint64_t start = now_us();
+    uint64_t start = rules_clock_us();
     rules_regex_begin(prefetch->scratch, prefetch->rules->deadline_ms * 1000);
     for (size_t i = 0; i < prefetch->part_count; i++) {
         struct part *part = &prefetch->parts[i];
@@ -308,7 +295,7 @@ void rules_prefetch_run(struct prefetch *prefetch)
         for (size_t number = 0; number < part->source->pattern_count; number++)
             match_pattern(prefetch, part, number);
     }
-    prefetch->used_us = now_us() - start;
+    prefetch->used_us = rules_clock_us() - start;
 }
 
 uint64_t rules_prefetch_used_us(const struct prefetch *prefetch)

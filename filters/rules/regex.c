@@ -12,13 +12,13 @@
  *   - the others are tried on long texts some thousand starting places at a time, with a look at
  *     the clock between. */
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include "clock.h"
 #include "regex_priv.h"
 
 #include <pcre2.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum {
     DEPTH_LIMIT = 10000,
@@ -69,19 +69,12 @@ struct regex_scratch {
 
 /* ---- the clock ---- */
 
-static uint64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 bool rules_regex_is_late(struct regex_scratch *scratch)
 {
     if (scratch->is_over)
         return true;
     scratch->places = 0;
-    uint64_t now = now_us();
+    uint64_t now = rules_clock_us();
     if (scratch->deadline_us == 0)
         scratch->deadline_us = now + scratch->budget_us;
     scratch->is_over = now > scratch->deadline_us;

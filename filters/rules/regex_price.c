@@ -1,7 +1,7 @@
 /* regex_price.c - what a pattern costs, measured: it is matched against a text of mail again and
  * again for a short while, and the fastest round counts (others lost time to somebody else). */
-#include <time.h>
 
+#include "clock.h"
 #include "regex_priv.h"
 
 enum {
@@ -28,13 +28,6 @@ static const char paragraph[] =
     "Kind regards,\nJos\xc3\xa9 M\xc3\xbcller   \n--\nExample Trading Ltd.\t\t|\t 1 Long Street, "
     "London\n=======================================================\n\n";
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static struct mw_slice make_sample(char *room)
 {
     size_t len = 0;
@@ -48,11 +41,11 @@ static uint64_t play_round(struct regex_scratch *scratch, const struct regex *re
                            struct mw_slice text)
 {
     struct mw_slice captures[CAPTURES_MAX];
-    uint64_t from = now_ns(), now = from, octets = 0;
+    uint64_t from = rules_clock_ns(), now = from, octets = 0;
     for (size_t count = 0; count == 0 || (now - from < ROUND_NS && count < MATCHES); count++) {
         bool has_ended = rules_regex_match(scratch, regex, text, captures) == REGEX_YES;
         octets += has_ended ? (size_t)(captures[0].ptr + captures[0].len - text.ptr) + 1 : text.len;
-        now = now_ns();
+        now = rules_clock_ns();
     }
     return (now - from) * 1000 / octets;
 }

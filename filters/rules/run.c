@@ -9,6 +9,7 @@
  * with a trigger only the ones whose literals are in the mail. */
 #include <time.h>
 
+#include "clock.h"
 #include "explain.h"
 #include "list.h"
 #include "prefetch.h"
@@ -170,26 +171,19 @@ static enum truth eval_rule(struct subject *subject, const struct rule *rule)
 
 /* ---- what rules cost, and when it is too much ---- */
 
-static uint64_t nanoseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* The first runs are all measured, later ones now and then: a clock costs as much as many tests. */
 static enum truth eval_measured(struct subject *subject, const struct rule *rule)
 {
     struct rule_live *live = &subject->rules->live[rule->number];
     uint64_t weight = live->runs < SAMPLE_ALL ? 1 : live->runs % SAMPLE_ONE_OF ? 0 : SAMPLE_ONE_OF;
-    uint64_t start = weight > 0 ? nanoseconds() : 0;
+    uint64_t start = weight > 0 ? rules_clock_ns() : 0;
     subject->spent_us = 0;
     enum truth truth = eval_rule(subject, rule);
     if (++live->runs == UINT32_MAX)
         live->runs = SAMPLE_ALL;
     subject->ops->tally(subject, rule, COUNTER_RUNS, 1);
     if (weight > 0)
-        live->nanoseconds += (nanoseconds() - start) * weight;
+        live->nanoseconds += (rules_clock_ns() - start) * weight;
     live->nanoseconds += subject->spent_us * 1000;
     if (live->nanoseconds >= 1000) {
         subject->ops->tally(subject, rule, COUNTER_TIME, live->nanoseconds / 1000);
@@ -410,7 +404,6 @@ enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage)
     if (!begin(subject, stage))
         return MW_CONTINUE;
     subject->is_dry = false;
-    subject->spent_us = 0;
     enum mw_verdict verdict = stage == MW_STAGE_END_OF_MESSAGE ? rules_run_end(subject)
                                                                : run_stage(subject);
     if (subject->explain != NULL)

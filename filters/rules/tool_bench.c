@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
-#include <time.h>
 
+#include "clock.h"
 #include "describe.h"
 #include "load.h"
 #include "rate.h"
@@ -100,13 +100,6 @@ static void bench_tally(struct subject *subject, const struct rule *rule, enum c
         cost->microseconds += by;
 }
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 static void play(struct bench *bench, char *message, size_t len)
 {
     static const unsigned char stranger[16] = {[10] = 0xff, [11] = 0xff, [12] = 192, [14] = 2, 1};
@@ -123,13 +116,13 @@ static void play(struct bench *bench, char *message, size_t len)
                                .message_len = len};
     struct bench_mail mail = {.bench = bench};
     memcpy(block.client_ip, stranger, sizeof stranger);
-    uint64_t start = now_ns();
+    uint64_t start = rules_clock_ns();
     rules_test_mail_init(&mail.mail, bench->rules, &block, bench->rates);
     bench->ops = *mail.mail.subject.ops;
     bench->ops.tally = bench_tally;
     mail.mail.subject.ops = &bench->ops;
     bench->verdicts[bench->count] = rules_test_play(&mail.mail).verdict;
-    bench->nanoseconds[bench->count++] = now_ns() - start;
+    bench->nanoseconds[bench->count++] = rules_clock_ns() - start;
     bench->octets += len;
     for (size_t i = 0; i < mail.mail.hit_count; i++)
         bench->costs[mail.mail.hits[i]->number].hits++;

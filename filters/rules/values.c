@@ -245,15 +245,14 @@ void rules_values_read(struct subject *subject, struct source *source)
         fold_all(subject->rules, source);
 }
 
-/* Envelope and HELO may hold any octet; what is not UTF-8 is shown to patterns as U+FFFD. */
-static struct mw_slice as_pattern_sees(struct rules *rules, const struct source *source,
-                                       struct mw_slice text)
+struct mw_slice rules_pattern_text(const struct rules *rules, struct mw_slice text, bool is_utf,
+                                   void *(*alloc)(void *user, size_t size), void *user)
 {
     if (text.len > rules->scan_limit)
         text.len = rules->scan_limit;
-    if (source->field->type == TYPE_BYTES || rules_text_utf8_len(text) == text.len)
+    if (!is_utf || rules_text_utf8_len(text) == text.len)
         return text;
-    char *room = rules_room(rules, text.len * 3);
+    char *room = alloc(user, text.len * 3);
     return SLICE(room, rules_text_utf8_mend(text, room));
 }
 
@@ -264,7 +263,9 @@ void rules_values_texts(struct subject *subject, struct source *source)
         return;
     source->texts_epoch = source->epoch;
     for (size_t i = 0; i < source->count; i++)
-        source->texts[i] = as_pattern_sees(subject->rules, source, source->items[i].value.text);
+        source->texts[i] = rules_pattern_text(subject->rules, source->items[i].value.text,
+                                              source->field->type != TYPE_BYTES, rules_room,
+                                              subject->rules);
 }
 
 void rules_values_scan(struct subject *subject, struct source *source)

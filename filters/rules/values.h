@@ -111,6 +111,11 @@ bool rules_date_age(struct subject *subject, int64_t *out_seconds);
 /* date.c: RFC 5322 3.3 and 4.3, seconds since 1970. */
 bool rules_date(struct mw_slice value, int64_t *out_seconds);
 
+/* A value as patterns see it: no longer than the scan limit, and for patterns over text UTF-8, with
+ * U+FFFD for what is none (envelope and HELO may hold any octet). Thread-safe if `alloc` is. */
+struct mw_slice rules_pattern_text(const struct rules *rules, struct mw_slice text, bool is_utf,
+                                   void *(*alloc)(void *user, size_t size), void *user);
+
 /* Memory that lasts as long as the run. Never NULL. `rules` is a struct rules *. */
 void *rules_room(void *rules, size_t size);
 void rules_room_reset(struct rules *rules);

@@ -2,8 +2,7 @@
  * to no bigger topic: slots, memory, facts, replies and reasons, log, counters.
  *
  * The other topics: host_load.c, host_message.c, host_content.c, host_edit.c, host_rcpt.c,
- * host_loop.c, async.c.
- * Functions are appended at the table's end only. */
+ * host_loop.c, async.c. Functions are appended at the table's end only. */
 #include <string.h>
 
 #include "base/lex.h"

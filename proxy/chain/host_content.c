@@ -53,7 +53,6 @@ void mw_run_content_end(struct mw_run *run)
 
 struct mw_preparing {
     struct mw_run *run; /* NULL: nobody waits any more */
-    struct mw_instances *set;
     struct mw_content_maker *maker;
 };
 
@@ -81,30 +80,34 @@ static void prepare_done(void *user)
         preparing.run->live->preparing = NULL;
         mw_run_prepared(preparing.run);
     }
-    mw_instances_release(preparing.set);
+}
+
+/* False: the pool is full, or there is none. */
+static bool prepare_on_pool(struct mw_run *run)
+{
+    struct mw_live *live = run->live;
+    const struct mw_services *services = run->services;
+    struct mw_preparing *preparing = mw_xcalloc(1, sizeof *preparing);
+    *preparing = (struct mw_preparing){.run = run, .maker = live->content};
+    if (!mw_instances_work(run->chain->instances, services->work, services->user, prepare_run,
+                           prepare_done, preparing)) {
+        free(preparing);
+        return false;
+    }
+    mw_content_ref(live->content); /* prepare_done() runs on this very loop, later */
+    live->preparing = preparing;
+    live->deadline_ms = services->now_ms(services->user) + PREPARE_MAX_MS;
+    return true;
 }
 
 bool mw_run_content_prepare(struct mw_run *run)
 {
     struct mw_live *live = run->live;
-    const struct mw_services *services = run->services;
     if (live->content == NULL || mw_content_view(live->content) != NULL)
         return false;
-    struct mw_preparing *preparing = NULL;
-    if (services->work != NULL && mw_content_is_heavy(live->content)) {
-        preparing = mw_xcalloc(1, sizeof *preparing);
-        *preparing = (struct mw_preparing){
-            .run = run, .set = run->chain->instances, .maker = live->content};
-        if (services->work(services->user, prepare_run, prepare_done, preparing)) {
-            mw_content_ref(live->content); /* prepare_done() runs on this very loop, later */
-            mw_instances_hold(preparing->set);
-            live->preparing = preparing;
-            live->deadline_ms = services->now_ms(services->user) + PREPARE_MAX_MS;
-            return true;
-        }
-        free(preparing); /* the pool is full: then the loop does it, which slows down the flood */
-    }
-    mw_content_finish(live->content, true);
+    if (mw_content_is_heavy(live->content) && prepare_on_pool(run))
+        return true;
+    mw_content_finish(live->content, true); /* a full pool too: it slows down the flood */
     return false;
 }
 

@@ -112,6 +112,25 @@ int mw_cli_usage(const char *format, ...)
     return EX_USAGE;
 }
 
+int mw_cli_problem(const char *command, const char *problem, const char *value)
+{
+    return mw_cli_usage("%s: %s%s%s", command, problem, value != NULL ? ": " : "",
+                        value != NULL ? value : "");
+}
+
+int mw_cli_take_option(const char *command, char **argv, int option,
+                       const struct mw_cli_text *texts)
+{
+    if (option == ':')
+        return mw_cli_problem(command, "a value is needed behind", argv[optind - 1]);
+    if (option == '?')
+        return mw_cli_problem(command, "no such option", argv[optind - 1]);
+    for (; texts->text != NULL; texts++)
+        if (texts->option == option)
+            *texts->text = optarg;
+    return EX_OK;
+}
+
 void mw_cli_put(struct mw_buf *out, struct mw_slice octets, size_t max)
 {
     bool is_cut = octets.len > max;

@@ -17,6 +17,18 @@ void mw_cli_unload(struct mw_cli_loaded *loaded);
 /* Print what is wrong on stderr: EX_OK, or EX_CONFIG if something is. */
 int mw_cli_report(const struct mw_cli_loaded *loaded);
 
+/* "COMMAND: PROBLEM: VALUE" as a usage error; value may be NULL. */
+int mw_cli_problem(const char *command, const char *problem, const char *value);
+/* An option with a text; tables end with a NULL text. */
+struct mw_cli_text {
+    int option;
+    const char **text;
+};
+/* Take what getopt_long() (opterr 0, ":" in front of its letters) has returned: a text of the table
+ * is set, others are the caller's; EX_OK, or EX_USAGE after a message. */
+int mw_cli_take_option(const char *command, char **argv, int option,
+                       const struct mw_cli_text *texts);
+
 /* Append what somebody else wrote, for a person's terminal: printable UTF-8 as it is, everything
  * else as \xNN (a line end too), "..." where it is cut after `max` octets. */
 void mw_cli_put(struct mw_buf *out, struct mw_slice octets, size_t max);

@@ -12,7 +12,7 @@
 #include "cli/simulate_priv.h"
 #include "cli/trial.h"
 
-enum { RCPTS_MAX = 1000, CLIENT_PORT = 41001, SERVER_PORT = 25, TEXT_SHOWN = 2000 };
+enum { RCPTS_MAX = 1000, TEXT_SHOWN = 2000 };
 
 struct options {
     const char *config, *client, *listener, *name, *user, *helo, *from, *message;
@@ -22,8 +22,7 @@ struct options {
 
 static int usage(const char *problem, const char *value)
 {
-    return mw_cli_usage("explain: %s%s%s", problem, value != NULL ? ": " : "",
-                        value != NULL ? value : "");
+    return mw_cli_problem("explain", problem, value);
 }
 
 static struct mw_slice without_brackets(const char *text)
@@ -47,28 +46,22 @@ static int parse_options(int argc, char **argv, struct options *options)
         {"to", required_argument, NULL, 't'},
         {NULL, 0, NULL, 0},
     };
-    const struct {
-        int option;
-        const char **text;
-    } texts[] = {
-        {'c', &options->config},   {'i', &options->client}, {'n', &options->name},
-        {'l', &options->listener}, {'u', &options->user},   {'h', &options->helo},
-        {'f', &options->from},
+    const struct mw_cli_text texts[] = {
+        {'c', &options->config}, {'i', &options->client},
+        {'n', &options->name},   {'l', &options->listener},
+        {'u', &options->user},   {'h', &options->helo},
+        {'f', &options->from},   {0, NULL},
     };
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:", long_options, NULL)) != -1) {
-        if (option == ':')
-            return usage("a value is needed behind", argv[optind - 1]);
-        if (option == '?')
-            return usage("no such option", argv[optind - 1]);
+        int status = mw_cli_take_option("explain", argv, option, texts);
+        if (status != EX_OK)
+            return status;
         if (option == 't' && options->rcpt_count == RCPTS_MAX)
             return usage("too many recipients", NULL);
         if (option == 't')
             options->rcpts[options->rcpt_count++] = without_brackets(optarg);
-        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-            if (texts[i].option == option)
-                *texts[i].text = optarg;
     }
     if (optind + 1 != argc)
         return usage(optind < argc ? "one message at a time" : "which message? A file, or -", NULL);
@@ -181,8 +174,8 @@ static void tell_result(const struct mw_trial_setup *setup, const struct mw_tria
 static int fill(const struct options *options, const struct mw_message_envelope *envelope,
                 struct mw_trial_setup *setup)
 {
-    setup->client_port = CLIENT_PORT;
-    setup->server_port = SERVER_PORT;
+    setup->client_port = MW_SIMULATED_CLIENT_PORT;
+    setup->server_port = MW_SIMULATED_SERVER_PORT;
     if (options->client != NULL) {
         if (!mw_simulation_address(options->client, &setup->client, &setup->client_port))
             return usage("--client is not an address such as 192.0.2.1 or [2001:db8::1]:41001",

@@ -25,17 +25,31 @@ static bool read_stream(FILE *in, const char *path, struct mw_buf *out)
     return false;
 }
 
+FILE *mw_message_file_open(const char **path)
+{
+    if (strcmp(*path, "-") == 0) {
+        *path = "standard input";
+        return stdin;
+    }
+    FILE *in = fopen(*path, "rb");
+    if (in == NULL)
+        fprintf(stderr, "mailweir: cannot open %s: %s\n", *path, strerror(errno));
+    return in;
+}
+
+void mw_message_file_close(FILE *in)
+{
+    if (in != stdin)
+        fclose(in);
+}
+
 bool mw_message_file_read(const char *path, struct mw_buf *out)
 {
-    if (strcmp(path, "-") == 0)
-        return read_stream(stdin, "standard input", out);
-    FILE *in = fopen(path, "rb");
-    if (in == NULL) {
-        fprintf(stderr, "mailweir: cannot open %s: %s\n", path, strerror(errno));
+    FILE *in = mw_message_file_open(&path);
+    if (in == NULL)
         return false;
-    }
     bool is_good = read_stream(in, path, out);
-    fclose(in);
+    mw_message_file_close(in);
     return is_good;
 }
 

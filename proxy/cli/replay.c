@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "cli/cli.h"
+#include "cli/cli_priv.h"
 #include "cli/json.h"
 
 enum { ROWS_MAX = 10000, EXAMPLES_MAX = 5, BAR_WIDTH = 30, CHANGED = 1 };
@@ -199,8 +200,7 @@ static void tell_json(const struct replay *replay)
 
 static int usage(const char *problem, const char *value)
 {
-    return mw_cli_usage("replay: %s%s%s", problem, value != NULL ? ": " : "",
-                        value != NULL ? value : "");
+    return mw_cli_problem("replay", problem, value);
 }
 
 static int parse_options(int argc, char **argv, struct replay *replay)
@@ -217,27 +217,25 @@ static int parse_options(int argc, char **argv, struct replay *replay)
         {NULL, 0, NULL, 0},
     };
     struct mw_replay_setup *setup = &replay->setup;
-    const struct {
-        int option;
-        const char **text;
-    } texts[] = {
-        {'c', &setup->old_config}, {'a', &setup->new_config}, {'l', &setup->listener},
-        {'i', &setup->client},     {'f', &setup->sender},     {'t', &setup->rcpt},
+    const struct mw_cli_text texts[] = {
+        {'c', &setup->old_config},
+        {'a', &setup->new_config},
+        {'l', &setup->listener},
+        {'i', &setup->client},
+        {'f', &setup->sender},
+        {'t', &setup->rcpt},
+        {0, NULL},
     };
     const char *jobs = NULL;
     uint64_t number;
     int option;
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:j:", long_options, NULL)) != -1) {
-        if (option == ':')
-            return usage("a value is needed behind", argv[optind - 1]);
-        if (option == '?')
-            return usage("no such option", argv[optind - 1]);
+        int status = mw_cli_take_option("replay", argv, option, texts);
+        if (status != EX_OK)
+            return status;
         replay->is_json |= option == 'J';
         jobs = option == 'j' ? optarg : jobs;
-        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-            if (texts[i].option == option)
-                *texts[i].text = optarg;
     }
     if (jobs != NULL && (mw_slice_to_u64(mw_slice_cstr(jobs), 64, &number) != MW_OK || number == 0))
         return usage("--jobs is a number from 1 to 64, not", jobs);

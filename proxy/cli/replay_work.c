@@ -17,7 +17,7 @@
 #include "cli/simulate_priv.h"
 #include "cli/trial.h"
 
-enum { JOBS_MAX = 64, LINE_MAX_OCTETS = 4096, CLIENT_PORT = 41001, SERVER_PORT = 25 };
+enum { JOBS_MAX = 64, LINE_MAX_OCTETS = 4096 };
 
 /* ---- one message ---- */
 
@@ -38,8 +38,8 @@ static void fill(const struct mw_replay_setup *setup, struct mw_slice message,
 {
     struct mw_message_envelope envelope;
     mw_message_file_envelope(message, &envelope);
-    *out = (struct mw_trial_setup){.client_port = CLIENT_PORT,
-                                   .server_port = SERVER_PORT,
+    *out = (struct mw_trial_setup){.client_port = MW_SIMULATED_CLIENT_PORT,
+                                   .server_port = MW_SIMULATED_SERVER_PORT,
                                    .client_name = MW_EMPTY,
                                    .user = MW_EMPTY,
                                    .message = message,

@@ -23,8 +23,6 @@
 enum {
     INPUT_MAX = 65536, /* octets of standard input read ahead; a longer line comes in pieces */
     READ_SIZE = 16384,
-    CLIENT_PORT = 41001, /* where none is given */
-    SERVER_PORT = 25,
 };
 
 /* ---- options ---- */
@@ -36,8 +34,7 @@ struct simulate_options {
 
 static int usage(const char *problem, const char *value)
 {
-    return mw_cli_usage("simulate: %s%s%s", problem, value != NULL ? ": " : "",
-                        value != NULL ? value : "");
+    return mw_cli_problem("simulate", problem, value);
 }
 
 static int parse_options(int argc, char **argv, struct simulate_options *options)
@@ -57,26 +54,20 @@ static int parse_options(int argc, char **argv, struct simulate_options *options
     };
     int option;
     *options = (struct simulate_options){.config = MW_CONFIG_DEFAULT};
-    const struct {
-        int option;
-        const char **text;
-    } texts[] = {
-        {'c', &options->config}, {'i', &options->client}, {'l', &options->listener},
-        {'s', &options->server}, {'n', &options->name},   {'t', &options->tls},
-        {'u', &options->user},
+    const struct mw_cli_text texts[] = {
+        {'c', &options->config},   {'i', &options->client},
+        {'l', &options->listener}, {'s', &options->server},
+        {'n', &options->name},     {'t', &options->tls},
+        {'u', &options->user},     {0, NULL},
     };
     opterr = 0;
     while ((option = getopt_long(argc, argv, ":c:", long_options, NULL)) != -1) {
-        if (option == ':')
-            return usage("a value is needed behind", argv[optind - 1]);
-        if (option == '?')
-            return usage("no such option", argv[optind - 1]);
+        int status = mw_cli_take_option("simulate", argv, option, texts);
+        if (status != EX_OK)
+            return status;
         options->shows_message |= option == 'm';
         options->is_annotated |= option == 'a';
         options->is_raw |= option == 'r';
-        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-            if (texts[i].option == option)
-                *texts[i].text = optarg;
     }
     if (optind < argc)
         return usage("one argument too many", argv[optind]);
@@ -138,8 +129,8 @@ static int fill_peer(struct mw_simulation *sim, const struct simulate_options *o
                      struct mw_tls_info *tls)
 {
     struct mw_session_peer *peer = &sim->peer;
-    peer->port = CLIENT_PORT;
-    peer->server_port = SERVER_PORT;
+    peer->port = MW_SIMULATED_CLIENT_PORT;
+    peer->server_port = MW_SIMULATED_SERVER_PORT;
     if (!mw_simulation_address(options->client, &peer->address, &peer->port))
         return usage("--client is not an address such as 192.0.2.1 or [2001:db8::1]:41001",
                      options->client);

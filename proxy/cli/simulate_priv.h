@@ -19,6 +19,9 @@
 #include "message/spool.h"
 #include "session/session.h"
 
+/* Where none are given. */
+enum { MW_SIMULATED_CLIENT_PORT = 41001, MW_SIMULATED_SERVER_PORT = 25 };
+
 struct mw_simulation {
     struct mw_serving *serving;   /* borrowed: loop, log */
     struct mw_snapshot *snapshot; /* borrowed */

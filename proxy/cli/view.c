@@ -10,6 +10,7 @@
 
 #include "cli/cli.h"
 #include "cli/cli_priv.h"
+#include "cli/message_file.h"
 #include "message/address.h"
 #include "message/content.h"
 #include "message/header.h"
@@ -242,14 +243,10 @@ int mw_view_main(int argc, char **argv)
     }
     if (path == NULL)
         return mw_cli_usage("view: which message? A file, or - for standard input");
-    if (strcmp(path, "-") == 0)
-        return view(stdin, "standard input", is_json);
-    FILE *in = fopen(path, "rb");
-    if (in == NULL) {
-        fprintf(stderr, "mailweir: cannot open %s: %s\n", path, strerror(errno));
+    FILE *in = mw_message_file_open(&path);
+    if (in == NULL)
         return EX_NOINPUT;
-    }
     int status = view(in, path, is_json);
-    fclose(in);
+    mw_message_file_close(in);
     return status;
 }

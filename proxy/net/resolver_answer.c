@@ -237,7 +237,6 @@ static bool read_address(const struct parse *parse, const struct rr *rr,
                          struct mw_dns_record *out_record, bool *out_usable)
 {
     static const unsigned char v4_head[12] = {[10] = 0xff, [11] = 0xff};
-    static const struct mw_inet unknown;
     size_t want = rr->type == MW_DNS_A ? 4 : 16;
     if (rr->data_len != want)
         return false;
@@ -245,7 +244,7 @@ static bool read_address(const struct parse *parse, const struct rr *rr,
     memcpy(octets, v4_head, sizeof v4_head);
     memcpy(octets + 16 - want, parse->packet.octets + rr->data, want);
     *out_usable = want == 4 || (memcmp(octets, v4_head, sizeof v4_head) != 0 &&
-                                memcmp(octets, &unknown, sizeof unknown) != 0);
+                                mw_inet_is_known(&out_record->address));
     return true;
 }
 

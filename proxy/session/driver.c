@@ -19,11 +19,6 @@
 #include "session/driver_priv.h"
 #include "smtp/replies.h"
 
-static uint64_t now_of(const struct mw_client *client)
-{
-    return uv_now(client->driver->net->loop);
-}
-
 struct mw_client *mw_client_of(struct mw_conn *conn)
 {
     return mw_container_of(conn, struct mw_client, conn);
@@ -68,7 +63,7 @@ static void end_session(struct mw_client *client)
         return;
     uint64_t counts[4];
     mw_session_stats_add(client->session, 0, client->conn.octets_out);
-    mw_session_log_end(client->session, now_of(client));
+    mw_session_log_end(client->session, mw_client_now(client));
     mw_session_result(client->session, counts);
     driver->stats.messages_accepted += counts[0];
     driver->stats.messages_refused += counts[1];
@@ -80,7 +75,7 @@ static void end_session(struct mw_client *client)
     /* a session that ended by itself has no transaction any more; one that is cut off ends it while
      * filters still listen */
     if (!mw_session_is_over(client->session))
-        mw_session_shutdown(client->session, true, now_of(client));
+        mw_session_shutdown(client->session, true, mw_client_now(client));
     mw_run_free(&client->run);
     mw_conn_flush(&client->conn, &client->out); /* instead of the queue that goes now */
     mw_session_free(&client->session);
@@ -102,7 +97,7 @@ void mw_client_linger(struct mw_client *client)
     if (client->phase == MW_PHASE_CLOSED)
         return;
     client->phase = MW_PHASE_LINGER;
-    client->phase_at = now_of(client) + MW_LINGER_MS;
+    client->phase_at = mw_client_now(client) + MW_LINGER_MS;
     mw_conn_flush(&client->conn, &client->out);
     if (mw_conn_is_flushed(&client->conn)) {
         if (client->is_gone) {
@@ -121,7 +116,7 @@ void mw_client_linger(struct mw_client *client)
 
 void mw_client_schedule(struct mw_client *client)
 {
-    uint64_t deadline = UINT64_MAX, now = now_of(client);
+    uint64_t deadline = UINT64_MAX, now = mw_client_now(client);
     if (client->phase == MW_PHASE_CLOSED)
         return;
     if (client->phase != MW_PHASE_SESSION) {
@@ -223,7 +218,7 @@ void mw_client_after(struct mw_client *client)
             struct mw_outcome outcome;
             client->is_decided = false;
             mw_run_outcome(client->run, &outcome);
-            mw_session_decided(client->session, &outcome, now_of(client));
+            mw_session_decided(client->session, &outcome, mw_client_now(client));
             continue;
         }
         if (client->wants_connect)
@@ -234,7 +229,7 @@ void mw_client_after(struct mw_client *client)
             wait_for_turn(client);
             break;
         }
-        mw_session_progress(client->session, now_of(client));
+        mw_session_progress(client->session, mw_client_now(client));
     }
     client->is_handling = false;
     if (mw_session_is_over(client->session)) {
@@ -264,7 +259,7 @@ static void next_turn(uv_timer_t *timer)
         struct mw_client *client = mw_container_of(now_waiting.next, struct mw_client, waiting);
         mw_list_remove(&client->waiting);
         if (client->session != NULL) {
-            mw_session_progress(client->session, now_of(client));
+            mw_session_progress(client->session, mw_client_now(client));
             mw_client_after(client);
         }
     }
@@ -283,7 +278,7 @@ static void client_read(struct mw_conn *conn, struct mw_slice octets)
     }
     if (client->phase != MW_PHASE_SESSION)
         return; /* lingering: dropped */
-    mw_session_client_data(client->session, octets, now_of(client));
+    mw_session_client_data(client->session, octets, mw_client_now(client));
     bool had_secret = mw_session_had_secret(client->session);
     mw_client_after(client);
     if (had_secret)
@@ -300,7 +295,7 @@ static void client_eof(struct mw_conn *conn, const char *text)
     }
     if (text != NULL) /* reset: no reply will reach it */
         mw_queue_clear(mw_session_to_client(client->session));
-    mw_session_client_eof(client->session, now_of(client));
+    mw_session_client_eof(client->session, mw_client_now(client));
     mw_client_after(client);
 }
 
@@ -308,7 +303,7 @@ static void client_drained(struct mw_conn *conn)
 {
     struct mw_client *client = mw_client_of(conn);
     if (client->phase == MW_PHASE_SESSION) {
-        mw_session_progress(client->session, now_of(client));
+        mw_session_progress(client->session, mw_client_now(client));
         mw_client_after(client);
     } else if (client->phase == MW_PHASE_LINGER) {
         mw_client_linger(client);
@@ -326,7 +321,7 @@ static const struct mw_conn_ops client_ops = {
 static void client_timer(uv_timer_t *timer)
 {
     struct mw_client *client = timer->data;
-    uint64_t now = now_of(client);
+    uint64_t now = mw_client_now(client);
     client->timer_at = UINT64_MAX;
     if (client->phase == MW_PHASE_LINGER) {
         if (now >= client->phase_at)
@@ -374,9 +369,9 @@ void mw_client_begin(struct mw_client *client)
     client->pool = mw_pool_of(&driver->pools, client->listen->upstream->name);
     mw_session_subject(client->session)->upstream = &client->pool->view;
     mw_client_begin_filters(client);
-    mw_session_start(client->session, now_of(client));
+    mw_session_start(client->session, mw_client_now(client));
     if (driver->is_draining && !mw_session_is_over(client->session))
-        mw_session_shutdown(client->session, false, now_of(client));
+        mw_session_shutdown(client->session, false, mw_client_now(client));
     mw_client_after(client);
 }
 
@@ -505,7 +500,7 @@ static void shutdown_all(struct mw_driver *driver, bool is_now)
     mw_list_for_each (link, &driver->clients) {
         struct mw_client *client = mw_container_of(link, struct mw_client, all);
         if (client->phase == MW_PHASE_SESSION) {
-            mw_session_shutdown(client->session, is_now, now_of(client));
+            mw_session_shutdown(client->session, is_now, mw_client_now(client));
             mw_client_after(client);
         } else if (is_now || client->phase == MW_PHASE_HEALTH) {
             mw_client_close(client);

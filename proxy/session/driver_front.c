@@ -18,17 +18,10 @@
 #include "session/driver_priv.h"
 #include "smtp/replies.h"
 
-static uint64_t now_of(const struct mw_client *client)
-{
-    return uv_now(client->driver->net->loop);
-}
-
 static bool is_trusted(const struct mw_client *client)
 {
-    for (size_t i = 0; i < client->listen->trust_count; i++)
-        if (mw_network_contains(&client->listen->trust[i], &client->peer.address))
-            return true;
-    return false;
+    return mw_networks_contain(client->listen->trust, client->listen->trust_count,
+                               &client->peer.address);
 }
 
 static void say_and_close(struct mw_client *client, enum mw_reply_id id)
@@ -85,7 +78,7 @@ static void flush_health(struct mw_client *client)
 static void begin_health(struct mw_client *client)
 {
     client->phase = MW_PHASE_HEALTH;
-    client->phase_at = now_of(client) + 2 * MW_PROXY_WAIT_MS;
+    client->phase_at = mw_client_now(client) + 2 * MW_PROXY_WAIT_MS;
     client->health = mw_xcalloc(1, sizeof *client->health);
     mw_health_start(client->health, client->snapshot->hostname, client->driver->is_draining,
                     &client->out);
@@ -120,17 +113,15 @@ static void name_known(void *user, enum mw_dns_status status, struct mw_slice na
 
 static bool wants_name(const struct mw_client *client)
 {
-    static const struct mw_inet unknown;
     return client->listen->client_name == MW_CLIENT_NAME_ON &&
-           client->driver->services.resolver != NULL &&
-           memcmp(&client->peer.address, &unknown, sizeof unknown) != 0;
+           client->driver->services.resolver != NULL && mw_inet_is_known(&client->peer.address);
 }
 
 /* Nothing is read meanwhile: a client that leaves is noticed when the session begins. */
 static void look_up_name(struct mw_client *client)
 {
     client->phase = MW_PHASE_NAME;
-    client->phase_at = now_of(client) + MW_NAME_WAIT_MS;
+    client->phase_at = mw_client_now(client) + MW_NAME_WAIT_MS;
     mw_conn_read_stop(&client->conn);
     client->query = mw_resolver_client_name(client->driver->services.resolver,
                                             &client->peer.address, name_known, client);
@@ -175,7 +166,7 @@ void mw_front_start(struct mw_client *client)
         return;
     }
     client->phase = MW_PHASE_PROXY;
-    client->phase_at = now_of(client) + MW_PROXY_WAIT_MS;
+    client->phase_at = mw_client_now(client) + MW_PROXY_WAIT_MS;
     client->proxy_in = MW_BUF_INIT(MW_PROXY_MAX);
     mw_conn_peek(&client->conn, true);
     mw_conn_read_start(&client->conn);

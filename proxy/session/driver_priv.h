@@ -130,6 +130,10 @@ void mw_client_linger(struct mw_client *client);
 void mw_client_close(struct mw_client *client);
 void mw_client_schedule(struct mw_client *client);
 struct mw_client *mw_client_of(struct mw_conn *conn);
+static inline uint64_t mw_client_now(const struct mw_client *client)
+{
+    return uv_now(client->driver->net->loop);
+}
 /* Something waits for the loop's next turn: driver->waiting, or a queue for connections. */
 void mw_driver_wants_turn(struct mw_driver *driver);
 

@@ -28,8 +28,7 @@ static bool work_queue(void *user, void (*run)(void *arg), void (*done)(void *ar
 
 static uint64_t now_ms(void *user)
 {
-    struct mw_client *client = user;
-    return uv_now(client->driver->net->loop);
+    return mw_client_now(user);
 }
 
 /* A stage that waited is decided. Never inside an event of the same session: filters run in none of

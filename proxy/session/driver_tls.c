@@ -8,11 +8,6 @@
 
 #include "session/driver_priv.h"
 
-static uint64_t now_of(const struct mw_client *client)
-{
-    return uv_now(client->driver->net->loop);
-}
-
 void mw_handshake_note(struct mw_client *client, enum mw_tls_side side,
                        const struct mw_tls_info *info, const char *problem)
 {
@@ -47,7 +42,7 @@ static void fail(struct mw_client *client, const char *problem)
     client->secure_at = 0;
     client->is_gone = client->is_broken = true;
     if (client->phase == MW_PHASE_SESSION)
-        mw_session_client_eof(client->session, now_of(client));
+        mw_session_client_eof(client->session, mw_client_now(client));
     else
         mw_client_close(client);
 }
@@ -56,7 +51,7 @@ void mw_handshake_begin(struct mw_client *client)
 {
     client->wants_secure = false;
     client->is_securing = true;
-    client->secure_at = now_of(client) + client->listen->handshake_timeout_ms;
+    client->secure_at = mw_client_now(client) + client->listen->handshake_timeout_ms;
     if (mw_conn_secure_server(&client->conn, client->listen->tls_server) != MW_OK)
         fail(client, "no TLS engine could be made");
 }
@@ -76,7 +71,7 @@ void mw_handshake_done(struct mw_conn *conn, enum mw_err err, const char *text)
         mw_front_secured(client);
         return;
     }
-    mw_session_client_secured(client->session, mw_conn_tls(conn), now_of(client));
+    mw_session_client_secured(client->session, mw_conn_tls(conn), mw_client_now(client));
     mw_client_after(client);
 }
 

@@ -16,11 +16,6 @@
 
 static const char NO_ENGINE[] = "no TLS engine could be made";
 
-static uint64_t now_of(const struct mw_client *client)
-{
-    return uv_now(client->driver->net->loop);
-}
-
 static struct mw_upstream_leg *leg_of(struct mw_conn *conn)
 {
     return mw_container_of(conn, struct mw_upstream_leg, conn);
@@ -82,7 +77,7 @@ static void secure_failed(struct mw_client *client, const char *text)
 {
     mw_handshake_note(client, MW_TLS_SIDE_UPSTREAM, NULL, text);
     mw_upstream_close(client);
-    mw_session_upstream_failed(client->session, text, now_of(client));
+    mw_session_upstream_failed(client->session, text, mw_client_now(client));
 }
 
 void mw_upstream_secure(struct mw_client *client)
@@ -106,7 +101,7 @@ static void note_failure(struct mw_client *client, const char *text)
            mw_text("upstream", upstream->name), mw_cstr("address", address),
            mw_cstr("problem", text));
     if (mw_pool_failed(client->pool, upstream->addresses, upstream->address_count, &client->attempt,
-                       now_of(client), &wait_ms))
+                       mw_client_now(client), &wait_ms))
         MW_LOG(client->driver->log, MW_EMPTY, MW_EV_UPSTREAM_DOWN,
                mw_text("upstream", upstream->name), mw_cstr("address", address),
                mw_cstr("problem", text), mw_seconds("retry", wait_ms));
@@ -178,7 +173,7 @@ static void leg_secured(struct mw_conn *conn, enum mw_err err, const char *text)
     } else {
         mw_handshake_note(client, MW_TLS_SIDE_UPSTREAM, mw_conn_tls(conn), NULL);
         if (leg->phase == MW_LEG_UP)
-            mw_session_upstream_secured(client->session, mw_conn_tls(conn), now_of(client));
+            mw_session_upstream_secured(client->session, mw_conn_tls(conn), mw_client_now(client));
     }
     mw_client_after(client);
 }
@@ -191,16 +186,17 @@ static void greeting_begins(struct mw_upstream_leg *leg)
     uint64_t down_ms;
     leg->phase = MW_LEG_UP;
     client->upstream_at = 0;
-    if (mw_pool_succeeded(client->pool, address_of(client), now_of(client), &down_ms)) {
+    if (mw_pool_succeeded(client->pool, address_of(client), mw_client_now(client), &down_ms)) {
         mw_endpoint_print(address_of(client), address, sizeof address);
         MW_LOG(client->driver->log, MW_EMPTY, MW_EV_UPSTREAM_UP,
                mw_text("upstream", client->listen->upstream->name), mw_cstr("address", address),
                mw_seconds("down", down_ms));
     }
     if (mw_conn_tls(&leg->conn) != NULL)
-        mw_session_upstream_secured(client->session, mw_conn_tls(&leg->conn), now_of(client));
+        mw_session_upstream_secured(client->session, mw_conn_tls(&leg->conn),
+                                    mw_client_now(client));
     if (leg->client != NULL)
-        mw_session_upstream_up(client->session, now_of(client));
+        mw_session_upstream_up(client->session, mw_client_now(client));
 }
 
 static void leg_read(struct mw_conn *conn, struct mw_slice octets)
@@ -212,7 +208,7 @@ static void leg_read(struct mw_conn *conn, struct mw_slice octets)
     if (leg->phase == MW_LEG_GREETING)
         greeting_begins(leg);
     if (leg->client != NULL)
-        mw_session_upstream_data(client->session, octets, now_of(client));
+        mw_session_upstream_data(client->session, octets, mw_client_now(client));
     mw_client_after(client);
 }
 
@@ -225,7 +221,7 @@ static void leg_eof(struct mw_conn *conn, const char *text)
     if (leg->phase == MW_LEG_GREETING)
         attempt_failed(client, text != NULL ? text : "closed before its greeting");
     else
-        mw_session_upstream_eof(client->session, text, now_of(client));
+        mw_session_upstream_eof(client->session, text, mw_client_now(client));
     mw_client_after(client);
 }
 
@@ -234,7 +230,7 @@ static void leg_drained(struct mw_conn *conn)
     struct mw_client *client = leg_of(conn)->client;
     if (client == NULL)
         return;
-    mw_session_progress(client->session, now_of(client));
+    mw_session_progress(client->session, mw_client_now(client));
     mw_client_after(client);
 }
 
@@ -272,7 +268,7 @@ static void try_next(struct mw_client *client, const char *why)
     size_t count = upstream->address_count < MW_ADDRESSES_MAX ? upstream->address_count
                                                               : MW_ADDRESSES_MAX;
     for (;;) {
-        uint64_t now = now_of(client);
+        uint64_t now = mw_client_now(client);
         size_t left = count - (size_t)__builtin_popcountll(client->tried);
         if (left == 0 || now >= client->connect_end)
             break;
@@ -286,7 +282,7 @@ static void try_next(struct mw_client *client, const char *why)
         }
         note_failure(client, why);
     }
-    mw_session_upstream_failed(client->session, why, now_of(client));
+    mw_session_upstream_failed(client->session, why, mw_client_now(client));
 }
 
 /* ---- the queue ---- */
@@ -294,7 +290,7 @@ static void try_next(struct mw_client *client, const char *why)
 static void begin_attempts(struct mw_client *client)
 {
     client->tried = 0;
-    client->connect_end = now_of(client) + client->listen->upstream->connect_timeout_ms;
+    client->connect_end = mw_client_now(client) + client->listen->upstream->connect_timeout_ms;
     try_next(client, "no address answered");
 }
 
@@ -306,10 +302,11 @@ void mw_upstream_connect(struct mw_client *client)
     if (mw_list_is_empty(&pool->waiting) && mw_pool_has_room(pool, upstream->max_connections)) {
         begin_attempts(client);
     } else if (upstream->queue_timeout_ms == 0) {
-        mw_session_upstream_failed(client->session, "max-connections is reached", now_of(client));
+        mw_session_upstream_failed(client->session, "max-connections is reached",
+                                   mw_client_now(client));
     } else {
         mw_pool_enqueue(pool, &client->queued);
-        client->upstream_at = now_of(client) + upstream->queue_timeout_ms;
+        client->upstream_at = mw_client_now(client) + upstream->queue_timeout_ms;
     }
 }
 
@@ -342,7 +339,7 @@ void mw_upstream_timeout(struct mw_client *client)
     }
     mw_pool_leave(client->pool, &client->queued);
     mw_session_upstream_failed(client->session, "no connection was free within queue-timeout",
-                               now_of(client));
+                               mw_client_now(client));
 }
 
 /* ---- after every event ---- */

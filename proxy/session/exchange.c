@@ -98,16 +98,28 @@ void mw_build_outcome(const struct mw_outcome *outcome, struct mw_buf *out)
     mw_reply_build(out, outcome->code, outcome->dsn, outcome->text);
 }
 
-void mw_refuse(struct mw_session *session, const char *stage, const struct mw_outcome *outcome)
+static void refuse(struct mw_session *session, const char *stage, const struct mw_outcome *outcome,
+                   bool ends_session)
 {
     struct mw_buf reply = {0};
     mw_report_reject(session, stage, outcome);
     mw_build_outcome(outcome, &reply);
-    if (outcome->verdict == MW_DISCONNECT)
+    if (ends_session)
         mw_session_finish_reply(session, mw_buf_view(&reply), MW_END_REFUSED);
     else
         mw_answer(session, mw_buf_view(&reply));
     mw_buf_fini(&reply);
+}
+
+void mw_refuse(struct mw_session *session, const char *stage, const struct mw_outcome *outcome)
+{
+    refuse(session, stage, outcome, outcome->verdict == MW_DISCONNECT);
+}
+
+void mw_refuse_session(struct mw_session *session, const char *stage,
+                       const struct mw_outcome *outcome)
+{
+    refuse(session, stage, outcome, true);
 }
 
 void mw_forward(struct mw_session *session, struct mw_slice line, uint32_t index)

@@ -7,18 +7,14 @@
 
 void mw_connect_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
-    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD) {
+    if (mw_outcome_passes(outcome)) {
         if (mw_is_own_banner(session))
             mw_own_banner_greet(session);
         else
             mw_upstream_open(session);
         return;
     }
-    struct mw_buf reply = {0};
-    mw_report_reject(session, "connect", outcome);
-    mw_build_outcome(outcome, &reply);
-    mw_session_finish_reply(session, mw_buf_view(&reply), MW_END_REFUSED);
-    mw_buf_fini(&reply);
+    mw_refuse_session(session, "connect", outcome);
 }
 
 void mw_session_restart(struct mw_session *session)

@@ -382,6 +382,14 @@ void mw_answer_own(struct mw_session *session, enum mw_reply_id reply);
 /* A filter refused the command at hand: log, answer, and end the session where it said DISCONNECT.
  */
 void mw_refuse(struct mw_session *session, const char *stage, const struct mw_outcome *outcome);
+/* The session ends with the refusal: where there is no command that it could answer. */
+void mw_refuse_session(struct mw_session *session, const char *stage,
+                       const struct mw_outcome *outcome);
+/* Nothing against going on. DISCARD means that too where there is nothing yet to deliver. */
+static inline bool mw_outcome_passes(const struct mw_outcome *outcome)
+{
+    return outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD;
+}
 void mw_build_outcome(const struct mw_outcome *outcome, struct mw_buf *out);
 /* Forward the command at hand (its line plus CRLF, or `line` with CRLF where a filter changed it;
  * copied) and remember whose reply comes back. `index`: the recipient. */

@@ -71,7 +71,7 @@ static void auth_decided(struct mw_session *session, const struct mw_outcome *ou
 {
     struct mw_slice mechanism, initial;
     bool has_initial;
-    if (outcome->verdict != MW_CONTINUE && outcome->verdict != MW_DISCARD) {
+    if (!mw_outcome_passes(outcome)) {
         mw_refuse(session, "auth", outcome);
         (void)count_failure(session);
         return;

@@ -28,7 +28,7 @@ struct mw_slice mw_protocol(const struct mw_session *session)
 
 static void helo_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
-    if (outcome->verdict != MW_CONTINUE && outcome->verdict != MW_DISCARD) {
+    if (!mw_outcome_passes(outcome)) {
         mw_refuse(session, "helo", outcome);
         session->is_helo_refused = !session->has_helo;
         show_helo(session, &session->helo_line);

@@ -5,7 +5,7 @@
 /* True if a filter refused the command (which has its reply then). */
 static bool was_refused(struct mw_session *session, const struct mw_outcome *outcome)
 {
-    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD)
+    if (mw_outcome_passes(outcome))
         return false;
     mw_refuse(session, "command", outcome);
     return true;

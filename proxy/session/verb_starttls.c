@@ -48,13 +48,9 @@ void mw_verb_starttls(struct mw_session *session)
 /* There is no command that could be answered now: what a filter refuses ends the session. */
 static void starttls_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
-    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD)
+    if (mw_outcome_passes(outcome))
         return;
-    struct mw_buf reply = {0};
-    mw_report_reject(session, "starttls", outcome);
-    mw_build_outcome(outcome, &reply);
-    mw_session_finish_reply(session, mw_buf_view(&reply), MW_END_REFUSED);
-    mw_buf_fini(&reply);
+    mw_refuse_session(session, "starttls", outcome);
 }
 
 void mw_client_secured(struct mw_session *session, const struct mw_tls_info *info)

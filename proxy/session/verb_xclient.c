@@ -197,7 +197,7 @@ bool mw_must_judge_client(const struct mw_session *session)
 static bool is_refused(struct mw_session *session, const char *stage,
                        const struct mw_outcome *outcome)
 {
-    if (outcome->verdict == MW_CONTINUE || outcome->verdict == MW_DISCARD)
+    if (mw_outcome_passes(outcome))
         return false;
     if (session->forwarded != NULL)
         session->forwarded->is_judged = false; /* the next MAIL is refused, too */
