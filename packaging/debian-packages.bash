@@ -3,13 +3,14 @@
 # shellcheck shell=bash
 
 mailweir_build_packages=(build-essential cmake ninja-build pkg-config git libuv1-dev libpcre2-dev libssl-dev libc-ares-dev
-    libarchive-dev libmagic-dev libutf8proc-dev libidn2-dev libhiredis-dev)
+    libarchive-dev libmagic-dev libutf8proc-dev libidn2-dev libhiredis-dev libspf2-dev)
 # Real clients and servers for the system tests, with what they only recommend (nothing recommended is installed): swaks knows TLS
 # by libnet-ssleay-perl; ca-certificates is the store that "tls verified" trusts where no "ca" is set.
 # shellcheck disable=SC2034 # used by ./test
 mailweir_test_packages=("${mailweir_build_packages[@]}" postfix swaks libnet-ssleay-perl curl msmtp haproxy nginx-light
     libnginx-mod-mail nsd nodejs node-nodemailer python3 openssl ca-certificates iproute2 nftables
-    liblmdb-dev redis-server libgmime-3.0-dev zip p7zip-full)
+    liblmdb-dev redis-server libgmime-3.0-dev zip p7zip-full
+    opendkim opendkim-tools opendmarc python3-spf python3-dkim python3-nacl python3-dnspython python3-yaml)
 
 # The packages of the arguments that are not installed, one a line.
 mailweir_missing_packages() {

@@ -27,13 +27,13 @@ const struct action_word *rules_action_word(enum action_kind kind)
 struct mw_slice rules_action_text(const struct action *action, char *room, size_t cap)
 {
     struct builder out = {.ptr = room, .cap = cap};
-    rules_build(&out, slice_of(action_words[action->kind].words));
+    builder_put(&out, slice_of(action_words[action->kind].words));
     if (action->code != 0)
-        rules_buildf(&out, " %u", action->code);
+        builder_putf(&out, " %u", action->code);
     if (action->dsn.len != 0)
-        rules_buildf(&out, " %.*s", (int)action->dsn.len, action->dsn.ptr);
+        builder_putf(&out, " %.*s", (int)action->dsn.len, action->dsn.ptr);
     if (action->name.len != 0)
-        rules_buildf(&out, " %.*s", (int)action->name.len, action->name.ptr);
+        builder_putf(&out, " %.*s", (int)action->name.len, action->name.ptr);
     return SLICE(room, out.len);
 }
 
@@ -101,7 +101,7 @@ static void note_score(struct transaction_state *state, const struct rule *rule,
 {
     struct builder out = {
         .ptr = state->scored, .len = state->scored_len, .cap = sizeof state->scored};
-    rules_buildf(&out, "%s%s %s", out.len ? ", " : "", rule->name_text,
+    builder_putf(&out, "%s%s %s", out.len ? ", " : "", rule->name_text,
                  action->number > 0 ? "+" : "");
     rules_build_number(&out, action->number);
     state->scored_len = out.len;
@@ -213,10 +213,10 @@ struct mw_slice rules_reason(struct subject *subject, const struct rule *rule, c
     for (const struct field_use *use = rule->uses; use != NULL && out.len == 0; use = use->next) {
         if (use->field->id != FIELD_SCORE)
             continue;
-        rules_build(&out, LIT("score "));
+        builder_put(&out, LIT("score "));
         rules_build_number(&out, state->scores[use->slot]);
-        rules_build(&out, LIT(": "));
-        rules_build(&out, SLICE(state->scored, state->scored_len));
+        builder_put(&out, LIT(": "));
+        builder_put(&out, SLICE(state->scored, state->scored_len));
     }
     return SLICE(room, out.len);
 }

@@ -52,6 +52,8 @@ static struct weight weigh_test(const struct test *test)
         weight.cost += pattern_cost(test);
     else if (test->op == OP_IN && test->list != NULL)
         weight.cost += rules_list_is_slow(test->list) ? COST_SLOW_LIST : COST_LIST;
+    if (test->use->field->flags & FLAG_LIST)
+        weight.cost += COST_SLOW_LIST;
     weight.leaves = test->use->source != NULL ||
                     (test->op == OP_MATCH && rules_regex_groups(test->regex) > 0);
     return weight;

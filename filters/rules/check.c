@@ -45,6 +45,7 @@ static void connect(struct rules *rules, struct rule *rule)
 {
     for (struct field_use *use = rule->uses; use != NULL; use = use->next) {
         use->source = rules_source(rules, use);
+        rule->asks |= use->set != NULL;
         if (!rule->is_idle)
             rules->content_needs |= rules_field_needs(use->field);
     }
@@ -223,6 +224,9 @@ static enum mw_stage set_use_stages(struct rules *rules, struct rule *rule,
             use->stage = later(use->stage, MW_STAGE_DATA);
         ready = later(ready, use->stage);
     }
+    for (struct field_use *use = rule->uses; use != NULL; use = use->next)
+        if (use->key != NULL)
+            use->stage = use->key->stage;
     return ready;
 }
 
@@ -233,7 +237,9 @@ static void check_at(struct rules *rules, const struct rule *rule, enum mw_stage
     for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
         if (use->stage == ready) {
             rules_error(rules, &rule->at_place,
-                        ready > use->field->stage ? "a rule above changes it there" : NULL,
+                        use->key == NULL && ready > use->field->stage
+                            ? "a rule above changes it there"
+                            : NULL,
                         "this rule can never be decided at %s: %s is known at %s",
                         rules_stage_name(rule->at), use->field->name, rules_stage_name(ready));
             return;
@@ -312,7 +318,7 @@ static bool is_contradiction(const struct test *a, const struct test *b)
         a->use->field->type == TYPE_IP)
         return false;
     return type_is_number(a->use->field->type) ? a->number != b->number
-                                               : !rules_text_ieq(a->text, b->text);
+                                               : !text_ieq(a->text, b->text);
 }
 
 /* `first` and every test that must hold together with it. */
@@ -371,12 +377,23 @@ static void check_expects(struct rules *rules)
                             (int)expect->rule.len, expect->rule.ptr);
 }
 
+/* A misspelt zone in a test would list nothing. */
+static void check_listings(struct rules *rules)
+{
+    for (const struct test_block *test = rules->tests; test != NULL; test = test->next)
+        for (const struct listing *at = test->listings; at != NULL; at = at->next)
+            if (!rules_list_has_zone(rules, at->zone))
+                rules_error(rules, &at->place, rules_list_near_zone(rules, at->zone),
+                            "no list has the zone \"%.*s\"", (int)at->zone.len, at->zone.ptr);
+}
+
 static void check_rule(struct rules *rules, struct rule *rule, struct above *above)
 {
     for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
         rules_check_read(rules, use);
     rules_check_tags(rules, rule->condition);
     check_contradictions(rules, rule->condition);
+    rules_check_closed(rules, rule->condition);
     rule->is_idle = rules_is_idle(rules, rule);
     rule->is_exemption = has_action(rule, ACT_ACCEPT) || has_action(rule, ACT_DISCARD);
     connect(rules, rule);
@@ -403,6 +420,7 @@ void rules_check(struct rules *rules)
     struct above above = {.has_rcpt_exempt = false};
     prepare(rules);
     check_expects(rules);
+    check_listings(rules);
     for (struct rule *rule = rules->rules; rule != NULL; rule = rule->next)
         check_rule(rules, rule, &above);
     for (const struct list *list = rules->lists; list != NULL; list = rules_list_next(list))

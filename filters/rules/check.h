@@ -50,4 +50,7 @@ unsigned rules_possible(const struct node *node, enum mw_stage stage);
 /* stages.c: the lists of rules for each stage, and the stages that the host must call. */
 void rules_plan(struct rules *rules);
 
+/* closed.c: warns of values that a field never has. */
+void rules_check_closed(struct rules *rules, const struct node *node);
+
 #endif

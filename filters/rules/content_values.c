@@ -15,7 +15,7 @@ static struct mw_slice extension_of(struct mw_slice name)
 {
     while (name.len > 0 && (name.ptr[name.len - 1] == '.' || name.ptr[name.len - 1] == ' '))
         name.len--;
-    ptrdiff_t dot = rules_text_rfind(name, '.');
+    ptrdiff_t dot = text_rfind(name, '.');
     return dot < 0 ? EMPTY : text_skip(name, (size_t)dot + 1);
 }
 
@@ -143,7 +143,7 @@ static struct mw_slice take_field(struct mw_slice *rest)
 {
     size_t end = 0;
     do {
-        ptrdiff_t line = rules_text_find(text_skip(*rest, end), '\n');
+        ptrdiff_t line = text_find(text_skip(*rest, end), '\n');
         end = line < 0 ? rest->len : end + (size_t)line + 1;
     } while (end < rest->len && (rest->ptr[end] == ' ' || rest->ptr[end] == '\t'));
     struct mw_slice field = SLICE(rest->ptr, end);

@@ -44,7 +44,7 @@ void rules_coverage_report(const struct rules *rules, mw_report_line *line, void
         reached += is_reached(rules, rule);
         if (is_reached(rules, rule))
             continue;
-        rules_buildf(&out, "not reached  %-*s  %.*s%s", (int)width, rule->name_text,
+        builder_putf(&out, "not reached  %-*s  %.*s%s", (int)width, rule->name_text,
                      (int)rule->where.len, rule->where.ptr,
                      rule->is_idle ? "  (not run: nobody reads its score)" : "");
         line(user, SLICE(out.ptr, out.len));
@@ -52,8 +52,8 @@ void rules_coverage_report(const struct rules *rules, mw_report_line *line, void
     }
     size_t percent = rules->rule_count > 0 ? reached * 100 / rules->rule_count : 100;
     rules_describe_count(&out, reached);
-    rules_build(&out, LIT(" of "));
+    builder_put(&out, LIT(" of "));
     rules_describe_count(&out, rules->rule_count);
-    rules_buildf(&out, " rules reached by %zu tests: %zu%%", count_tests(rules), percent);
+    builder_putf(&out, " rules reached by %zu tests: %zu%%", count_tests(rules), percent);
     line(user, SLICE(out.ptr, out.len));
 }

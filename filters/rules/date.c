@@ -45,7 +45,7 @@ static bool take_number(struct mw_slice *rest, size_t least, size_t most, int64_
     skip_blanks(rest);
     while (len < rest->len && text_is_digit(rest->ptr[len]))
         len++;
-    if (len < least || len > most || !rules_text_number(SLICE(rest->ptr, len), 99999, &number))
+    if (len < least || len > most || !text_number(SLICE(rest->ptr, len), 99999, &number))
         return false;
     *rest = text_skip(*rest, len);
     *out = (int64_t)number;
@@ -67,7 +67,7 @@ static bool take_month(struct mw_slice *rest, int64_t *out)
     static const char names[] = "janfebmaraprmayjunjulaugsepoctnovdec";
     struct mw_slice word = take_letters(rest);
     for (int64_t month = 0; month < 12 && word.len >= 3; month++)
-        if (rules_text_ieq(SLICE(word.ptr, 3), SLICE(names + month * 3, 3))) {
+        if (text_ieq(SLICE(word.ptr, 3), SLICE(names + month * 3, 3))) {
             *out = month + 1;
             return true;
         }
@@ -122,7 +122,7 @@ static bool take_zone(struct mw_slice *rest, int64_t *out)
     }
     struct mw_slice name = take_letters(rest);
     for (size_t i = 0; i < sizeof zones / sizeof *zones; i++)
-        if (rules_text_ieq(name, slice_of(zones[i].name)))
+        if (text_ieq(name, slice_of(zones[i].name)))
             *out = zones[i].hours * 3600;
     return true;
 }

@@ -18,7 +18,7 @@ static size_t printable_len(struct mw_slice text)
     if (lead < 0x80)
         return lead >= ' ' && lead != 0x7f ? 1 : 0;
     size_t len = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (len > text.len || rules_text_utf8_len(SLICE(text.ptr, len)) < len)
+    if (len > text.len || text_utf8_len(SLICE(text.ptr, len)) < len)
         return 0;
     return lead == 0xc2 && (unsigned char)text.ptr[1] < 0xa0 ? 0 : len;
 }
@@ -27,20 +27,20 @@ void rules_describe_text(struct builder *out, struct mw_slice text, size_t max)
 {
     for (size_t done = 0; text.len > 0; done++) {
         if (done >= max) {
-            rules_build(out, LIT("..."));
+            builder_put(out, LIT("..."));
             return;
         }
         size_t len = printable_len(text);
         char c = text.ptr[0];
         if (len == 0)
-            rules_buildf(out,
+            builder_putf(out,
                          c == '\n'   ? "\\n"
                          : c == '\r' ? "\\r"
                          : c == '\t' ? "\\t"
                                      : "\\x%02x",
                          (unsigned char)c);
         else
-            rules_build(out, SLICE(text.ptr, len));
+            builder_put(out, SLICE(text.ptr, len));
         len = len > 0 ? len : 1;
         done += len - 1;
         text = text_skip(text, len);
@@ -53,14 +53,14 @@ static void describe_ip(struct builder *out, const unsigned char *octets, bool *
     char text[INET6_ADDRSTRLEN];
     *out_is_v4 = memcmp(octets, mapped, sizeof mapped) == 0;
     inet_ntop(*out_is_v4 ? AF_INET : AF_INET6, octets + (*out_is_v4 ? 12 : 0), text, sizeof text);
-    rules_build(out, slice_of(text));
+    builder_put(out, slice_of(text));
 }
 
 static void describe_number(struct builder *out, const struct field *field, int64_t number)
 {
     rules_build_number(out, number);
     if (field->flags & FLAG_AGE)
-        rules_build(out, LIT("s"));
+        builder_put(out, LIT("s"));
 }
 
 void rules_describe_value(struct builder *out, const struct field *field, const struct value *value)
@@ -71,9 +71,9 @@ void rules_describe_value(struct builder *out, const struct field *field, const 
     } else if (field->type == TYPE_IP && value->text.len == 16) {
         describe_ip(out, (const unsigned char *)value->text.ptr, &is_v4);
     } else {
-        rules_build(out, LIT("\""));
+        builder_put(out, LIT("\""));
         rules_describe_text(out, value->text, DESCRIBE_VALUE_MAX);
-        rules_build(out, LIT("\""));
+        builder_put(out, LIT("\""));
     }
 }
 
@@ -81,11 +81,11 @@ void rules_describe_value(struct builder *out, const struct field *field, const 
 void rules_describe_count(struct builder *out, uint64_t count)
 {
     if (count < 1000) {
-        rules_buildf(out, "%u", (unsigned)count);
+        builder_putf(out, "%u", (unsigned)count);
         return;
     }
     rules_describe_count(out, count / 1000);
-    rules_buildf(out, ",%03u", (unsigned)(count % 1000));
+    builder_putf(out, ",%03u", (unsigned)(count % 1000));
 }
 
 /* ---- tests ---- */
@@ -96,18 +96,18 @@ static void describe_score(struct builder *out, const struct rules *rules, size_
     while (score != NULL && score->at != slot)
         score = score->next;
     if (score != NULL && !text_is(score->name, "default"))
-        rules_buildf(out, ".%.*s", (int)score->name.len, score->name.ptr);
+        builder_putf(out, ".%.*s", (int)score->name.len, score->name.ptr);
 }
 
 void rules_describe_use(struct builder *out, const struct rules *rules, const struct field_use *use)
 {
-    rules_build(out, slice_of(use->field->name));
+    builder_put(out, slice_of(use->field->name));
     if (use->field->id == FIELD_SCORE)
         describe_score(out, rules, use->slot);
     else if (use->arg.len > 0)
-        rules_buildf(out, "(\"%.*s\")", (int)use->arg.len, use->arg.ptr);
+        builder_putf(out, "(\"%.*s\")", (int)use->arg.len, use->arg.ptr);
     if (use->is_folded)
-        rules_build(out, LIT(".fold"));
+        builder_put(out, LIT(".fold"));
 }
 
 static void describe_pattern(struct builder *out, const struct regex *regex, size_t max)
@@ -115,17 +115,17 @@ static void describe_pattern(struct builder *out, const struct regex *regex, siz
     char flags[5];
     struct mw_slice pattern = rules_regex_source(regex, flags);
     bool is_cut = pattern.len > max;
-    rules_build(out, LIT("/"));
+    builder_put(out, LIT("/"));
     for (size_t i = 0; i < (is_cut ? max : pattern.len); i++) {
         char c = pattern.ptr[i];
         if (c == '/')
-            rules_build(out, LIT("\\/"));
+            builder_put(out, LIT("\\/"));
         else if ((unsigned char)c < ' ' || c == 0x7f)
-            rules_buildf(out, c == '\n' ? "\\n" : "\\x%02x", (unsigned char)c);
+            builder_putf(out, c == '\n' ? "\\n" : "\\x%02x", (unsigned char)c);
         else
-            rules_build(out, SLICE(pattern.ptr + i, 1));
+            builder_put(out, SLICE(pattern.ptr + i, 1));
     }
-    rules_buildf(out, "%s/%s", is_cut ? "..." : "", flags);
+    builder_putf(out, "%s/%s", is_cut ? "..." : "", flags);
 }
 
 const char *rules_describe_list_kind(const struct list *list)
@@ -155,15 +155,15 @@ const char *rules_describe_list_kind(const struct list *list)
 static void describe_words(struct builder *out, const struct list *list, size_t max)
 {
     size_t count = 0;
-    rules_build(out, LIT("("));
+    builder_put(out, LIT("("));
     for (const struct list_entry *entry = list->entries; entry != NULL; entry = entry->next) {
         if (count++ == max) {
-            rules_buildf(out, ", ... %u in all", (unsigned)list->count);
+            builder_putf(out, ", ... %u in all", (unsigned)list->count);
             break;
         }
-        rules_buildf(out, "%s%.*s", count > 1 ? ", " : "", (int)entry->text.len, entry->text.ptr);
+        builder_putf(out, "%s%.*s", count > 1 ? ", " : "", (int)entry->text.len, entry->text.ptr);
     }
-    rules_build(out, LIT(")"));
+    builder_put(out, LIT(")"));
 }
 
 static void describe_list(struct builder *out, const struct list *list, size_t max)
@@ -171,7 +171,7 @@ static void describe_list(struct builder *out, const struct list *list, size_t m
     if (text_is(rules_list_name(list), "here"))
         describe_words(out, list, max);
     else
-        rules_build(out, rules_list_name(list));
+        builder_put(out, rules_list_name(list));
 }
 
 static void describe_equal(struct builder *out, const struct test *test)
@@ -183,11 +183,11 @@ static void describe_equal(struct builder *out, const struct test *test)
         describe_ip(out, test->network, &is_v4);
         uint32_t prefix = is_v4 && test->prefix >= 96 ? test->prefix - 96 : test->prefix;
         if (prefix < (is_v4 ? 32 : 128))
-            rules_buildf(out, "/%u", prefix);
+            builder_putf(out, "/%u", prefix);
     } else {
-        rules_build(out, LIT("\""));
+        builder_put(out, LIT("\""));
         rules_describe_text(out, test->text, SIZE_MAX);
-        rules_build(out, LIT("\""));
+        builder_put(out, LIT("\""));
     }
 }
 
@@ -198,19 +198,19 @@ static void describe_rest(struct builder *out, const struct test *test, size_t m
         [OP_LT] = "<", [OP_LE] = "<=", [OP_GT] = ">", [OP_GE] = ">="};
     switch (test->op) {
     case OP_EQ:
-        rules_build(out, test->is_negated ? LIT(" != ") : LIT(" == "));
+        builder_put(out, test->is_negated ? LIT(" != ") : LIT(" == "));
         describe_equal(out, test);
         return;
     case OP_MATCH:
-        rules_build(out, test->is_negated ? LIT(" !~ ") : LIT(" =~ "));
+        builder_put(out, test->is_negated ? LIT(" !~ ") : LIT(" =~ "));
         describe_pattern(out, test->regex, max == SIZE_MAX ? max : PATTERN_SHOWN);
         return;
     case OP_IN:
-        rules_build(out, test->is_negated ? LIT(" not in ") : LIT(" in "));
+        builder_put(out, test->is_negated ? LIT(" not in ") : LIT(" in "));
         describe_list(out, test->list, max);
         return;
     case OP_EMPTY:
-        rules_build(out, test->is_negated ? LIT(" is not empty") : LIT(" is empty"));
+        builder_put(out, test->is_negated ? LIT(" is not empty") : LIT(" is empty"));
         return;
     case OP_LT:
     case OP_LE:
@@ -218,7 +218,7 @@ static void describe_rest(struct builder *out, const struct test *test, size_t m
     case OP_GE:
         break;
     }
-    rules_buildf(out, " %s ", signs[test->op]);
+    builder_putf(out, " %s ", signs[test->op]);
     describe_number(out, test->use->field, test->number);
 }
 
@@ -232,11 +232,11 @@ static void describe_test(struct builder *out, const struct rules *rules, const 
 {
     bool is_quantified = test->quantifier != FOR_ANY || test->use->is_whole;
     if (is_quantified)
-        rules_buildf(out, "%s(", rules_quantifier_name(test->quantifier));
+        builder_putf(out, "%s(", rules_quantifier_name(test->quantifier));
     rules_describe_use(out, rules, test->use);
     describe_rest(out, test, max);
     if (is_quantified)
-        rules_build(out, LIT(")"));
+        builder_put(out, LIT(")"));
 }
 
 void rules_describe_test(struct builder *out, const struct rules *rules, const struct test *test)
@@ -254,25 +254,25 @@ static void describe_template(struct builder *out, const struct rules *rules,
             rules_describe_text(out, piece->text, SIZE_MAX);
             continue;
         }
-        rules_build(out, LIT("${"));
+        builder_put(out, LIT("${"));
         if (piece->kind == PIECE_NUMBERED)
-            rules_buildf(out, "%u", piece->number);
+            builder_putf(out, "%u", piece->number);
         else if (piece->kind == PIECE_NAMED)
-            rules_build(out, piece->text);
+            builder_put(out, piece->text);
         else
             rules_describe_use(out, rules, piece->use);
-        rules_build(out, LIT("}"));
+        builder_put(out, LIT("}"));
     }
 }
 
 void rules_describe_rate(struct builder *out, const struct rules *rules, const struct rate *rate)
 {
-    rules_build(out, LIT("rate(\""));
+    builder_put(out, LIT("rate(\""));
     describe_template(out, rules, rate->key);
-    rules_buildf(
+    builder_putf(
         out, "\", \"%llu/%llu", (unsigned long long)rate->count,
         (unsigned long long)(rate->period_ms % 1000 ? rate->period_ms : rate->period_ms / 1000));
-    rules_build(out, rate->period_ms % 1000 ? LIT("ms\")") : LIT("s\")"));
+    builder_put(out, rate->period_ms % 1000 ? LIT("ms\")") : LIT("s\")"));
 }
 
 static bool binds_weaker(const struct node *inner, const struct node *outer)
@@ -286,26 +286,26 @@ static void describe_inner(struct builder *out, const struct rules *rules, const
 {
     bool has_brackets = binds_weaker(inner, outer);
     if (has_brackets)
-        rules_build(out, LIT("("));
+        builder_put(out, LIT("("));
     rules_describe_node(out, rules, inner);
     if (has_brackets)
-        rules_build(out, LIT(")"));
+        builder_put(out, LIT(")"));
 }
 
 static void describe_group(struct builder *out, const struct rules *rules, const struct node *node)
 {
     if (node->quantifier != FOR_ANY)
-        rules_buildf(out, "%s(", rules_quantifier_name(node->quantifier));
-    rules_buildf(out, "%s { ", rules_group_name(node->group));
+        builder_putf(out, "%s(", rules_quantifier_name(node->quantifier));
+    builder_putf(out, "%s { ", rules_group_name(node->group));
     rules_describe_node(out, rules, node->left);
-    rules_build(out, node->quantifier != FOR_ANY ? LIT(" })") : LIT(" }"));
+    builder_put(out, node->quantifier != FOR_ANY ? LIT(" })") : LIT(" }"));
 }
 
 void rules_describe_node(struct builder *out, const struct rules *rules, const struct node *node)
 {
     switch (node->kind) {
     case NODE_ALWAYS:
-        rules_build(out, LIT("always"));
+        builder_put(out, LIT("always"));
         return;
     case NODE_TEST:
         describe_test(out, rules, &node->test, SIZE_MAX);
@@ -317,7 +317,7 @@ void rules_describe_node(struct builder *out, const struct rules *rules, const s
         describe_group(out, rules, node);
         return;
     case NODE_NOT:
-        rules_build(out, LIT("not "));
+        builder_put(out, LIT("not "));
         describe_inner(out, rules, node->left, node);
         return;
     case NODE_AND:
@@ -325,6 +325,6 @@ void rules_describe_node(struct builder *out, const struct rules *rules, const s
         break;
     }
     describe_inner(out, rules, node->left, node);
-    rules_build(out, node->kind == NODE_AND ? LIT(" and ") : LIT(" or "));
+    builder_put(out, node->kind == NODE_AND ? LIT(" and ") : LIT(" or "));
     describe_inner(out, rules, node->right, node);
 }

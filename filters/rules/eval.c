@@ -76,6 +76,8 @@ static enum got next_of_source(struct subject *subject, struct value_walk *walk,
 
 enum got rules_next_value(struct subject *subject, struct value_walk *walk, struct value *out)
 {
+    if (walk->use->field->flags & FLAG_LIST)
+        return rules_dnsbl_next(subject, walk, out);
     if (walk->use->is_whole)
         return next_of_whole(subject, walk, out);
     return walk->use->source != NULL ? next_of_source(subject, walk, out)
@@ -87,7 +89,7 @@ bool rules_next_line(struct mw_slice body, size_t *cursor, struct mw_slice *out)
     if (*cursor >= body.len)
         return false;
     struct mw_slice rest = text_skip(body, *cursor);
-    ptrdiff_t end = rules_text_find(rest, '\n');
+    ptrdiff_t end = text_find(rest, '\n');
     size_t len = end < 0 ? rest.len : (size_t)end;
     *cursor += end < 0 ? len : len + 1;
     if (len > 0 && rest.ptr[len - 1] == '\r')
@@ -124,11 +126,11 @@ static bool is_equal(const struct test *test, const struct value *value)
     case TYPE_SCORE:
         return value->number == test->number;
     case TYPE_ADDRESS:
-        return rules_text_address_eq(value->text, test->text);
+        return text_address_eq(value->text, test->text);
     case TYPE_HOST:
-        return rules_text_ieq(without_dot(value->text), without_dot(test->text));
+        return text_ieq(without_dot(value->text), without_dot(test->text));
     case TYPE_NAME:
-        return rules_text_ieq(value->text, test->text);
+        return text_ieq(value->text, test->text);
     case TYPE_TEXT:
     case TYPE_BYTES:
         break;
@@ -141,7 +143,7 @@ static bool is_ordered(const struct test *test, const struct value *value)
     int64_t number = value->number;
     if (!type_is_number(test->use->field->type)) { /* a parameter: SIZE=12345 */
         uint64_t parsed;
-        if (!rules_text_number(value->text, INT64_MAX / NUMBER_UNIT, &parsed))
+        if (!text_number(value->text, INT64_MAX / NUMBER_UNIT, &parsed))
             return false;
         number = (int64_t)parsed * NUMBER_UNIT;
     }
@@ -227,7 +229,7 @@ static enum truth try_value(struct subject *subject, const struct test *test, si
         holds = is_ordered(test, value);
         break;
     case OP_EMPTY:
-        holds = !type_is_number(test->use->field->type) && rules_text_trim(value->text).len == 0;
+        holds = !type_is_number(test->use->field->type) && text_trim(value->text).len == 0;
         break;
     case OP_IN:
         return is_in(subject, test, value);
@@ -350,6 +352,11 @@ static bool is_open(const struct subject *subject, const struct field_use *use)
 static enum truth eval_test(struct subject *subject, const struct test *test)
 {
     if (is_open(subject, test->use))
+        return TRUTH_UNKNOWN;
+    if (test->use->field->id == FIELD_DNSBL_SCORE)
+        return rules_dnsbl_score_test(subject, test);
+    if (subject->is_dry && test->use->field->flags & FLAG_LIST &&
+        rules_dnsbl_is_asking(subject, test->use))
         return TRUTH_UNKNOWN;
     bool is_many = test->use->is_whole || (test->use->field->flags & FLAG_MANY);
     if (!is_many)

@@ -13,7 +13,7 @@ void rules_build_number(struct builder *out, int64_t thousandths)
 {
     uint64_t size = thousandths < 0 ? 0 - (uint64_t)thousandths : (uint64_t)thousandths;
     uint32_t fraction = (uint32_t)(size % NUMBER_UNIT);
-    rules_buildf(out, "%s%llu", thousandths < 0 ? "-" : "",
+    builder_putf(out, "%s%llu", thousandths < 0 ? "-" : "",
                  (unsigned long long)(size / NUMBER_UNIT));
     if (fraction == 0)
         return;
@@ -21,7 +21,7 @@ void rules_build_number(struct builder *out, int64_t thousandths)
     int len = snprintf(digits, sizeof digits, ".%03u", fraction);
     while (len > 0 && digits[len - 1] == '0')
         len--;
-    rules_build(out, SLICE(digits, (size_t)len));
+    builder_put(out, SLICE(digits, (size_t)len));
 }
 
 static void build_ip(struct builder *out, struct mw_slice octets)
@@ -32,7 +32,7 @@ static void build_ip(struct builder *out, struct mw_slice octets)
         return;
     bool is_v4 = memcmp(octets.ptr, mapped, sizeof mapped) == 0;
     if (inet_ntop(is_v4 ? AF_INET : AF_INET6, octets.ptr + (is_v4 ? 12 : 0), text, sizeof text))
-        rules_build(out, slice_of(text));
+        builder_put(out, slice_of(text));
 }
 
 /* Control characters become blanks. Octets beyond ASCII have no place in replies (RFC 5321 4.2) and
@@ -41,7 +41,7 @@ static void build_safe(struct builder *out, struct mw_slice text, enum target ta
 {
     if (target ==
         INTO_ADDRESS) { /* nothing is mended here: an address with a control character is refused */
-        rules_build(out, text);
+        builder_put(out, text);
         return;
     }
     for (size_t i = 0; i < text.len && i < VALUE_MAX; i++) {
@@ -52,7 +52,7 @@ static void build_safe(struct builder *out, struct mw_slice text, enum target ta
                 continue;
             safe = '?';
         }
-        rules_build(out, SLICE(&safe, 1));
+        builder_put(out, SLICE(&safe, 1));
     }
 }
 
@@ -79,10 +79,29 @@ static enum got value_for(struct subject *subject, const struct field_use *use, 
     return rules_next_value(subject, &walk, out);
 }
 
+/* "zen.example, bl.example": all that are known. The names are the operator's. */
+static void build_zones(struct subject *subject, struct builder *out, const struct field_use *use)
+{
+    struct value_walk walk = {.use = use};
+    struct value value = {.text = EMPTY};
+    size_t start = out->len;
+    while (rules_next_value(subject, &walk, &value) == GOT_VALUE) {
+        if (out->len - start + value.text.len + 2 > VALUE_MAX)
+            break;
+        builder_put(out, out->len > start ? LIT(", ") : EMPTY);
+        builder_put(out, value.text);
+    }
+}
+
 static void build_field(struct subject *subject, struct builder *out, const struct field_use *use,
                         enum target target)
 {
     struct value value = {.text = EMPTY};
+    if (use->field->id == FIELD_DNSBL_ZONES) {
+        if (use->stage <= subject->stage)
+            build_zones(subject, out, use);
+        return;
+    }
     if (use->stage > subject->stage || value_for(subject, use, &value) != GOT_VALUE)
         return;
     if (use->field->type == TYPE_IP)
@@ -111,7 +130,7 @@ struct mw_slice rules_expand(struct subject *subject, const struct template *tex
     for (const struct piece *piece = text->pieces; piece != NULL; piece = piece->next) {
         switch (piece->kind) {
         case PIECE_TEXT:
-            rules_build(&out, piece->text);
+            builder_put(&out, piece->text);
             break;
         case PIECE_NUMBERED:
         case PIECE_NAMED:

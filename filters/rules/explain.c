@@ -42,7 +42,7 @@ struct explain *rules_explain_new(struct subject *subject, struct mw_ctx *ctx)
 
 static void put_rule(struct explain *explain, const struct rule *rule)
 {
-    rules_buildf(&explain->line, "%s (%.*s)", rule->name_text, (int)rule->where.len,
+    builder_putf(&explain->line, "%s (%.*s)", rule->name_text, (int)rule->where.len,
                  rule->where.ptr);
 }
 
@@ -56,14 +56,14 @@ static void put_needs(struct subject *subject, const struct rule *rule)
             continue;
         if (count++ == NAMES_MAX)
             break;
-        rules_build(line, count == 1 ? LIT("needs ") : LIT(", "));
+        builder_put(line, count == 1 ? LIT("needs ") : LIT(", "));
         rules_describe_use(line, subject->rules, use);
-        rules_buildf(line, " (%s)", rules_stage_name(use->stage));
+        builder_putf(line, " (%s)", rules_stage_name(use->stage));
     }
     if (count > NAMES_MAX)
-        rules_build(line, LIT(", ..."));
+        builder_put(line, LIT(", ..."));
     if (count == 0)
-        rules_buildf(line, "decided at %s", rules_stage_name(rule->last));
+        builder_putf(line, "decided at %s", rules_stage_name(rule->last));
 }
 
 static bool is_observed(struct subject *subject, const struct rule *rule)
@@ -124,21 +124,21 @@ static void put_wait(struct subject *subject, const struct rule *rule, enum trut
 {
     struct explain *explain = subject->explain;
     if (truth == TRUTH_UNKNOWN) {
-        rules_build(&explain->line, LIT("not known yet, "));
+        builder_put(&explain->line, LIT("not known yet, "));
         put_needs(subject, rule);
         return;
     }
-    rules_build(&explain->line, truth == TRUTH_TRUE ? LIT("holds, ") : LIT("undecided, "));
+    builder_put(&explain->line, truth == TRUTH_TRUE ? LIT("holds, ") : LIT("undecided, "));
     const struct rule *blocker = find_blocker(subject, rule);
     if (subject->stage < rule->fires_from || blocker == NULL) {
-        rules_buildf(
+        builder_putf(
             &explain->line, "has its turn at %s",
             rules_stage_name(subject->stage < rule->fires_from ? rule->fires_from : rule->last));
         return;
     }
-    rules_build(&explain->line, LIT("waits for "));
+    builder_put(&explain->line, LIT("waits for "));
     put_rule(explain, blocker);
-    rules_build(&explain->line, LIT(", which "));
+    builder_put(&explain->line, LIT(", which "));
     put_needs(subject, blocker);
 }
 
@@ -148,9 +148,9 @@ static void put_score(struct subject *subject, const struct action *action, bool
 {
     struct builder *line = &subject->explain->line;
     int64_t score = subject->transaction->scores[action->slot];
-    rules_build(line, action->number > 0 ? LIT(" +") : LIT(" "));
+    builder_put(line, action->number > 0 ? LIT(" +") : LIT(" "));
     rules_build_number(line, action->number);
-    rules_build(line, LIT(", so far "));
+    builder_put(line, LIT(", so far "));
     if (is_done && __builtin_add_overflow(score, action->number, &score))
         score = action->number > 0 ? INT64_MAX : INT64_MIN;
     rules_build_number(line, score);
@@ -160,18 +160,18 @@ static void tell_action(struct subject *subject, const struct action *action, bo
 {
     struct explain *explain = subject->explain;
     char words[200], text[TEXT_MAX];
-    rules_buildf(&explain->line, "%s ", is_done ? "->" : "would:");
-    rules_build(&explain->line, rules_action_text(action, words, sizeof words));
+    builder_putf(&explain->line, "%s ", is_done ? "->" : "would:");
+    builder_put(&explain->line, rules_action_text(action, words, sizeof words));
     if (action->kind == ACT_SCORE)
         put_score(subject, action, is_done);
     else if (action->kind == ACT_DELAY)
-        rules_buildf(&explain->line, " %llu ms", (unsigned long long)action->number);
+        builder_putf(&explain->line, " %llu ms", (unsigned long long)action->number);
     if (action->text.pieces != NULL) {
-        rules_build(&explain->line, LIT(" \""));
+        builder_put(&explain->line, LIT(" \""));
         rules_describe_text(&explain->line,
                             rules_expand(subject, &action->text, INTO_LOG, text, sizeof text),
                             TEXT_MAX);
-        rules_build(&explain->line, LIT("\""));
+        builder_put(&explain->line, LIT("\""));
     }
     rules_explain_tell(explain, 1);
 }
@@ -199,9 +199,9 @@ static void put_recipient(struct subject *subject, const struct rule *rule, enum
     bool is_his = rule->scope == SCOPE_RCPT && subject->stage == MW_STAGE_END_OF_MESSAGE;
     if ((!is_each && !is_his) || subject->ops->get(subject, &use, &value) != GOT_VALUE)
         return;
-    rules_build(&subject->explain->line, is_each ? LIT(" because of <") : LIT(" for <"));
+    builder_put(&subject->explain->line, is_each ? LIT(" because of <") : LIT(" for <"));
     rules_describe_text(&subject->explain->line, value.text, DESCRIBE_VALUE_MAX);
-    rules_build(&subject->explain->line, LIT(">"));
+    builder_put(&subject->explain->line, LIT(">"));
 }
 
 static void put_outcome(struct subject *subject, const struct rule *rule, enum decision decision,
@@ -212,14 +212,14 @@ static void put_outcome(struct subject *subject, const struct rule *rule, enum d
     if (decision == DECISION_WAITS)
         put_wait(subject, rule, truth);
     else if (truth == TRUTH_ERROR)
-        rules_buildf(line, "undecided (%s), which counts as %s", error,
+        builder_putf(line, "undecided (%s), which counts as %s", error,
                      decision == DECISION_NO ? "not holding" : "holding by its on_error");
     else
-        rules_build(line, decision == DECISION_YES ? LIT("holds") : LIT("does not hold"));
+        builder_put(line, decision == DECISION_YES ? LIT("holds") : LIT("does not hold"));
     if (decision == DECISION_YES && is_observed(subject, rule))
-        rules_build(line, LIT(", observed only"));
+        builder_put(line, LIT(", observed only"));
     if (subject->is_suspended)
-        rules_build(line, LIT("; its patterns are suspended"));
+        builder_put(line, LIT("; its patterns are suspended"));
     put_recipient(subject, rule, decision);
 }
 
@@ -256,9 +256,9 @@ static void tell_rule(struct subject *subject, const struct rule *rule, enum dec
         return;
     }
     explain->told++;
-    rules_build(&explain->line, LIT("rule "));
+    builder_put(&explain->line, LIT("rule "));
     put_rule(explain, rule);
-    rules_build(&explain->line, LIT(": "));
+    builder_put(&explain->line, LIT(": "));
     put_outcome(subject, rule, decision, truth);
     rules_explain_tell(explain, 0);
     rules_explain_tree(subject, rule->condition, 1);
@@ -313,7 +313,7 @@ static void tell_count(struct explain *explain, size_t count, const char *one, c
     if (count == 0)
         return;
     rules_describe_count(&explain->line, count);
-    rules_buildf(&explain->line, " %s", count == 1 ? one : many);
+    builder_putf(&explain->line, " %s", count == 1 ? one : many);
     rules_explain_tell(explain, 0);
 }
 
@@ -355,11 +355,11 @@ static void put_waiting(struct subject *subject)
     for (size_t i = 0; (i = bit_next(explain->waiting, rules->words, i)) != SIZE_MAX; i++) {
         if (!rules->by_number[i]->has_verdict || count++ >= NAMES_MAX)
             continue;
-        rules_build(&explain->line, count == 1 ? LIT("; may yet come: ") : LIT(", "));
-        rules_build(&explain->line, rules->by_number[i]->name);
+        builder_put(&explain->line, count == 1 ? LIT("; may yet come: ") : LIT(", "));
+        builder_put(&explain->line, rules->by_number[i]->name);
     }
     if (count > NAMES_MAX)
-        rules_buildf(&explain->line, ", ... %zu rules", count);
+        builder_putf(&explain->line, ", ... %zu rules", count);
 }
 
 void rules_explain_end(struct subject *subject, enum mw_verdict verdict)
@@ -376,10 +376,10 @@ void rules_explain_end(struct subject *subject, enum mw_verdict verdict)
     tell_count(explain, explain->settled, "rule was settled before", "rules were settled before");
     if (is_cut)
         tell_below(subject);
-    rules_buildf(&explain->line, "verdict at %s: %s", rules_stage_name(subject->stage),
+    builder_putf(&explain->line, "verdict at %s: %s", rules_stage_name(subject->stage),
                  verdict_word(verdict, verdict != MW_CONTINUE ? explain->verdict_rule : NULL));
     if (verdict != MW_CONTINUE && explain->verdict_rule != NULL) {
-        rules_build(&explain->line, LIT(" by "));
+        builder_put(&explain->line, LIT(" by "));
         put_rule(explain, explain->verdict_rule);
     } else {
         put_waiting(subject);

@@ -90,12 +90,12 @@ static void put_match(struct subject *subject, const struct test *test, struct m
     struct builder *line = &subject->explain->line;
     struct mw_slice captures[CAPTURES_MAX];
     if (test->op != OP_MATCH || test->is_negated || text.len <= DESCRIBE_VALUE_MAX ||
-        (rules_regex_is_utf(test->regex) && rules_text_utf8_len(text) < text.len) ||
+        (rules_regex_is_utf(test->regex) && text_utf8_len(text) < text.len) ||
         rules_regex_match(subject->rules->scratch, test->regex, text, captures) != REGEX_YES)
         return;
-    rules_build(line, LIT(", in it \""));
+    builder_put(line, LIT(", in it \""));
     rules_describe_text(line, captures[0], DESCRIBE_VALUE_MAX);
-    rules_build(line, LIT("\""));
+    builder_put(line, LIT("\""));
 }
 
 /* The values that there are: the first few and their number. */
@@ -110,14 +110,14 @@ static void put_values(struct subject *subject, const struct test *test)
         if (count == VALUES_COUNTED)
             break;
         if (count < VALUES_SHOWN) {
-            rules_build(line, count == 0 ? LIT(": ") : LIT(", "));
+            builder_put(line, count == 0 ? LIT(": ") : LIT(", "));
             rules_describe_value(line, test->use->field, &value);
         }
     }
     if (count == 0)
-        rules_build(line, got == GOT_ERROR ? LIT(": the look-up failed") : LIT(": there is none"));
+        builder_put(line, got == GOT_ERROR ? LIT(": the look-up failed") : LIT(": there is none"));
     if (count > VALUES_SHOWN)
-        rules_buildf(line, ", ... %zu%s values", count, count == VALUES_COUNTED ? " or more" : "");
+        builder_putf(line, ", ... %zu%s values", count, count == VALUES_COUNTED ? " or more" : "");
 }
 
 static const struct held *held_of(const struct subject *subject, const struct test *test)
@@ -133,11 +133,11 @@ static void put_held(struct subject *subject, const struct test *test, const str
 {
     struct builder *line = &subject->explain->line;
     const struct source *source = test->use->source;
-    rules_build(line, LIT(": "));
+    builder_put(line, LIT(": "));
     rules_describe_value(line, source->field, &source->items[held->at].value);
     put_match(subject, test, source->items[held->at].value.text);
     if (source->count > 1 && !test->use->is_item)
-        rules_buildf(line, " (number %zu of %zu)", held->at + 1, source->count);
+        builder_putf(line, " (number %zu of %zu)", held->at + 1, source->count);
 }
 
 static void put_captures(struct subject *subject, const struct test *test)
@@ -147,9 +147,9 @@ static void put_captures(struct subject *subject, const struct test *test)
     if (groups == 0 || test->is_negated || subject->captured != test->regex)
         return;
     for (uint32_t i = 1; i <= groups && i < CAPTURES_MAX; i++) {
-        rules_buildf(line, ", ${%u} \"", i);
+        builder_putf(line, ", ${%u} \"", i);
         rules_describe_text(line, subject->captures[i], DESCRIBE_VALUE_MAX);
-        rules_build(line, LIT("\""));
+        builder_put(line, LIT("\""));
     }
 }
 
@@ -159,15 +159,15 @@ static void tell_test(struct subject *subject, const struct test *test, enum tru
                       uint32_t depth)
 {
     struct explain *explain = subject->explain;
-    rules_build(&explain->line, slice_of(truth_word(truth)));
+    builder_put(&explain->line, slice_of(truth_word(truth)));
     rules_describe_test(&explain->line, subject->rules, test);
     if (test->op == OP_IN)
-        rules_buildf(&explain->line, " (%s)", rules_describe_list_kind(test->list));
+        builder_putf(&explain->line, " (%s)", rules_describe_list_kind(test->list));
     const struct held *held = truth == TRUTH_TRUE && test->use->source != NULL
                                   ? held_of(subject, test)
                                   : NULL;
     if (test->use->stage > subject->stage)
-        rules_buildf(&explain->line, ": known at %s", rules_stage_name(test->use->stage));
+        builder_putf(&explain->line, ": known at %s", rules_stage_name(test->use->stage));
     else if (held != NULL)
         put_held(subject, test, held);
     else
@@ -175,7 +175,7 @@ static void tell_test(struct subject *subject, const struct test *test, enum tru
     if (truth == TRUTH_TRUE)
         put_captures(subject, test);
     if (truth == TRUTH_ERROR)
-        rules_buildf(&explain->line, "; %s", subject->error ? subject->error : "undecided");
+        builder_putf(&explain->line, "; %s", subject->error ? subject->error : "undecided");
     rules_explain_tell(explain, depth);
 }
 
@@ -195,7 +195,7 @@ static void tell_item(struct subject *subject, const struct node *node, uint32_t
 {
     struct explain *explain = subject->explain;
     uint32_t of = subject->of;
-    rules_buildf(&explain->line, "%snumber %u of %u",
+    builder_putf(&explain->line, "%snumber %u of %u",
                  truth_word(rules_explain_truth(subject, node->left)), of + 1, count);
     rules_explain_tell(explain, depth);
     rules_explain_tree(subject, node->left, depth + 1);
@@ -215,7 +215,7 @@ static void tell_items(struct subject *subject, const struct node *node, uint32_
     for (subject->of = 0; subject->of < count && subject->of < ITEMS_SHOWN; subject->of++)
         tell_item(subject, node, count, depth);
     if (count > ITEMS_SHOWN) {
-        rules_buildf(&subject->explain->line, "     %u more likewise", count - ITEMS_SHOWN);
+        builder_putf(&subject->explain->line, "     %u more likewise", count - ITEMS_SHOWN);
         rules_explain_tell(subject->explain, depth);
     }
 }
@@ -225,13 +225,13 @@ static void tell_group(struct subject *subject, const struct node *node, uint32_
     struct explain *explain = subject->explain;
     bool is_known = rules_group_stage(node->group) <= subject->stage;
     const char *what = rules_group_name(node->group);
-    rules_buildf(&explain->line, "%s%s %s { }", truth_word(rules_explain_truth(subject, node)),
+    builder_putf(&explain->line, "%s%s %s { }", truth_word(rules_explain_truth(subject, node)),
                  rules_quantifier_name(node->quantifier), what);
     if (!is_known)
-        rules_buildf(&explain->line, ": known at %s",
+        builder_putf(&explain->line, ": known at %s",
                      rules_stage_name(rules_group_stage(node->group)));
     else if (rules_group_count(subject, node->group) == 0)
-        rules_buildf(&explain->line, ": there is none");
+        builder_putf(&explain->line, ": there is none");
     rules_explain_tell(explain, depth);
     if (is_known)
         tell_items(subject, node, depth + 1);
@@ -242,17 +242,17 @@ static void tell_rate(struct subject *subject, const struct node *node, uint32_t
     struct explain *explain = subject->explain;
     bool has_counted = is_counted(subject, node->rate);
     enum truth truth = rules_explain_truth(subject, node);
-    rules_build(&explain->line, slice_of(truth_word(truth)));
+    builder_put(&explain->line, slice_of(truth_word(truth)));
     rules_describe_rate(&explain->line, subject->rules, node->rate);
     if (!has_counted) {
-        rules_build(&explain->line, LIT(": not counted, the rest decides"));
+        builder_put(&explain->line, LIT(": not counted, the rest decides"));
     } else {
         char room[200];
-        rules_build(&explain->line, LIT(": \""));
+        builder_put(&explain->line, LIT(": \""));
         rules_describe_text(&explain->line,
                             rules_expand(subject, node->rate->key, INTO_LOG, room, sizeof room),
                             DESCRIBE_VALUE_MAX);
-        rules_build(&explain->line,
+        builder_put(&explain->line,
                     truth == TRUTH_TRUE ? LIT("\" is beyond it") : LIT("\" is within it"));
     }
     rules_explain_tell(explain, depth);
@@ -286,12 +286,12 @@ static void tell_list(struct subject *subject, const struct node *node, uint32_t
 {
     struct explain *explain = subject->explain;
     struct branch branch = {.depth = depth + 1};
-    rules_buildf(&explain->line, "%s%s", truth_word(rules_explain_truth(subject, node)),
+    builder_putf(&explain->line, "%s%s", truth_word(rules_explain_truth(subject, node)),
                  node->kind == NODE_AND ? "all of these" : "any of these");
     rules_explain_tell(explain, depth);
     tell_branches(subject, node, node->kind, &branch);
     if (branch.hidden > 0) {
-        rules_buildf(&explain->line, "no   %zu more", branch.hidden);
+        builder_putf(&explain->line, "no   %zu more", branch.hidden);
         rules_explain_tell(explain, branch.depth);
     }
 }
@@ -314,12 +314,12 @@ void rules_explain_tree(struct subject *subject, const struct node *node, uint32
         tell_list(subject, node, depth);
         return;
     case NODE_NOT:
-        rules_buildf(&explain->line, "%snot", truth_word(rules_explain_truth(subject, node)));
+        builder_putf(&explain->line, "%snot", truth_word(rules_explain_truth(subject, node)));
         rules_explain_tell(explain, depth);
         rules_explain_tree(subject, node->left, depth + 1);
         return;
     case NODE_ALWAYS:
-        rules_build(&explain->line, LIT("yes  always"));
+        builder_put(&explain->line, LIT("yes  always"));
         rules_explain_tell(explain, depth);
         return;
     }

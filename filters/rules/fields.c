@@ -13,6 +13,8 @@
 #define ITEM FLAG_ITEM
 #define AGE FLAG_AGE
 #define FILTER FLAG_FILTER
+#define LIST FLAG_LIST
+#define CLOSED FLAG_CLOSED
 
 /* The flags' short names would collide with the stages' and fields' in the macro, so the stage is
  * pasted unexpanded. */
@@ -81,7 +83,7 @@ enum mw_stage rules_group_stage(enum group group)
 enum group rules_field_group(const struct field *field)
 {
     struct mw_slice name = slice_of(field->name);
-    ptrdiff_t dot = rules_text_find(name, '.');
+    ptrdiff_t dot = text_find(name, '.');
     if (!(field->flags & FLAG_ITEM))
         return GROUP_NONE;
     return rules_group_find(dot < 0 ? name : SLICE(name.ptr, (size_t)dot));

@@ -54,9 +54,9 @@ struct mw_slice rules_rcpt_group(struct subject *subject, char room[GROUP_NAME_M
 {
     struct builder out = {.ptr = room, .cap = GROUP_NAME_MAX};
     if (rules_rcpt_marks(subject, subject->rcpt)->is_decided)
-        rules_build(&out, LIT("accepted"));
+        builder_put(&out, LIT("accepted"));
     else
-        rules_buildf(&out, "%016llx", (unsigned long long)rest_of_rules(subject));
+        builder_putf(&out, "%016llx", (unsigned long long)rest_of_rules(subject));
     return SLICE(room, out.len);
 }
 

@@ -18,9 +18,9 @@ static void read_named(struct subject *subject, struct source *source)
     while ((at = subject->ops->header_find(subject, source->arg, (size_t)(at + 1))) >= 0) {
         if (source->field->id == FIELD_HEADER)
             rules_values_add(source,
-                             rules_text_trim(subject->ops->header_text(subject, (size_t)at)), 0, 0);
+                             text_trim(subject->ops->header_text(subject, (size_t)at)), 0, 0);
         else if (header_at(subject, (size_t)at, &view))
-            rules_values_add(source, rules_text_trim(view.value), 0, 0);
+            rules_values_add(source, text_trim(view.value), 0, 0);
     }
 }
 
@@ -38,9 +38,9 @@ static void read_lines(struct subject *subject, struct source *source)
     for (size_t at = 0; header_at(subject, at, &view); at++) {
         size_t cap = view.name.len + 1 + view.value.len;
         struct builder out = {.ptr = rules_room(subject->rules, cap), .cap = cap};
-        rules_build(&out, view.name);
-        rules_build(&out, LIT(":"));
-        rules_build(&out, view.value);
+        builder_put(&out, view.name);
+        builder_put(&out, LIT(":"));
+        builder_put(&out, view.value);
         rules_values_add(source, SLICE(out.ptr, out.len), 0, 0);
     }
 }

@@ -180,7 +180,7 @@ const char *rules_import(struct mw_slice format, struct mw_slice kind, struct mw
 {
     struct import import = {.kind = kind, .type = EMPTY, .line = 1, .result = out_result};
     *out_result = (struct import_result){.text = NULL};
-    ptrdiff_t colon = rules_text_find(format, ':');
+    ptrdiff_t colon = text_find(format, ':');
     if (colon >= 0 && text_is(SLICE(format.ptr, (size_t)colon), "postfix")) {
         import.type = text_skip(format, (size_t)colon + 1);
         format.len = (size_t)colon;

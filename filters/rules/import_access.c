@@ -48,7 +48,7 @@ struct access {
 
 static struct key **bucket_of(struct access *access, struct mw_slice text)
 {
-    return &access->buckets[rules_text_hash(text, false) % BUCKETS];
+    return &access->buckets[text_hash(text, false) % BUCKETS];
 }
 
 static struct key *find(struct access *access, struct mw_slice text)
@@ -76,11 +76,11 @@ static bool read_net4(struct import *import, struct mw_slice text, struct mw_sli
     struct builder to = {.ptr = room, .cap = sizeof room};
     unsigned count = 0;
     for (struct mw_slice rest = text;; count++) {
-        ptrdiff_t dot = rules_text_find(rest, '.');
+        ptrdiff_t dot = text_find(rest, '.');
         uint64_t octet;
         struct mw_slice part = dot < 0 ? rest : SLICE(rest.ptr, (size_t)dot);
         if (count == 4 || part.len == 0 || (part.len > 1 && part.ptr[0] == '0') ||
-            !rules_text_number(part, 255, &octet))
+            !text_number(part, 255, &octet))
             return false;
         if (dot < 0)
             break;
@@ -88,11 +88,11 @@ static bool read_net4(struct import *import, struct mw_slice text, struct mw_sli
         if (rest.len == 0)
             return false;
     }
-    rules_build(&to, text);
+    builder_put(&to, text);
     for (unsigned i = count + 1; i < 4; i++)
-        rules_build(&to, LIT(".0"));
+        builder_put(&to, LIT(".0"));
     if (count < 3)
-        rules_buildf(&to, "/%u", (count + 1) * 8);
+        builder_putf(&to, "/%u", (count + 1) * 8);
     *out = import_keep(import, SLICE(room, to.len));
     return true;
 }
@@ -117,11 +117,11 @@ static const char *read_net6(struct import *import, struct mw_slice text, struct
                    "write a cidr table";
     }
     struct builder to = {.ptr = room, .len = text.len, .cap = sizeof room};
-    rules_build(&to, SLICE("::", 3));
+    builder_put(&to, SLICE("::", 3));
     if (groups > 7 || inet_pton(AF_INET6, room, address) != 1)
         return "the key is no IPv6 address or network";
     to.len--;
-    rules_buildf(&to, "/%u", groups * 16);
+    builder_putf(&to, "/%u", groups * 16);
     *out = import_keep(import, SLICE(room, to.len));
     return NULL;
 }
@@ -131,7 +131,7 @@ static const char *rank_client(struct access *access, struct key *key)
     key->rank = RANK_NET;
     if (read_net4(access->import, key->text, &key->network))
         return NULL;
-    if (rules_text_find(key->text, ':') >= 0)
+    if (text_find(key->text, ':') >= 0)
         return read_net6(access->import, key->text, &key->network);
     key->rank = RANK_UNKNOWN;
     return text_is(key->text, "unknown") ? NULL : "";
@@ -139,7 +139,7 @@ static const char *rank_client(struct access *access, struct key *key)
 
 static const char *rank_mail(const struct access *access, struct key *key)
 {
-    ptrdiff_t at = rules_text_rfind(key->text, '@');
+    ptrdiff_t at = text_rfind(key->text, '@');
     if (text_is(key->text, "<>")) {
         key->rank = RANK_NULL;
         return text_is(access->import->kind, "sender")
@@ -212,7 +212,7 @@ static void read_key(struct access *access, const struct import_logical *line)
                          "carried over; because of this key plain domains of the table match "
                          "themselves only (parent_domain_matches_subdomains without "
                          "smtpd_access_maps)");
-    if (key->rank == RANK_NET && rules_text_find(key->text, ':') >= 0)
+    if (key->rank == RANK_NET && text_find(key->text, ':') >= 0)
         import_note_once(import, ONCE_IPV6, key->line,
                          "carried over; IPv6 keys are taken as addresses and networks, Postfix "
                          "compares their beginnings as texts");
@@ -239,7 +239,7 @@ static void exclude_from_parents(struct access *access, struct mw_slice domain,
                                  const struct key *key)
 {
     for (;;) {
-        ptrdiff_t dot = rules_text_find(text_skip(domain, 1), '.');
+        ptrdiff_t dot = text_find(text_skip(domain, 1), '.');
         if (domain.len == 0 || dot < 0)
             return;
         domain = text_skip(domain, (size_t)dot + 1);
@@ -262,7 +262,7 @@ static void exclude(struct access *access, const struct key *key)
     ptrdiff_t at;
     switch (key->rank) {
     case RANK_ADDRESS:
-        at = rules_text_rfind(key->text, '@');
+        at = text_rfind(key->text, '@');
         exclude_from(access, SLICE(key->text.ptr, (size_t)at + 1), key);
         exclude_from(access, text_skip(key->text, (size_t)at + 1), key);
         exclude_from_parents(access, text_skip(key->text, (size_t)at + 1), key);
@@ -288,8 +288,8 @@ static void put_escaped(struct builder *to, struct mw_slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         if (strchr("\\^$.[]|()?*+{}#", text.ptr[i]) != NULL && text.ptr[i] != '\0')
-            rules_build(to, LIT("\\"));
-        rules_build(to, SLICE(text.ptr + i, 1));
+            builder_put(to, LIT("\\"));
+        builder_put(to, SLICE(text.ptr + i, 1));
     }
 }
 
@@ -328,17 +328,17 @@ static const char *addresses_of(struct access *access, const struct key *key,
     char room[IMPORT_PATTERN_MAX];
     struct builder to = {.ptr = room, .cap = sizeof room};
     bool has_any = false;
-    rules_build(&to, LIT("\\A(?:"));
+    builder_put(&to, LIT("\\A(?:"));
     for (const struct exclusion *at = key->exclusions; at != NULL; at = at->next) {
         if (at->key->rank != RANK_ADDRESS)
             continue;
         if (to.cap - to.len < at->key->text.len * 2 + 8)
             return "the table has too many addresses that go first";
-        rules_build(&to, has_any ? LIT("|") : EMPTY);
+        builder_put(&to, has_any ? LIT("|") : EMPTY);
         put_escaped(&to, at->key->text);
         has_any = true;
     }
-    rules_build(&to, LIT(")\\z"));
+    builder_put(&to, LIT(")\\z"));
     *out_pattern = has_any ? import_keep(access->import, SLICE(room, to.len)) : EMPTY;
     return NULL;
 }
@@ -352,9 +352,9 @@ static void put_condition(struct access *access, const struct key *key)
     switch (key->rank) {
     case RANK_ADDRESS:
     case RANK_USER:
-        rules_build(&to, LIT("\\A"));
+        builder_put(&to, LIT("\\A"));
         put_escaped(&to, key->text);
-        rules_build(&to, is_user ? LIT("[^@]*\\z") : LIT("\\z"));
+        builder_put(&to, is_user ? LIT("[^@]*\\z") : LIT("\\z"));
         import_put(import, access->address_field);
         import_put(import, " =~ ");
         import_put_regex(import, SLICE(room, to.len), "i");

@@ -28,7 +28,7 @@ static size_t insert_len(struct mw_slice text, uint64_t *out_number)
     size_t start = has_brackets ? 2 : 1, end = start;
     while (end < text.len && text_is_digit(text.ptr[end]))
         end++;
-    if (!rules_text_number(SLICE(text.ptr + start, end - start), CAPTURES_MAX - 1, out_number) ||
+    if (!text_number(SLICE(text.ptr + start, end - start), CAPTURES_MAX - 1, out_number) ||
         end == start)
         return 0;
     if (!has_brackets)
@@ -48,15 +48,15 @@ static bool to_template(struct reading *reading, struct mw_slice text, struct mw
         if (is_insert && len > 0) {
             if (number == 0 || number > reading->groups)
                 return lose(reading, "the text speaks of a group that its pattern does not have");
-            rules_buildf(&to, "${%u}", (unsigned)number);
+            builder_putf(&to, "${%u}", (unsigned)number);
             reading->out->has_inserts = true;
         } else if (is_insert && text.len > 1 && text.ptr[1] == '$') {
-            rules_build(&to, LIT("$"));
+            builder_put(&to, LIT("$"));
             len = 2;
         } else if (is_insert) {
             return lose(reading, "the text has a '$' without a number (write $$ for a '$')");
         } else {
-            rules_build(&to, SLICE(text.ptr, 1));
+            builder_put(&to, SLICE(text.ptr, 1));
         }
         bool ends_open = to.len > 0 && to.ptr[to.len - 1] == '$';
         text = text_skip(text, len);
@@ -134,7 +134,7 @@ static bool set_reply(struct reading *reading, unsigned code, struct mw_slice te
     snprintf(dsn, sizeof dsn, "%.*s", (int)len, text.ptr);
     if (len == 0)
         snprintf(dsn, sizeof dsn, "%u.7.1", code / 100);
-    text = rules_text_trim(text_skip(text, len));
+    text = text_trim(text_skip(text, len));
     if (text.len == 0)
         text = reading->is_access ? LIT("Access denied") : LIT("message content rejected");
     snprintf(before, sizeof before, "%s %u %s ",
@@ -169,13 +169,13 @@ static bool is_field_name(struct mw_slice name)
 
 static bool set_field(struct reading *reading, enum import_effect effect, struct mw_slice text)
 {
-    ptrdiff_t colon = rules_text_find(text, ':');
+    ptrdiff_t colon = text_find(text, ':');
     struct import_action *out = reading->out;
-    out->field = rules_text_trim(SLICE(text.ptr, colon < 0 ? 0 : (size_t)colon));
+    out->field = text_trim(SLICE(text.ptr, colon < 0 ? 0 : (size_t)colon));
     if (!is_field_name(out->field))
         return lose(reading, "its text does not begin with a header field's name and ':'");
     const char *before = effect == EFFECT_ADD ? "add header " : "set header ";
-    struct mw_slice value = rules_text_trim(text_skip(text, (size_t)colon + 1));
+    struct mw_slice value = text_trim(text_skip(text, (size_t)colon + 1));
     struct mw_slice parts[] = {out->field, LIT(": "), value};
     return set_words(reading, effect, before, import_join(reading->import, parts, 3), true) &&
            to_template(reading, value, &out->value);
@@ -185,7 +185,7 @@ static bool set_address(struct reading *reading, const char *before, struct mw_s
 {
     if (text.len > 2 && text.ptr[0] == '<' && text.ptr[text.len - 1] == '>')
         text = SLICE(text.ptr + 1, text.len - 2);
-    if (rules_text_domain(text).len == 0 || rules_text_find(text, ' ') >= 0)
+    if (text_domain(text).len == 0 || text_find(text, ' ') >= 0)
         return lose(reading, "there is no address behind the action");
     return set_words(reading, EFFECT_ENVELOPE, before, text, true);
 }
@@ -252,7 +252,7 @@ static const struct command_form *find_command(struct mw_slice word, bool is_acc
 {
     for (size_t i = 0; i < sizeof command_forms / sizeof *command_forms; i++)
         if (command_forms[i].where & (is_access ? IN_ACCESS : IN_CHECKS) &&
-            rules_text_ieq(word, slice_of(command_forms[i].word)))
+            text_ieq(word, slice_of(command_forms[i].word)))
             return &command_forms[i];
     return NULL;
 }
@@ -308,7 +308,7 @@ void import_action(struct import *import, struct mw_slice text, bool is_access, 
     uint64_t code;
     *out = (struct import_action){.effect = EFFECT_NONE, .words = EMPTY, .log = EMPTY};
     const struct command_form *form = find_command(word, is_access);
-    bool is_number = rules_text_number(word, UINT64_MAX, &code) && word.len > 0;
+    bool is_number = text_number(word, UINT64_MAX, &code) && word.len > 0;
     if (form != NULL)
         do_command(&reading, form, rest);
     else if (is_access && is_number && rest.len == 0) /* "an all-numerical result is OK" */

@@ -27,19 +27,19 @@ static const char *read_network(struct import *import, struct mw_slice text, str
         text = text_skip(text, 1);
     }
     if (text.len > 1 && text.ptr[0] == '[' &&
-        rules_text_rfind(text, ']') == (ptrdiff_t)text.len - 1)
+        text_rfind(text, ']') == (ptrdiff_t)text.len - 1)
         text = SLICE(text.ptr + 1, text.len - 2);
-    ptrdiff_t slash = rules_text_find(text, '/');
+    ptrdiff_t slash = text_find(text, '/');
     struct mw_slice address = slash < 0 ? text : SLICE(text.ptr, (size_t)slash);
-    if (address.len == 0 || address.len >= sizeof room || rules_text_find(address, '\0') >= 0)
+    if (address.len == 0 || address.len >= sizeof room || text_find(address, '\0') >= 0)
         return "there is no address or network";
     memcpy(room, address.ptr, address.len);
     room[address.len] = '\0';
-    out->width = rules_text_find(address, ':') >= 0 ? 128 : 32;
+    out->width = text_find(address, ':') >= 0 ? 128 : 32;
     if (inet_pton(out->width == 128 ? AF_INET6 : AF_INET, room, out->address) != 1)
         return "the address is not understood";
     bits = out->width;
-    if (slash >= 0 && !rules_text_number(text_skip(text, (size_t)slash + 1), out->width, &bits))
+    if (slash >= 0 && !text_number(text_skip(text, (size_t)slash + 1), out->width, &bits))
         return "the length of the network's prefix is not understood";
     out->bits = (unsigned)bits;
     for (unsigned bit = out->bits; bit < out->width; bit++)
@@ -62,16 +62,16 @@ static bool overlap(const struct network *a, const struct network *b)
 
 static void build_network(struct builder *to, const struct network *network, bool is_negated)
 {
-    rules_build(to, is_negated ? LIT("client.ip not in (") : LIT("client.ip in ("));
-    rules_build(to, network->text);
-    rules_build(to, LIT(")"));
+    builder_put(to, is_negated ? LIT("client.ip not in (") : LIT("client.ip in ("));
+    builder_put(to, network->text);
+    builder_put(to, LIT(")"));
 }
 
 static void build_blocks(struct builder *to, const struct network *network)
 {
     build_network(to, network, network->is_negated);
     for (const struct network *at = network->around; at != NULL; at = at->around) {
-        rules_build(to, LIT(" and "));
+        builder_put(to, LIT(" and "));
         build_network(to, at, at->is_negated);
     }
 }
@@ -84,11 +84,11 @@ static bool build_earlier(struct builder *to, const struct network *network)
     for (const struct network *at = network->earlier; at != NULL; at = at->earlier) {
         if (at->is_negated || at->around != NULL || (!network->is_negated && !overlap(at, network)))
             continue;
-        rules_build(to, has_any ? LIT(", ") : LIT(" and client.ip not in ("));
-        rules_build(to, at->text);
+        builder_put(to, has_any ? LIT(", ") : LIT(" and client.ip not in ("));
+        builder_put(to, at->text);
         has_any = true;
     }
-    rules_build(to, has_any ? LIT(")") : EMPTY);
+    builder_put(to, has_any ? LIT(")") : EMPTY);
     size_t factors = BLOCKS_MAX;
     for (const struct network *at = network->earlier; at != NULL; at = at->earlier) {
         if (!at->is_negated && at->around == NULL)
@@ -96,9 +96,9 @@ static bool build_earlier(struct builder *to, const struct network *network)
         factors += BLOCKS_MAX + 3;
         if (factors > IMPORT_FACTORS_MAX)
             return false;
-        rules_build(to, LIT(" and not ("));
+        builder_put(to, LIT(" and not ("));
         build_blocks(to, at);
-        rules_build(to, LIT(")"));
+        builder_put(to, LIT(")"));
     }
     return to->len < to->cap;
 }
@@ -139,7 +139,7 @@ static void read_cidr_line(struct cidr *cidr, const struct import_logical *line)
     network->line = line->line;
     network->around = cidr->around;
     network->earlier = cidr->taken;
-    if (rules_text_ieq(word, LIT("endif"))) {
+    if (text_ieq(word, LIT("endif"))) {
         if (cidr->around == NULL)
             import_drop(import, line->line, "endif without if");
         else
@@ -147,7 +147,7 @@ static void read_cidr_line(struct cidr *cidr, const struct import_logical *line)
         cidr->depth -= cidr->depth > 0;
         return;
     }
-    bool is_block = rules_text_ieq(word, LIT("if"));
+    bool is_block = text_ieq(word, LIT("if"));
     const char *why = read_network(import, is_block ? import_word(rest, &rest) : word, network);
     if (why == NULL && is_block && cidr->depth >= BLOCKS_MAX)
         why = "too many blocks inside each other";

@@ -185,7 +185,7 @@ static const char *write_replace(struct import *import, const struct import_entr
         return "it replaces one field of perhaps several, and mailweir replaces all of a name";
     note_single(import, entry, single);
     import_rule(import, entry->line, EMPTY);
-    if (!rules_text_ieq(single, entry->action.field)) {
+    if (!text_ieq(single, entry->action.field)) {
         import_put(import, "delete header ");
         import_put_quoted(import, single);
         import_put(import, ", ");

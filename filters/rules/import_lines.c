@@ -13,7 +13,7 @@
 static bool conflict(struct mw_slice a, struct mw_slice b)
 {
     size_t len = a.len < b.len ? a.len : b.len;
-    return !rules_text_ieq(SLICE(a.ptr, len), SLICE(b.ptr, len));
+    return !text_ieq(SLICE(a.ptr, len), SLICE(b.ptr, len));
 }
 
 static bool has_starts(const struct import_claim *claim)
@@ -71,7 +71,7 @@ static void put(struct weave *weave, struct mw_slice text)
 {
     if (text.len > weave->to.cap - weave->to.len)
         weave->why = "together with the entries above that go first the pattern is too long";
-    rules_build(&weave->to, text);
+    builder_put(&weave->to, text);
 }
 
 /* "(?" and the flags in which this pattern differs from the whole. */

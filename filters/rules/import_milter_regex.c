@@ -43,7 +43,7 @@ static void skip_blanks(struct reader *reader)
         if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || joins) {
             skip_octets(reader, 1);
         } else if (c == '#') {
-            ptrdiff_t end = rules_text_find(reader->rest, '\n');
+            ptrdiff_t end = text_find(reader->rest, '\n');
             skip_octets(reader, end < 0 ? reader->rest.len : (size_t)end);
         } else {
             return;
@@ -66,7 +66,7 @@ static struct mw_slice peek_word(struct reader *reader)
 static bool take_word(struct reader *reader, const char *word)
 {
     struct mw_slice ahead = peek_word(reader);
-    if (!rules_text_ieq(ahead, slice_of(word)))
+    if (!text_ieq(ahead, slice_of(word)))
         return false;
     skip_octets(reader, ahead.len);
     return true;
@@ -96,7 +96,7 @@ static bool read_arg(struct reader *reader, struct arg *arg)
     skip_blanks(reader);
     char delimiter = front(reader);
     struct mw_slice inner = text_skip(reader->rest, 1);
-    ptrdiff_t end = rules_text_find(inner, delimiter), line_end = rules_text_find(inner, '\n');
+    ptrdiff_t end = text_find(inner, delimiter), line_end = text_find(inner, '\n');
     if (delimiter == '\0' || end < 0 || (line_end >= 0 && line_end < end) || end > ARG_MAX) {
         fail(reader, "expected a pattern between delimiters");
         skip_octets(reader, line_end < 0 ? reader->rest.len : (size_t)line_end + 1);
@@ -128,7 +128,7 @@ static void put(void *reader_, struct mw_slice text)
     struct reader *reader = reader_;
     if (text.len > reader->to.cap - reader->to.len)
         fail(reader, "the expression is too long");
-    rules_build(&reader->to, text);
+    builder_put(&reader->to, text);
 }
 
 static void put_test(struct reader *reader, const char *field, const struct arg *arg,
@@ -182,9 +182,9 @@ static void put_address(struct reader *reader, const struct arg *arg)
         while (digits < text.len && text_is_digit(text.ptr[digits]))
             digits++;
         is_good = digits > 0 && (digits == 1 || text.ptr[0] != '0') &&
-                  rules_text_number(SLICE(text.ptr, digits), 255, &octet);
-        rules_build(&network, octets > 0 ? LIT(".") : EMPTY);
-        rules_build(&network, SLICE(text.ptr, digits));
+                  text_number(SLICE(text.ptr, digits), 255, &octet);
+        builder_put(&network, octets > 0 ? LIT(".") : EMPTY);
+        builder_put(&network, SLICE(text.ptr, digits));
         text = text_skip(text, digits);
         is_whole = octets == 3 && text_is(text, "$");
         is_good &= is_whole || (octets < 3 && text.len > 1 && memcmp(text.ptr, "\\.", 2) == 0);
@@ -196,9 +196,9 @@ static void put_address(struct reader *reader, const struct arg *arg)
         return;
     }
     for (unsigned i = octets; i < 4; i++)
-        rules_build(&network, LIT(".0"));
+        builder_put(&network, LIT(".0"));
     if (octets < 4)
-        rules_buildf(&network, "/%u", octets * 8);
+        builder_putf(&network, "/%u", octets * 8);
     put(reader, arg->is_negated ? LIT("client.ip not in (") : LIT("client.ip in ("));
     put(reader, SLICE(room, network.len));
     put(reader, LIT(")"));
@@ -246,7 +246,7 @@ static void put_headers(struct reader *reader, const struct arg *name, const str
         text = SLICE(text.ptr + 1, text.len - 2);
     put(reader, LIT("("));
     for (bool is_first = true; is_good; is_first = false) {
-        ptrdiff_t bar = is_group ? rules_text_find(text, '|') : -1;
+        ptrdiff_t bar = is_group ? text_find(text, '|') : -1;
         struct mw_slice one = bar < 0 ? text : SLICE(text.ptr, (size_t)bar);
         is_good = one.len > 0;
         for (size_t i = 0; i < one.len; i++)
@@ -429,7 +429,7 @@ static bool read_message(struct reader *reader, struct mw_slice *out)
     if (quote != '"' && quote != '\'')
         return false;
     struct mw_slice inner = text_skip(reader->rest, 1);
-    ptrdiff_t end = rules_text_find(inner, quote), line_end = rules_text_find(inner, '\n');
+    ptrdiff_t end = text_find(inner, quote), line_end = text_find(inner, '\n');
     if (end < 0 || (line_end >= 0 && line_end < end))
         return false;
     *out = SLICE(inner.ptr, (size_t)end);
@@ -478,7 +478,7 @@ static bool read_answer(struct reader *reader, struct answer *out_answer)
 static void skip_to_next(struct reader *reader, uint32_t line, const char *why)
 {
     import_drop(reader->import, line, why);
-    ptrdiff_t end = rules_text_find(reader->rest, '\n');
+    ptrdiff_t end = text_find(reader->rest, '\n');
     skip_octets(reader, end < 0 ? reader->rest.len : (size_t)end + 1);
 }
 

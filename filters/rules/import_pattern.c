@@ -117,7 +117,7 @@ static void take_literal(struct mw_slice *text, struct builder *to)
         if (is_one_of(behind, "*?{"))
             return;
         c = text_lower(c);
-        rules_build(to, SLICE(&c, 1));
+        builder_put(to, SLICE(&c, 1));
         *text = text_skip(*text, used);
     }
 }
@@ -174,7 +174,7 @@ static void look_over(struct import *import, struct import_pattern *out)
 {
     struct scan scan = {.in = out->text, .out = out};
     scan.bare = import_alloc(import, out->text.len * 3 + 4);
-    if (out->is_extended && rules_text_find(out->text, '#') >= 0)
+    if (out->is_extended && text_find(out->text, '#') >= 0)
         out->opaque = "it has flag x and may have comments";
     while (scan.at < scan.in.len) {
         char c = octet(&scan, 0);
@@ -269,7 +269,7 @@ static const char *finish(struct import *import, struct import_pattern *out)
     const char *flags = import_pattern_flags(out, room), *why;
     int error;
     bool is_quoting = memmem(out->text.ptr, out->text.len, "\\Q", 2) != NULL;
-    if (is_quoting && rules_text_find(out->text, '/') >= 0)
+    if (is_quoting && text_find(out->text, '/') >= 0)
         return "the pattern has \\Q...\\E and a slash";
     if ((why = import_pattern_check(import, out->text, flags, false)) != NULL)
         return why;
@@ -321,10 +321,10 @@ const char *import_pattern_pcre(struct import *import, struct mw_slice pattern,
                                      : (is_ungreedy ? "(?U:" : "");
     size_t len = strlen(before), size = pattern.len + len + 1;
     struct builder text = {.ptr = import_alloc(import, size), .cap = size};
-    rules_build(&text, slice_of(before));
-    rules_build(&text, pattern);
+    builder_put(&text, slice_of(before));
+    builder_put(&text, pattern);
     if (len > 0)
-        rules_build(&text, LIT(")"));
+        builder_put(&text, LIT(")"));
     out->text = SLICE(text.ptr, text.len);
     return finish(import, out);
 }
@@ -366,7 +366,7 @@ static void atom(struct posix *posix, struct mw_slice text)
     posix->atom = posix->to.len;
     posix->has_atom = true;
     posix->is_repeated = false;
-    rules_build(&posix->to, text);
+    builder_put(&posix->to, text);
 }
 
 /* One octet that stands for itself. */
@@ -387,13 +387,13 @@ static const char *bracket_item(struct posix *posix)
         size_t len = close == NULL ? 0 : (size_t)(close + 2 - rest.ptr);
         if (len < 5 || len > 12 || rest.ptr[2] == '<' || rest.ptr[2] == '>' || rest.ptr[2] == '^')
             return "the pattern has a class [:...:] that is not known here";
-        rules_build(&posix->to, SLICE(rest.ptr, len));
+        builder_put(&posix->to, SLICE(rest.ptr, len));
         posix->at += len;
         return NULL;
     }
     if (is_one_of(rest.ptr[0], "\\[]^")) /* no escapes in POSIX brackets */
-        rules_build(&posix->to, LIT("\\"));
-    rules_build(&posix->to, SLICE(rest.ptr, 1));
+        builder_put(&posix->to, LIT("\\"));
+    builder_put(&posix->to, SLICE(rest.ptr, 1));
     posix->at++;
     return NULL;
 }
@@ -403,7 +403,7 @@ static const char *read_bracket(struct posix *posix)
     atom(posix, LIT("["));
     posix->at++;
     if (posix->at < posix->in.len && posix->in.ptr[posix->at] == '^') {
-        rules_build(&posix->to, posix->is_newline ? LIT("^\\n") : LIT("^"));
+        builder_put(&posix->to, posix->is_newline ? LIT("^\\n") : LIT("^"));
         posix->at++;
     }
     for (bool is_first = true;; is_first = false) {
@@ -415,7 +415,7 @@ static const char *read_bracket(struct posix *posix)
         if (why != NULL)
             return why;
     }
-    rules_build(&posix->to, LIT("]"));
+    builder_put(&posix->to, LIT("]"));
     posix->at++;
     return NULL;
 }
@@ -432,10 +432,10 @@ static const char *repeat(struct posix *posix, struct mw_slice text)
                 posix->to.len - posix->atom);
         memcpy(posix->to.ptr + posix->atom, "(?:", 3);
         posix->to.len += 3;
-        rules_build(&posix->to, LIT(")"));
+        builder_put(&posix->to, LIT(")"));
     }
     posix->out->has_loose_groups |= posix->to.ptr[posix->atom] == '(';
-    rules_build(&posix->to, text);
+    builder_put(&posix->to, text);
     posix->is_repeated = true;
     return NULL;
 }
@@ -450,20 +450,20 @@ static const char *read_interval(struct posix *posix, const char *close)
     if (end == NULL)
         return "the pattern has an interval {...} that is not closed";
     struct mw_slice inner = SLICE(rest.ptr, (size_t)(end - rest.ptr));
-    ptrdiff_t comma = rules_text_find(inner, ',');
+    ptrdiff_t comma = text_find(inner, ',');
     struct mw_slice first = comma < 0 ? inner : SLICE(inner.ptr, (size_t)comma);
     struct mw_slice last = comma < 0 ? EMPTY : text_skip(inner, (size_t)comma + 1);
-    if ((first.len > 0 || comma < 0) && !rules_text_number(first, 32767, &low))
+    if ((first.len > 0 || comma < 0) && !text_number(first, 32767, &low))
         return "the pattern has an interval {...} that is not understood";
-    if (last.len > 0 && (!rules_text_number(last, 32767, &high) || high < low))
+    if (last.len > 0 && (!text_number(last, 32767, &high) || high < low))
         return "the pattern has an interval {...} that is not understood";
     struct builder to = {.ptr = text, .cap = sizeof text};
-    rules_buildf(&to, "{%u", (unsigned)low);
+    builder_putf(&to, "{%u", (unsigned)low);
     if (comma >= 0)
-        rules_build(&to, LIT(","));
+        builder_put(&to, LIT(","));
     if (last.len > 0)
-        rules_buildf(&to, "%u", (unsigned)high);
-    rules_build(&to, LIT("}"));
+        builder_putf(&to, "%u", (unsigned)high);
+    builder_put(&to, LIT("}"));
     posix->at += inner.len + strlen(close);
     return repeat(posix, SLICE(text, to.len));
 }
@@ -473,7 +473,7 @@ static const char *open_group(struct posix *posix)
     if (posix->depth == sizeof posix->groups / sizeof *posix->groups)
         return "the pattern has too many groups inside each other";
     posix->groups[posix->depth++] = posix->to.len;
-    rules_build(&posix->to, LIT("("));
+    builder_put(&posix->to, LIT("("));
     posix->has_atom = posix->is_repeated = false;
     return NULL;
 }
@@ -485,7 +485,7 @@ static const char *close_group(struct posix *posix)
     posix->atom = posix->groups[--posix->depth];
     posix->has_atom = true;
     posix->is_repeated = false;
-    rules_build(&posix->to, LIT(")"));
+    builder_put(&posix->to, LIT(")"));
     return NULL;
 }
 
@@ -493,13 +493,13 @@ static void choice(struct posix *posix)
 {
     posix->out->has_loose_groups = true;
     posix->has_atom = posix->is_repeated = false;
-    rules_build(&posix->to, LIT("|"));
+    builder_put(&posix->to, LIT("|"));
 }
 
 /* An assertion; to repeat one is legal for glibc and means little. */
 static void assertion(struct posix *posix, const char *text)
 {
-    rules_build(&posix->to, slice_of(text));
+    builder_put(&posix->to, slice_of(text));
     posix->has_atom = false;
 }
 

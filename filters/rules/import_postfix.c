@@ -19,7 +19,7 @@ static bool is_blank(char c)
 /* Comments and blank lines end nothing: a logical line may go on behind them. */
 static bool is_idle(struct mw_slice line)
 {
-    struct mw_slice text = rules_text_trim(line);
+    struct mw_slice text = text_trim(line);
     return text.len == 0 || text.ptr[0] == '#';
 }
 
@@ -69,7 +69,7 @@ const char *import_split_pattern(struct mw_slice text, struct mw_slice *out_patt
         behind++;
     *out_pattern = SLICE(text.ptr + 1, end - 1);
     *out_flags = SLICE(text.ptr + end + 1, behind - end - 1);
-    *out_rest = rules_text_trim(text_skip(text, behind));
+    *out_rest = text_trim(text_skip(text, behind));
     return NULL;
 }
 
@@ -175,7 +175,7 @@ static void add_entry(struct table *table, const struct import_logical *line)
 static bool begins_with_word(struct mw_slice text, const char *word)
 {
     size_t len = strlen(word);
-    return text.len >= len && rules_text_ieq(SLICE(text.ptr, len), slice_of(word)) &&
+    return text.len >= len && text_ieq(SLICE(text.ptr, len), slice_of(word)) &&
            (text.len == len || !is_alnum(text.ptr[len]));
 }
 
@@ -191,7 +191,7 @@ static void read_line(struct table *table, const struct import_logical *line)
     else if (!is_alnum(text.ptr[0]))
         add_entry(table, line);
     else if (begins_with_word(text, "if"))
-        open_block(table, line, rules_text_trim(text_skip(text, 2)));
+        open_block(table, line, text_trim(text_skip(text, 2)));
     else if (begins_with_word(text, "endif"))
         close_block(table, line);
     else
@@ -394,7 +394,7 @@ bool import_looks_like_pcre(struct import *import, struct mw_slice table)
     while (import_next_logical(import, &table, &line, &logical)) {
         struct mw_slice text = logical.text, pattern, flags, rest;
         if (begins_with_word(text, "if"))
-            text = rules_text_trim(text_skip(text, 2));
+            text = text_trim(text_skip(text, 2));
         while (text.len > 0 && (text.ptr[0] == '!' || is_blank(text.ptr[0])))
             text = text_skip(text, 1);
         if (text.len == 0 || is_alnum(text.ptr[0]) ||

@@ -17,7 +17,7 @@ struct meta {
 static bool meta_take(struct meta *meta, const char *sign)
 {
     size_t len = strlen(sign);
-    meta->rest = rules_text_trim(meta->rest);
+    meta->rest = text_trim(meta->rest);
     if (meta->rest.len < len || memcmp(meta->rest.ptr, sign, len) != 0)
         return false;
     meta->rest = text_skip(meta->rest, len);
@@ -29,7 +29,7 @@ static bool put_or(struct meta *meta);
 static struct mw_slice meta_name(struct meta *meta)
 {
     size_t len = 0;
-    meta->rest = rules_text_trim(meta->rest);
+    meta->rest = text_trim(meta->rest);
     while (len < meta->rest.len && import_sa_is_name(SLICE(meta->rest.ptr, len + 1)))
         len++;
     struct mw_slice name = SLICE(meta->rest.ptr, len);
@@ -88,10 +88,10 @@ static bool put_at_least(struct draft *draft, struct sum *sum, size_t from, uint
 static bool read_number(struct meta *meta, uint64_t *out)
 {
     size_t len = 0;
-    meta->rest = rules_text_trim(meta->rest);
+    meta->rest = text_trim(meta->rest);
     while (len < meta->rest.len && text_is_digit(meta->rest.ptr[len]))
         len++;
-    bool is_good = rules_text_number(SLICE(meta->rest.ptr, len), SUM_MAX + 1, out) && len > 0;
+    bool is_good = text_number(SLICE(meta->rest.ptr, len), SUM_MAX + 1, out) && len > 0;
     meta->rest = text_skip(meta->rest, len);
     return is_good && (meta->rest.len == 0 || meta->rest.ptr[0] != '.');
 }
@@ -142,7 +142,7 @@ static bool take_sum(struct meta *meta, struct sum *sum)
     } while (meta_take(&ahead, "+"));
     if (has_open && !meta_take(&ahead, ")"))
         return false;
-    struct mw_slice rest = rules_text_trim(ahead.rest);
+    struct mw_slice rest = text_trim(ahead.rest);
     bool is_compared = rest.len > 0 && (rest.ptr[0] == '<' || rest.ptr[0] == '>' ||
                                         (rest.ptr[0] == '=' && rest.len > 1 && rest.ptr[1] == '='));
     if (!is_compared && (sum->count == 1 || has_open))
@@ -211,6 +211,6 @@ bool import_sa_meta(struct draft *draft, struct mw_slice text)
     struct meta meta = {.draft = draft, .rest = text};
     if (!put_or(&meta))
         return false;
-    return rules_text_trim(meta.rest).len == 0 ||
+    return text_trim(meta.rest).len == 0 ||
            import_sa_fail(draft, "its expression has more than and, or, not and counts of rules");
 }

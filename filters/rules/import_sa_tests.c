@@ -41,7 +41,7 @@ static bool read_pattern(struct draft *draft, struct mw_slice text, struct sa_pa
         return import_sa_fail(draft, "the pattern is not closed");
     for (behind = end + 1; behind < text.len && text.ptr[behind] >= 'a' && text.ptr[behind] <= 'z';)
         behind++;
-    out->rest = rules_text_trim(text_skip(text, behind));
+    out->rest = text_trim(text_skip(text, behind));
     const char *why = import_pattern_perl(draft->sa->import, SLICE(text.ptr + 1, end - 1),
                                           SLICE(text.ptr + end + 1, behind - end - 1),
                                           &out->pattern);
@@ -91,7 +91,7 @@ static bool find_address(struct draft *draft, struct mw_slice name, struct place
                                            {"Cc", "cc.address"},
                                            {"Reply-To", "reply_to.address"}};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (rules_text_ieq(name, slice_of(known[i][0]))) {
+        if (text_ieq(name, slice_of(known[i][0]))) {
             out->fields[0] = known[i][1];
             return true;
         }
@@ -101,7 +101,7 @@ static bool find_address(struct draft *draft, struct mw_slice name, struct place
 static bool find_place(struct draft *draft, struct mw_slice field, struct place_of *out)
 {
     struct import *import = draft->sa->import;
-    ptrdiff_t colon = rules_text_find(field, ':');
+    ptrdiff_t colon = text_find(field, ':');
     struct mw_slice name = colon < 0 ? field : SLICE(field.ptr, (size_t)colon);
     struct mw_slice how = colon < 0 ? EMPTY : text_skip(field, (size_t)colon + 1);
     bool is_raw = text_is(how, "raw");
@@ -139,11 +139,11 @@ static bool read_unset(struct draft *draft, struct sa_pattern *pattern, struct m
     *out = EMPTY;
     if (rest.len < 11 || memcmp(rest.ptr, "[if-unset:", 10) != 0)
         return true;
-    ptrdiff_t end = rules_text_find(rest, ']');
+    ptrdiff_t end = text_find(rest, ']');
     if (end < 0)
         return import_sa_fail(draft, "[if-unset: is not closed");
-    *out = rules_text_trim(SLICE(rest.ptr + 10, (size_t)end - 10));
-    pattern->rest = rules_text_trim(text_skip(rest, (size_t)end + 1));
+    *out = text_trim(SLICE(rest.ptr + 10, (size_t)end - 10));
+    pattern->rest = text_trim(text_skip(rest, (size_t)end + 1));
     return true;
 }
 
@@ -183,7 +183,7 @@ bool import_sa_header(struct draft *draft, struct mw_slice text)
     struct sa_pattern pattern;
     struct place_of place;
     if (field.len > 7 && memcmp(field.ptr, "exists:", 7) == 0) {
-        if (!is_field_name(text_skip(field, 7)) || rules_text_find(field, ':') != 6)
+        if (!is_field_name(text_skip(field, 7)) || text_find(field, ':') != 6)
             return import_sa_fail(draft, "exists: needs a header field's name");
         import_sa_put(draft, LIT("header.names == "));
         import_sa_put(draft, import_quote(draft->sa->import, text_skip(field, 7)));
@@ -241,13 +241,13 @@ static void widen_blanks(struct draft *draft, struct import_pattern *pattern)
     for (size_t i = 0; i < in.len; i++) {
         char c = in.ptr[i], behind = i + 1 < in.len ? in.ptr[i + 1] : '\0';
         if (c == '\\' && behind != '\0') {
-            rules_build(&to, SLICE(in.ptr + i++, 2));
+            builder_put(&to, SLICE(in.ptr + i++, 2));
             continue;
         }
         is_class = is_class ? c != ']' : c == '[';
         bool is_blank = c == ' ' && !is_class && !pattern->is_extended &&
                         (behind == '\0' || strchr("*+?{ ", behind) == NULL);
-        rules_build(&to, is_blank ? LIT("\\s+") : SLICE(in.ptr + i, 1));
+        builder_put(&to, is_blank ? LIT("\\s+") : SLICE(in.ptr + i, 1));
     }
     pattern->text = SLICE(to.ptr, to.len);
 }

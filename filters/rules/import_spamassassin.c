@@ -12,7 +12,7 @@ enum { CONDITION_ROOM = 8 * 1024, DEPTH_MAX = 24 };
 
 struct sa_rule *import_sa_rule(struct sa *sa, struct mw_slice name, bool makes)
 {
-    struct sa_rule **bucket = &sa->buckets[rules_text_hash(name, false) % SA_BUCKETS];
+    struct sa_rule **bucket = &sa->buckets[text_hash(name, false) % SA_BUCKETS];
     for (struct sa_rule *rule = *bucket; rule != NULL; rule = rule->chain)
         if (text_eq(rule->name, name))
             return rule;
@@ -44,13 +44,13 @@ static bool read_score(struct mw_slice text, int64_t *out)
     uint64_t units = 0, parts = 0;
     if (text.len > 0 && (is_negative || text.ptr[0] == '+'))
         text = text_skip(text, 1);
-    ptrdiff_t point = rules_text_find(text, '.');
+    ptrdiff_t point = text_find(text, '.');
     struct mw_slice whole = point < 0 ? text : SLICE(text.ptr, (size_t)point);
     struct mw_slice fraction = point < 0 ? EMPTY : text_skip(text, (size_t)point + 1);
     while (fraction.len > 3 && fraction.ptr[fraction.len - 1] == '0')
         fraction.len--;
-    if ((whole.len > 0 && !rules_text_number(whole, 1000000, &units)) || fraction.len > 3 ||
-        (fraction.len > 0 && !rules_text_number(fraction, 999, &parts)) ||
+    if ((whole.len > 0 && !text_number(whole, 1000000, &units)) || fraction.len > 3 ||
+        (fraction.len > 0 && !text_number(fraction, 999, &parts)) ||
         whole.len + fraction.len == 0)
         return false;
     for (size_t digits = fraction.len; digits < 3; digits++)
@@ -149,7 +149,7 @@ void import_sa_put(struct draft *draft, struct mw_slice text)
 {
     if (text.len > draft->to.cap - draft->to.len)
         draft->why = "its condition would be too long";
-    rules_build(&draft->to, text);
+    builder_put(&draft->to, text);
 }
 
 bool import_sa_fail(struct draft *draft, const char *why)
@@ -287,7 +287,7 @@ static struct mw_slice without_comment(struct mw_slice text)
         else if (text.ptr[i] == '#')
             text.len = i;
     }
-    return rules_text_trim(text);
+    return text_trim(text);
 }
 
 void import_spamassassin(struct import *import, struct mw_slice table)

@@ -46,7 +46,7 @@ struct mw_slice import_join(struct import *import, const struct mw_slice *parts,
         len += parts[i].len;
     struct builder to = {.ptr = import_alloc(import, len + 1), .cap = len};
     for (size_t i = 0; i < count; i++)
-        rules_build(&to, parts[i]);
+        builder_put(&to, parts[i]);
     return SLICE(to.ptr, to.len);
 }
 
@@ -54,13 +54,13 @@ struct mw_slice import_quote(struct import *import, struct mw_slice text)
 {
     size_t cap = text.len * 2 + 2;
     struct builder to = {.ptr = import_alloc(import, cap), .cap = cap};
-    rules_build(&to, LIT("\""));
+    builder_put(&to, LIT("\""));
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] == '"' || text.ptr[i] == '\\')
-            rules_build(&to, LIT("\\"));
-        rules_build(&to, SLICE(text.ptr + i, 1));
+            builder_put(&to, LIT("\\"));
+        builder_put(&to, SLICE(text.ptr + i, 1));
     }
-    rules_build(&to, LIT("\""));
+    builder_put(&to, LIT("\""));
     return SLICE(to.ptr, to.len);
 }
 
@@ -199,7 +199,7 @@ const char *import_text_fault(struct mw_slice text, bool is_ascii_only)
             return "a reply and a header field hold ASCII characters only, and this text has "
                    "others";
     }
-    return rules_text_utf8_len(text) == text.len ? NULL : "the text is not UTF-8";
+    return text_utf8_len(text) == text.len ? NULL : "the text is not UTF-8";
 }
 
 /* ---- reading ---- */
@@ -208,7 +208,7 @@ bool import_next_line(struct mw_slice *rest, uint32_t *line, struct mw_slice *ou
 {
     if (rest->len == 0)
         return false;
-    ptrdiff_t end = rules_text_find(*rest, '\n');
+    ptrdiff_t end = text_find(*rest, '\n');
     size_t len = end < 0 ? rest->len : (size_t)end;
     *out = SLICE(rest->ptr, len);
     *rest = end < 0 ? EMPTY : text_skip(*rest, len + 1);
@@ -220,10 +220,10 @@ bool import_next_line(struct mw_slice *rest, uint32_t *line, struct mw_slice *ou
 
 struct mw_slice import_word(struct mw_slice text, struct mw_slice *out_rest)
 {
-    text = rules_text_trim(text);
+    text = text_trim(text);
     size_t len = 0;
     while (len < text.len && text.ptr[len] != ' ' && text.ptr[len] != '\t')
         len++;
-    *out_rest = rules_text_trim(text_skip(text, len));
+    *out_rest = text_trim(text_skip(text, len));
     return SLICE(text.ptr, len);
 }

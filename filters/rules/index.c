@@ -77,7 +77,7 @@ static struct mw_slice literal_text(const struct index *index, size_t literal)
 
 static void know(struct index *index, size_t literal)
 {
-    size_t at = rules_text_hash(literal_text(index, literal), false) & (index->known_cap - 1);
+    size_t at = text_hash(literal_text(index, literal), false) & (index->known_cap - 1);
     while (index->known[at] != 0)
         at = (at + 1) & (index->known_cap - 1);
     index->known[at] = (uint32_t)literal + 1;
@@ -109,7 +109,7 @@ static uint32_t literal_id(struct index *index, struct mw_slice text)
 {
     if (index->literal_count * 2 >= index->known_cap)
         make_known_larger(index);
-    size_t at = rules_text_hash(text, false) & (index->known_cap - 1);
+    size_t at = text_hash(text, false) & (index->known_cap - 1);
     for (; index->known[at] != 0; at = (at + 1) & (index->known_cap - 1))
         if (text_eq(text, literal_text(index, index->known[at] - 1)))
             return index->known[at] - 1;

@@ -15,6 +15,7 @@ struct list *rules_list_new(struct rules *rules, struct mw_slice name, const str
     list->name = name;
     list->place = *place;
     list->hits_counter = list->reloads_counter = list->failures_counter = -1;
+    list->threshold = 1;
     return list;
 }
 
@@ -292,11 +293,26 @@ static void make_counters(struct rules *rules, struct list *list)
     }
 }
 
+/* "list.blocked.zen.example.queries" */
+static void make_zone_counters(struct rules *rules, struct list *list)
+{
+    static const char *const names[ZONE_COUNTERS] = {"queries", "hits", "failures"};
+    for (struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next)
+        for (unsigned i = 0; i < ZONE_COUNTERS; i++) {
+            char name[600];
+            snprintf(name, sizeof name, "list.%.200s.%s.%s", list->name.ptr, zone->name.ptr,
+                     names[i]);
+            zone->counters[i] = rules->host->counter(rules->instance, name);
+        }
+}
+
 struct list_set *rules_list_set(struct rules *rules, struct list *list, const struct field *field)
 {
     enum set_kind kind = kind_of_set(field->type, list->kind);
-    if (!list->is_used)
+    if (!list->is_used) {
         make_counters(rules, list);
+        make_zone_counters(rules, list);
+    }
     list->is_used = true;
     for (struct list_set *set = list->sets; set != NULL; set = set->next)
         if (set->kind == kind)
@@ -327,7 +343,7 @@ static bool has_word(const struct list_set *set, struct mw_slice text)
             text.len--;
         return text.len > 0 && rules_list_table_find_tails(content, table, text, '.');
     case SET_ADDRESS: {
-        ptrdiff_t at = rules_text_rfind(text, '@'); /* the whole address, then @its.domain */
+        ptrdiff_t at = text_rfind(text, '@'); /* the whole address, then @its.domain */
         return rules_list_table_find(content, table, text) != 0 ||
                (at >= 0 && rules_list_table_find(content, table, text_skip(text, (size_t)at)) != 0);
     }
@@ -396,6 +412,150 @@ enum list_answer rules_list_has(struct list_set *set, const struct value *value,
     else if (answer == LIST_FAILED)
         list_tally(set->list, set->list->failures_counter);
     return answer;
+}
+
+/* ---- sums ---- */
+
+static void sum_of(const struct list_question *question, struct list_sum *out)
+{
+    out->low = question->low;
+    out->high = question->high;
+    out->error = question->error;
+    for (size_t i = 0; i < question->set->list->zone_count; i++) {
+        const struct dnsbl_ask *ask = &question->asks[i];
+        if (ask->state != ASK_ANSWERED)
+            out->is_partial = true;
+        else if (ask->weight > 0)
+            out->hits[ask->zone->number / 64] |= UINT64_C(1) << ask->zone->number % 64;
+    }
+    if (question->text != NULL)
+        out->text = slice_of(question->text);
+}
+
+/* Nobody can be asked: it may be anything. */
+static void unknown_sum(const struct list *list, struct list_sum *out)
+{
+    for (const struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next) {
+        out->low += zone->down;
+        out->high += zone->up;
+    }
+    out->is_partial = true;
+}
+
+enum list_answer rules_list_sum(struct list_set *set, const struct value *value,
+                                struct list_answers *answers, struct list_sum *out_sum)
+{
+    struct list_question *question = NULL;
+    *out_sum = (struct list_sum){.text = EMPTY};
+    switch (rules_list_question(set, value->text.len > 0 ? value->text : EMPTY, answers, &question,
+                                &out_sum->error)) {
+    case LIST_YES:
+        if (question->state != QUESTION_ANSWERED) {
+            unknown_sum(set->list, out_sum);
+            return LIST_ASK;
+        }
+        sum_of(question, out_sum);
+        return LIST_YES;
+    case LIST_NO:
+        return LIST_NO;
+    case LIST_FAILED:
+    case LIST_ASK:
+        break;
+    }
+    unknown_sum(set->list, out_sum);
+    return LIST_FAILED;
+}
+
+void rules_list_cut(struct list *list, int64_t cut)
+{
+    int32_t least = 0;
+    for (const struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next)
+        least += zone->down;
+    if (cut <= least || cut > rules_dnsbl_most(list)) /* decided before anybody is asked */
+        cut = cut <= least ? least : rules_dnsbl_most(list) + 1;
+    for (size_t i = 0; i < list->cut_count; i++)
+        if (list->cuts[i] == cut)
+            return;
+    if (list->cut_count < LIST_CUTS_MAX)
+        list->cuts[list->cut_count++] = (int32_t)cut;
+    else
+        list->wants_all = true;
+}
+
+void rules_list_want_all(struct list *list)
+{
+    list->wants_all = true;
+}
+
+void rules_list_want_text(struct list *list)
+{
+    list->wants_text = true;
+}
+
+int32_t rules_list_threshold(const struct list *list)
+{
+    return list->threshold;
+}
+
+int32_t rules_list_most(const struct list *list)
+{
+    return rules_dnsbl_most(list);
+}
+
+bool rules_list_word(const struct list *list, size_t number, struct mw_slice *out_word,
+                     struct place *out_place)
+{
+    const struct list_entry *entry = list->entries;
+    while (entry != NULL && number-- > 0)
+        entry = entry->next;
+    if (entry == NULL)
+        return false;
+    *out_word = entry->text;
+    *out_place = entry->place;
+    return true;
+}
+
+/* Zone names of all lists; as many as fit. */
+enum { NEAR_ZONES_MAX = 256 };
+static size_t zone_names(const struct rules *rules, const char *names[NEAR_ZONES_MAX + 1])
+{
+    size_t count = 0;
+    for (const struct list *list = rules->lists; list != NULL; list = list->next)
+        for (const struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next)
+            if (count < NEAR_ZONES_MAX)
+                names[count++] = zone->name.ptr;
+    names[count] = NULL;
+    return count;
+}
+
+bool rules_list_has_zone(const struct rules *rules, struct mw_slice name)
+{
+    for (const struct list *list = rules->lists; list != NULL; list = list->next)
+        for (const struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next)
+            if (text_ieq(zone->name, name))
+                return true;
+    return false;
+}
+
+const char *rules_list_near_zone(const struct rules *rules, struct mw_slice name)
+{
+    const char *names[NEAR_ZONES_MAX + 1], *near = NULL;
+    char text[300];
+    if (zone_names(rules, names) > 0)
+        near = rules->lang->near_name(name, names);
+    if (near == NULL)
+        return NULL;
+    struct builder out = {.ptr = text, .cap = sizeof text};
+    builder_putf(&out, "did you mean \"%s\"?", near);
+    return rules_keep_text(rules, SLICE(text, out.len)).ptr;
+}
+
+const char *rules_list_zone_name(const struct list *list, size_t number)
+{
+    const struct dnsbl_zone *zone = list->zones;
+    while (zone != NULL && zone->number != number)
+        zone = zone->next;
+    return zone != NULL ? zone->name.ptr : NULL;
 }
 
 /* ---- life ---- */

@@ -49,9 +49,42 @@ enum list_answer { LIST_NO = 0, LIST_YES, LIST_FAILED, LIST_ASK };
 enum list_answer rules_list_has(struct list_set *set, const struct value *value,
                                 struct list_answers *answers, const char **out_error);
 
+/* ---- sums: what the zones of a DNS list come to together ---- */
+
+struct list_sum {
+    int64_t low, high;              /* it is between these; the same once all is known */
+    uint64_t hits[LIST_ZONE_WORDS]; /* zones that added to it, as bits */
+    struct mw_slice text;           /* the TXT record of the first of them; empty: none is known */
+    bool is_partial;                /* some zone has not answered */
+    const char *error;              /* why; may be NULL */
+};
+/* YES: *out_sum says what is known. ASK: nothing yet. As rules_list_has() otherwise (NO: the sum is 0). */
+enum list_answer rules_list_sum(struct list_set *set, const struct value *value,
+                                struct list_answers *answers, struct list_sum *out_sum);
+/* Some test changes its mind where the sum reaches `cut`: waiting ends when all such are decided. */
+void rules_list_cut(struct list *list, int64_t cut);
+/* Every zone's answer counts; its TXT record is asked for as well. */
+void rules_list_want_all(struct list *list);
+void rules_list_want_text(struct list *list);
+/* The sum from which on `in` holds; the most that there can be. */
+int32_t rules_list_threshold(const struct list *list);
+int32_t rules_list_most(const struct list *list);
+/* The word of that number that stands on the spot, in (a, b). False: no more. */
+bool rules_list_word(const struct list *list, size_t number, struct mw_slice *out_word,
+                     struct place *out_place);
+/* Of any list. */
+bool rules_list_has_zone(const struct rules *rules, struct mw_slice name);
+/* A hint, or NULL. */
+const char *rules_list_near_zone(const struct rules *rules, struct mw_slice name);
+/* NULL: no such zone. */
+const char *rules_list_zone_name(const struct list *list, size_t number);
+
 /* ---- lists that live elsewhere ---- */
 
 struct list_answers *rules_list_answers_new(struct rules *rules);
+/* Nobody is asked: what a `test` block lists is what the DNS would say. */
+struct listing;
+void rules_list_answers_play(struct list_answers *answers, const struct listing *listings);
 /* Nothing more will come. */
 void rules_list_answers_free(struct list_answers **answers);
 /* Questions that were noted and not asked yet. */

@@ -12,7 +12,10 @@ struct list_answers {
     struct rules *rules;
     struct list_question **questions;
     size_t count, cap;
-    size_t pending, open; /* noted; asked and without answer */
+    size_t cost;                    /* of all questions: names to ask for */
+    size_t pending, open;           /* noted; asked and without answer */
+    const struct listing *listings; /* of a `test` block */
+    bool is_played;                 /* ... in the place of everybody who could be asked */
     struct mw_alarm *alarm;
     bool is_over; /* the alarm will call done() */
     void (*done)(void *user);
@@ -37,10 +40,18 @@ void rules_list_answers_free(struct list_answers **answers_at)
     if (answers == NULL)
         return;
     rules_list_cancel(answers);
-    for (size_t i = 0; i < answers->count; i++)
+    for (size_t i = 0; i < answers->count; i++) {
+        rules_dnsbl_free(answers->questions[i]);
         free(answers->questions[i]);
+    }
     free(answers->questions);
     free(answers);
+}
+
+void rules_list_answers_play(struct list_answers *answers, const struct listing *listings)
+{
+    answers->is_played = true;
+    answers->listings = listings;
 }
 
 size_t rules_list_pending(const struct list_answers *answers)
@@ -59,7 +70,7 @@ static bool key_of(enum set_kind kind, struct mw_slice text, char *out, size_t *
     if (text.len == 0 || text.len > LIST_ENTRY_MAX)
         return false;
     if (kind == SET_ADDRESS) {
-        ptrdiff_t at = rules_text_rfind(text, '@');
+        ptrdiff_t at = text_rfind(text, '@');
         fold_from = at < 0 ? text.len : (size_t)at;
     }
     for (size_t i = 0; i < text.len; i++)
@@ -79,8 +90,8 @@ static struct list_question *find(const struct list_answers *answers, const stru
     return NULL;
 }
 
-static void note(struct list_answers *answers, struct list_set *set, uint64_t hash,
-                 struct mw_slice key)
+static struct list_question *note(struct list_answers *answers, struct list_set *set, uint64_t hash,
+                                  struct mw_slice key)
 {
     struct list_question *question = calloc(1, sizeof *question + key.len);
     if (answers->count == answers->cap) {
@@ -95,30 +106,66 @@ static void note(struct list_answers *answers, struct list_set *set, uint64_t ha
     question->set = set;
     question->hash = hash;
     answers->questions[answers->count++] = question;
-    answers->pending++;
+    return question;
 }
 
-enum list_answer rules_list_answer(struct list_set *set, struct mw_slice text,
-                                   struct list_answers *answers, const char **out_error)
+/* A test block's question is answered on the spot. */
+static void play(struct list_question *question)
+{
+    question->state = QUESTION_ASKED;
+    question->answers->open += 2; /* none is ever over: there is nobody to call */
+    if (question->set->list->kind == LIST_DNSBL)
+        rules_dnsbl_play(question, question->answers->listings);
+    else
+        rules_list_answered(question, LIST_NO, NULL);
+    question->answers->open--;
+}
+
+/* A message with a thousand links must not become a hundred thousand questions. */
+static size_t cost_of(const struct list *list)
+{
+    return list->kind == LIST_DNSBL ? list->zone_count : 1;
+}
+
+enum list_answer rules_list_question(struct list_set *set, struct mw_slice text,
+                                     struct list_answers *answers,
+                                     struct list_question **out_question, const char **out_error)
 {
     char octets[LIST_ENTRY_MAX];
     size_t len;
     if (!key_of(set->kind, text, octets, &len))
         return LIST_NO;
-    if (answers == NULL || set->list->life == NULL) {
+    if (answers == NULL || (set->list->life == NULL && !answers->is_played)) {
         *out_error = "lists that live elsewhere are only asked by the running service";
         return LIST_FAILED;
     }
     struct mw_slice key = SLICE(octets, len);
-    uint64_t hash = rules_text_hash(key, false);
+    uint64_t hash = text_hash(key, false);
     struct list_question *question = find(answers, set, hash, key);
-    if (question == NULL && answers->count == LIST_QUESTIONS_MAX) {
+    if (question == NULL && answers->cost + cost_of(set->list) > LIST_QUESTIONS_MAX) {
         *out_error = "too many questions to lists in one transaction";
         return LIST_FAILED;
     }
-    if (question == NULL)
-        note(answers, set, hash, key);
-    if (question == NULL || question->state != QUESTION_ANSWERED)
+    if (question == NULL) {
+        question = note(answers, set, hash, key);
+        answers->cost += cost_of(set->list);
+        if (answers->is_played)
+            play(question);
+        else
+            answers->pending++;
+    }
+    *out_question = question;
+    return LIST_YES;
+}
+
+enum list_answer rules_list_answer(struct list_set *set, struct mw_slice text,
+                                   struct list_answers *answers, const char **out_error)
+{
+    struct list_question *question = NULL;
+    enum list_answer can = rules_list_question(set, text, answers, &question, out_error);
+    if (can != LIST_YES)
+        return can;
+    if (question->state != QUESTION_ANSWERED)
         return LIST_ASK;
     if (question->answer == LIST_FAILED)
         *out_error = question->error;
@@ -211,7 +258,11 @@ static void end_late(struct list_answers *answers)
     answers->open++; /* keeps rules_list_answered() from winding up in between */
     for (size_t i = 0; i < answers->count; i++) {
         struct list_question *question = answers->questions[i];
-        if (question->state == QUESTION_ASKED && question->deadline_ms <= now)
+        if (question->state != QUESTION_ASKED || question->deadline_ms > now)
+            continue;
+        if (question->set->list->kind == LIST_DNSBL)
+            rules_dnsbl_end(question);
+        else
             rules_list_answered(question, LIST_FAILED, "no answer in time");
     }
     answers->open--;

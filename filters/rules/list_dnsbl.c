@@ -1,171 +1,20 @@
 /* list_dnsbl.c - lists that are asked in the DNS (RFC 5782): an address in the zone means "listed".
  *
  * An IP address is asked for as its octets (IPv6: its nibbles) in reverse order, a host name or the
- * domain of an address as it is (2.1 to 2.3). Answers other than 127.0.0.0/8 come from resolvers
- * that lie about names that do not exist, 127.255.255.0/24 from lists that refuse to serve whoever
- * asks: both are failures, not listings. A filter behind "=" takes some of the codes only, written
- * as postscreen_dnsbl_sites has them: 127.0.0.[2..11;20]. */
+ * domain of an address as it is (2.1 to 2.4). All zones of a list are asked at once. What each says
+ * adds its weight to a sum, of which only the bounds are known while some have not answered; when all
+ * tests that read the sum (list->cuts) come to the same whatever the rest says, nobody is waited for
+ * any more. At the deadline that is so as well, with the difference that a test may be undecided.
+ *
+ * Answers other than 127.0.0.0/8 come from resolvers that lie about names that do not exist, and
+ * 127.255.255.0/24 from lists that refuse to serve whoever asks: both are failures, not listings. A
+ * zone that fails several times in a row is left alone for a while: it would cost each client the
+ * whole deadline. */
 #include "list_priv.h"
 
 #include <stdlib.h>
 
-enum { NAME_MAX_OCTETS = 253, LABEL_MAX = 63 };
-
-struct dnsbl_zone {
-    struct mw_slice name;
-    struct dnsbl_filter filter;
-    struct dnsbl_zone *next;
-};
-struct dnsbl_ask {
-    struct list_question *question;
-    const struct dnsbl_zone *zone;
-    struct mw_question *handle;
-};
-
-/* ---- filters ---- */
-
-struct filter_reader {
-    struct mw_slice text;
-    size_t at;
-};
-
-static bool take(struct filter_reader *reader, char c)
-{
-    if (reader->at >= reader->text.len || reader->text.ptr[reader->at] != c)
-        return false;
-    reader->at++;
-    return true;
-}
-
-static bool take_octet(struct filter_reader *reader, uint64_t *out)
-{
-    size_t start = reader->at;
-    while (reader->at < reader->text.len && reader->at - start < 3 &&
-           text_is_digit(reader->text.ptr[reader->at]))
-        reader->at++;
-    return rules_text_number(SLICE(reader->text.ptr + start, reader->at - start), 255, out);
-}
-
-/* "2", "2..11" */
-static const char *take_range(struct filter_reader *reader, uint64_t bits[4])
-{
-    uint64_t low, high;
-    if (!take_octet(reader, &low))
-        return "expected a number from 0 to 255";
-    high = low;
-    if (reader->at + 1 < reader->text.len && reader->text.ptr[reader->at] == '.' &&
-        reader->text.ptr[reader->at + 1] == '.') {
-        reader->at += 2;
-        if (!take_octet(reader, &high))
-            return "expected a number from 0 to 255";
-    }
-    if (high < low)
-        return "a range goes from the lower to the higher number";
-    for (uint64_t i = low; i <= high; i++)
-        bits[i / 64] |= UINT64_C(1) << i % 64;
-    return NULL;
-}
-
-/* "0", "[2..4;6]" */
-static const char *take_part(struct filter_reader *reader, uint64_t bits[4])
-{
-    uint64_t octet;
-    const char *error;
-    if (!take(reader, '[')) {
-        if (!take_octet(reader, &octet))
-            return "expected a number from 0 to 255, or [...]";
-        bits[octet / 64] |= UINT64_C(1) << octet % 64;
-        return NULL;
-    }
-    do {
-        error = take_range(reader, bits);
-    } while (error == NULL && take(reader, ';'));
-    if (error == NULL && !take(reader, ']'))
-        error = "expected '..', ';' or ']'";
-    return error;
-}
-
-const char *rules_dnsbl_filter(struct mw_slice text, struct dnsbl_filter *out_filter,
-                               size_t *out_at)
-{
-    struct filter_reader reader = {.text = text};
-    const char *error = NULL;
-    *out_filter = (struct dnsbl_filter){.is_there = true};
-    for (unsigned i = 0; i < 4 && error == NULL; i++) {
-        if (i > 0 && !take(&reader, '.'))
-            error = "expected '.': a code has four parts";
-        else
-            error = take_part(&reader, out_filter->octets[i]);
-    }
-    if (error == NULL && reader.at < text.len)
-        error = text.ptr[reader.at] == '*' ? "weights are not known here: a list has a value or not"
-                                           : "expected the end of the code";
-    *out_at = reader.at;
-    return error;
-}
-
-bool rules_dnsbl_fits(const struct dnsbl_filter *filter, const unsigned char ip[4])
-{
-    for (unsigned i = 0; i < 4 && filter->is_there; i++)
-        if (!(filter->octets[i][ip[i] / 64] >> ip[i] % 64 & 1))
-            return false;
-    return true;
-}
-
-/* ---- zones ---- */
-
-/* Letters, digits, - and _ in labels of 1 to 63 octets: what may be asked for without surprises. */
-static bool is_name(struct mw_slice name)
-{
-    size_t label = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = text_lower(name.ptr[i]);
-        bool is_good = (c >= 'a' && c <= 'z') || text_is_digit(c) || c == '-' || c == '_';
-        if (c == '.' ? label == 0 : !is_good || label == LABEL_MAX)
-            return false;
-        label = c == '.' ? 0 : label + 1;
-    }
-    return label > 0 && name.len <= NAME_MAX_OCTETS;
-}
-
-bool rules_dnsbl_read(struct rules *rules, struct list *list, struct mw_slice text,
-                      const struct place *place)
-{
-    struct dnsbl_zone *zone = rules_keep(rules, sizeof *zone);
-    ptrdiff_t equals = rules_text_find(text, '=');
-    struct mw_slice name = equals < 0 ? text : SLICE(text.ptr, (size_t)equals);
-    size_t at = 0;
-    struct place where = *place;
-    if (name.len > 0 && name.ptr[name.len - 1] == '.')
-        name.len--;
-    if (!is_name(name) || rules_text_find(name, '.') < 0) {
-        rules_error(rules, place,
-                    "such as \"zen.spamhaus.org\" or \"list.example=127.0.0.[2..11]\"",
-                    "\"%.*s\" is no zone of the DNS", (int)name.len, name.ptr);
-        return false;
-    }
-    const char *error = equals < 0 ? NULL
-                                   : rules_dnsbl_filter(text_skip(text, (size_t)equals + 1),
-                                                        &zone->filter, &at);
-    if (error != NULL) {
-        where.column += 1 + (uint32_t)equals + 1 + (uint32_t)at; /* behind the quote */
-        where.length = 1;
-        rules_error(rules, &where, "such as \"list.example=127.0.0.[2..11;20]\"", "reply code: %s",
-                    error);
-        return false;
-    }
-    if (list->zone_count == LIST_ZONES_MAX) {
-        rules_error(rules, place, NULL, "more than %d zones in one list", LIST_ZONES_MAX);
-        return false;
-    }
-    zone->name = rules_keep_text(rules, name);
-    struct dnsbl_zone **tail = &list->zones;
-    while (*tail != NULL)
-        tail = &(*tail)->next;
-    *tail = zone;
-    list->zone_count++;
-    return true;
-}
+enum { NAME_MAX_OCTETS = 253 };
 
 /* ---- names ---- */
 
@@ -176,12 +25,23 @@ static size_t reverse_ip(const unsigned char *address, char out[256])
     struct builder builder = {.ptr = out, .cap = 255};
     if (memcmp(address, mapped, sizeof mapped) == 0) {
         for (unsigned i = 16; i-- > 12;)
-            rules_buildf(&builder, "%u.", address[i]);
+            builder_putf(&builder, "%u.", address[i]);
         return builder.len;
     }
     for (unsigned i = 16; i-- > 0;)
-        rules_buildf(&builder, "%c.%c.", digits[address[i] & 15], digits[address[i] >> 4]);
+        builder_putf(&builder, "%c.%c.", digits[address[i] & 15], digits[address[i] >> 4]);
     return builder.len;
+}
+
+/* 192.0.2.1 in the place of a name: lists of domains say "do not ask for addresses" with a code that
+ * looks like a listing. No name ends in a number (RFC 1123 2.1). */
+static bool ends_in_number(struct mw_slice host)
+{
+    struct mw_slice last = text_skip(host, (size_t)(text_rfind(host, '.') + 1));
+    for (size_t i = 0; i < last.len; i++)
+        if (!text_is_digit(last.ptr[i]))
+            return false;
+    return true;
 }
 
 size_t rules_dnsbl_name(enum set_kind kind, struct mw_slice key, struct mw_slice zone,
@@ -193,8 +53,9 @@ size_t rules_dnsbl_name(enum set_kind kind, struct mw_slice key, struct mw_slice
             return 0;
         len = reverse_ip((const unsigned char *)key.ptr, out);
     } else {
-        struct mw_slice host = kind == SET_ADDRESS ? rules_text_domain(key) : key;
-        if (!is_name(host)) /* an address literal, nothing at all, UTF-8 */
+        struct mw_slice host = kind == SET_ADDRESS ? text_domain(key) : key;
+        /* an address literal, nothing at all, UTF-8 */
+        if (!rules_dnsbl_is_name(host) || ends_in_number(host))
             return 0;
         memcpy(out, host.ptr, host.len);
         out[host.len] = '.';
@@ -206,82 +67,339 @@ size_t rules_dnsbl_name(enum set_kind kind, struct mw_slice key, struct mw_slice
     return len + zone.len;
 }
 
-/* ---- asking ---- */
+/* ---- zones that do not work ---- */
 
-/* Listed, not (by this zone's filter), or an answer that says that the list does not work. */
-static enum list_answer judge(const struct dnsbl_zone *zone, const struct mw_dns_answer *answer,
-                              const char **out_error)
+static void note_zone(const struct list *list, const struct dnsbl_zone *zone,
+                      enum mw_log_level level, const char *event, const char *error)
 {
-    enum list_answer result = LIST_NO;
-    if (answer->outcome != MW_DNS_FOUND) {
-        *out_error = "the DNS has no answer for the list at the moment";
-        return answer->outcome == MW_DNS_NOTHING ? LIST_NO : LIST_FAILED;
+    const struct mw_host *host = list->rules->host;
+    struct mw_log_pair pairs[] = {{.key = "list", .value = list->name},
+                                  {.key = "zone", .value = zone->name},
+                                  {.key = "reason", .value = slice_of(error)}};
+    if (host->note != NULL)
+        host->note(list->rules->instance, level, event, pairs, *error != '\0' ? 3 : 2);
+}
+
+static uint64_t now_ms(const struct list *list)
+{
+    return list->rules->host->clock_ms(list->rules->instance);
+}
+
+static void zone_failed(const struct list *list, struct dnsbl_zone *zone, const char *error)
+{
+    list_tally(list, zone->counters[ZONE_FAILURES]);
+    if (++zone->failures < DNSBL_FAILURES_MAX)
+        return;
+    if (zone->failures == DNSBL_FAILURES_MAX)
+        note_zone(list, zone, MW_LOG_WARNING, "list-zone-suspended", error);
+    zone->failures = DNSBL_FAILURES_MAX + 1; /* one more failure after the pause is enough */
+    zone->suspended_until_ms = now_ms(list) + DNSBL_PAUSE_MS;
+}
+
+static void zone_works(const struct list *list, struct dnsbl_zone *zone)
+{
+    if (zone->failures >= DNSBL_FAILURES_MAX)
+        note_zone(list, zone, MW_LOG_INFO, "list-zone-back", "");
+    zone->failures = 0;
+    zone->suspended_until_ms = 0;
+}
+
+/* ---- the sum ---- */
+
+static bool is_decided(const struct list_question *question)
+{
+    const struct list *list = question->set->list;
+    if (list->wants_all || list->cut_count == 0)
+        return false;
+    for (size_t i = 0; i < list->cut_count; i++)
+        if (question->low < list->cuts[i] && question->high >= list->cuts[i])
+            return false;
+    return true;
+}
+
+/* What `in` comes to. */
+static void tell(struct list_question *question)
+{
+    int32_t threshold = question->set->list->threshold;
+    rules_list_answered(question,
+                        question->low >= threshold   ? LIST_YES
+                        : question->high < threshold ? LIST_NO
+                                                     : LIST_FAILED,
+                        question->error != NULL ? question->error : "a zone has not answered");
+}
+
+static void close_asks(struct list_question *question)
+{
+    const struct mw_host *host = question->set->list->rules->host;
+    for (size_t i = 0; question->asks != NULL && i < question->set->list->zone_count; i++) {
+        if (question->asks[i].handle != NULL)
+            host->dns_cancel(question->asks[i].handle);
+        question->asks[i].handle = NULL;
     }
+    question->ask_open = 0;
+}
+
+static void finish(struct list_question *question);
+
+static void maybe_finish(struct list_question *question)
+{
+    if (question->ask_open == 0 || is_decided(question))
+        finish(question);
+}
+
+/* ---- texts ---- */
+
+static const struct dnsbl_ask *heaviest(const struct list_question *question)
+{
+    const struct dnsbl_ask *found = NULL;
+    for (size_t i = 0; i < question->set->list->zone_count; i++) {
+        const struct dnsbl_ask *ask = &question->asks[i];
+        if (ask->state == ASK_ANSWERED && ask->weight > (found != NULL ? found->weight : 0))
+            found = ask;
+    }
+    return found;
+}
+
+static void keep_text(struct list_question *question, struct mw_slice text)
+{
+    if (text.len > DNSBL_TEXT_MAX)
+        text.len = DNSBL_TEXT_MAX;
+    if (text.len == 0 || question->text != NULL)
+        return;
+    question->text = calloc(1, text.len + 1);
+    if (question->text == NULL)
+        abort();
+    memcpy(question->text, text.ptr, text.len);
+}
+
+static void on_text(void *user, const struct mw_dns_answer *answer)
+{
+    struct list_question *question = user;
+    question->text_handle = NULL;
+    if (answer->outcome == MW_DNS_FOUND && answer->count > 0)
+        keep_text(question, answer->values[0]);
+    tell(question);
+}
+
+/* The list's own words about the listing, from the zone that weighs most (RFC 5782 2.1). */
+static bool ask_text(struct list_question *question)
+{
+    const struct list *list = question->set->list;
+    const struct dnsbl_ask *ask = list->wants_text ? heaviest(question) : NULL;
+    char name[256];
+    if (ask == NULL)
+        return false;
+    size_t len = rules_dnsbl_name(question->set->kind, question->key, ask->zone->name, name);
+    question->text_handle = list->rules->host->dns(list->rules->instance, SLICE(name, len),
+                                                   MW_DNS_STRINGS, on_text, question);
+    return question->text_handle != NULL;
+}
+
+static void finish(struct list_question *question)
+{
+    close_asks(question);
+    if (!ask_text(question))
+        tell(question);
+}
+
+/* ---- answers ---- */
+
+/* What the zone adds; *out_error: the answer says that the list does not work. */
+static int32_t judge(const struct dnsbl_zone *zone, const struct mw_dns_answer *answer,
+                     const char **out_error)
+{
+    int32_t weight = 0;
+    *out_error = NULL;
+    if (answer->outcome == MW_DNS_FAILURE)
+        *out_error = "the DNS has no answer for the list at the moment";
+    if (answer->outcome != MW_DNS_FOUND)
+        return 0;
     for (size_t i = 0; i < answer->count; i++) {
         const unsigned char *ip = (const unsigned char *)answer->values[i].ptr + 12;
-        *out_error = "the list does not serve this resolver (127.255.255.x)";
-        if (answer->values[i].len != 16 || ip[0] != 127) {
+        if (answer->values[i].len != 16 || ip[0] != 127)
             *out_error = "the answer is no code of a list (127.0.0.0/8): does the resolver lie?";
-            return LIST_FAILED;
-        }
-        if (ip[1] == 255 && ip[2] == 255)
-            return LIST_FAILED;
-        if (rules_dnsbl_fits(&zone->filter, ip))
-            result = LIST_YES;
+        else if (ip[1] == 255 && ip[2] == 255)
+            *out_error = "the list does not serve this resolver (127.255.255.x)";
     }
-    return result;
+    for (const struct dnsbl_entry *entry = zone->entries; entry != NULL; entry = entry->next)
+        for (size_t i = 0; i < answer->count && *out_error == NULL; i++)
+            if (rules_dnsbl_fits(&entry->filter,
+                                 (const unsigned char *)answer->values[i].ptr + 12)) {
+                weight += entry->weight;
+                break;
+            }
+    return weight;
+}
+
+static void settle(struct dnsbl_ask *ask, int32_t weight)
+{
+    ask->state = ASK_ANSWERED;
+    ask->weight = weight;
+    ask->question->low += weight - ask->zone->down;
+    ask->question->high += weight - ask->zone->up;
+}
+
+static void fail(struct dnsbl_ask *ask, const char *error)
+{
+    ask->state = ASK_FAILED;
+    ask->question->error = error;
 }
 
 static void on_answer(void *user, const struct mw_dns_answer *answer)
 {
     struct dnsbl_ask *ask = user;
     struct list_question *question = ask->question;
-    const char *error = NULL;
-    enum list_answer result = judge(ask->zone, answer, &error);
+    const struct list *list = question->set->list;
+    const char *error;
+    int32_t weight = judge(ask->zone, answer, &error);
     ask->handle = NULL;
     question->ask_open--;
-    if (result == LIST_FAILED)
-        question->error = error;
-    if (result == LIST_YES)
-        rules_list_answered(question, LIST_YES, NULL);
-    else if (question->ask_open == 0)
-        rules_list_answered(question, question->error != NULL ? LIST_FAILED : LIST_NO,
-                            question->error);
+    if (error != NULL) {
+        fail(ask, error);
+        zone_failed(list, ask->zone, error);
+    } else {
+        settle(ask, weight);
+        zone_works(list, ask->zone);
+        if (weight != 0)
+            list_tally(list, ask->zone->counters[ZONE_HITS]);
+    }
+    maybe_finish(question);
+}
+
+/* ---- asking ---- */
+
+static void begin(struct list_question *question)
+{
+    struct list *list = question->set->list;
+    question->asks = calloc(list->zone_count, sizeof *question->asks);
+    if (question->asks == NULL)
+        abort();
+    for (struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next) {
+        question->asks[zone->number] = (struct dnsbl_ask){.question = question, .zone = zone};
+        question->low += zone->down;
+        question->high += zone->up;
+    }
+}
+
+static void ask_zone(struct dnsbl_ask *ask, uint64_t now)
+{
+    struct list_question *question = ask->question;
+    const struct list *list = question->set->list;
+    char name[256];
+    size_t len = rules_dnsbl_name(question->set->kind, question->key, ask->zone->name, name);
+    if (len == 0) {
+        settle(ask, 0);
+        return;
+    }
+    if (now < ask->zone->suspended_until_ms) {
+        fail(ask, "a zone that has failed too often is not asked for a minute");
+        return;
+    }
+    list_tally(list, ask->zone->counters[ZONE_QUERIES]);
+    ask->handle = list->rules->host->dns(list->rules->instance, SLICE(name, len), MW_DNS_ADDRESS4,
+                                         on_answer, ask);
+    if (ask->handle != NULL)
+        question->ask_open++;
+    else
+        fail(ask, "there is no resolver");
 }
 
 void rules_dnsbl_ask(struct list_question *question)
 {
     const struct list *list = question->set->list;
-    const struct mw_host *host = list->rules->host;
-    char name[256];
-    question->asks = calloc(list->zone_count, sizeof *question->asks);
-    if (question->asks == NULL)
-        abort();
-    for (const struct dnsbl_zone *zone = list->zones; zone != NULL; zone = zone->next) {
-        size_t len = rules_dnsbl_name(question->set->kind, question->key, zone->name, name);
-        if (len == 0)
+    uint64_t now = now_ms(list);
+    begin(question);
+    for (size_t i = 0; i < list->zone_count; i++)
+        ask_zone(&question->asks[i], now);
+    maybe_finish(question);
+}
+
+void rules_dnsbl_end(struct list_question *question)
+{
+    const struct list *list = question->set->list;
+    for (size_t i = 0; i < list->zone_count; i++) {
+        if (question->asks[i].handle == NULL)
             continue;
-        struct dnsbl_ask *ask = &question->asks[question->ask_count++];
-        ask->question = question;
-        ask->zone = zone;
-        ask->handle = host->dns(list->rules->instance, SLICE(name, len), MW_DNS_ADDRESS4, on_answer,
-                                ask);
-        if (ask->handle != NULL)
-            question->ask_open++;
-        else
-            question->error = "there is no resolver";
+        fail(&question->asks[i], "no answer in time");
+        zone_failed(list, question->asks[i].zone, "no answer in time");
     }
-    if (question->ask_open == 0)
-        rules_list_answered(question, question->error != NULL ? LIST_FAILED : LIST_NO,
-                            question->error);
+    tell(question);
 }
 
 void rules_dnsbl_forget(struct list_question *question)
 {
-    for (size_t i = 0; i < question->ask_count; i++)
-        if (question->asks[i].handle != NULL)
-            question->set->list->rules->host->dns_cancel(question->asks[i].handle);
+    close_asks(question);
+    if (question->text_handle != NULL)
+        question->set->list->rules->host->dns_cancel(question->text_handle);
+    question->text_handle = NULL;
+}
+
+void rules_dnsbl_free(struct list_question *question)
+{
+    rules_dnsbl_forget(question);
     free(question->asks);
+    free(question->text);
     question->asks = NULL;
-    question->ask_count = question->ask_open = 0;
+    question->text = NULL;
+}
+
+/* ---- in tests ---- */
+
+/* The value of a `listed` line, as this look-up would have it: an address, a host, a domain. */
+static bool is_about(const struct list_question *question, const struct listing *listing)
+{
+    unsigned char address[16];
+    uint32_t prefix;
+    struct mw_slice key = question->key, value = listing->value;
+    if (question->set->kind == SET_NETWORK)
+        return question->set->list->rules->lang->parse_network(value, address, &prefix) &&
+               prefix == 128 && text_eq(key, SLICE((const char *)address, sizeof address));
+    if (value.len > 0 && value.ptr[value.len - 1] == '.')
+        value.len--;
+    return text_ieq(value, question->set->kind == SET_ADDRESS ? text_domain(key) : key);
+}
+
+static void play_zone(struct dnsbl_ask *ask, const struct listing *listings)
+{
+    enum { CODES_MAX = 16 };
+    unsigned char codes[CODES_MAX][16];
+    struct mw_slice values[CODES_MAX];
+    struct mw_dns_answer answer = {.size = sizeof answer, .values = values};
+    const char *error;
+    char name[256];
+    struct mw_slice text = EMPTY, key = ask->question->key;
+    if (rules_dnsbl_name(ask->question->set->kind, key, ask->zone->name, name) == 0)
+        listings = NULL;
+    for (const struct listing *at = listings; at != NULL && answer.count < CODES_MAX;
+         at = at->next) {
+        if (!text_ieq(at->zone, ask->zone->name) || !is_about(ask->question, at))
+            continue;
+        memset(codes[answer.count], 0, 12);
+        memcpy(codes[answer.count] + 12, at->code, 4);
+        values[answer.count] = SLICE((const char *)codes[answer.count], 16);
+        answer.count++;
+        text = text.len > 0 ? text : at->text;
+        if (at->has_failed)
+            answer.outcome = MW_DNS_FAILURE;
+    }
+    if (answer.count == 0)
+        answer.outcome = MW_DNS_NOTHING;
+    int32_t weight = judge(ask->zone, &answer, &error);
+    if (error != NULL)
+        fail(ask, error);
+    else
+        settle(ask, weight);
+    if (ask == heaviest(ask->question)) {
+        free(ask->question->text);
+        ask->question->text = NULL;
+        keep_text(ask->question, text);
+    }
+}
+
+void rules_dnsbl_play(struct list_question *question, const struct listing *listings)
+{
+    begin(question);
+    for (size_t i = 0; i < question->set->list->zone_count; i++)
+        play_zone(&question->asks[i], listings);
+    tell(question);
 }

@@ -90,7 +90,7 @@ static bool is_good_entry(struct mw_slice text, struct list_problem *where,
     size_t before = problems->count;
     if (text.len > LIST_ENTRY_MAX)
         rules_list_problem(problems, PROBLEM_LONG, where, text);
-    else if (rules_text_find(text, ' ') >= 0 || rules_text_find(text, '\t') >= 0)
+    else if (text_find(text, ' ') >= 0 || text_find(text, '\t') >= 0)
         rules_list_problem(problems, PROBLEM_WORDS, where, text);
     else if (has_control(text))
         rules_list_problem(problems, PROBLEM_CONTROL, where, text);
@@ -111,12 +111,12 @@ size_t rules_list_text_read(char *raw, size_t len, struct list_problems *problem
     blank_byte_order_mark(raw, len);
     for (size_t at = 0; at < len;) {
         struct mw_slice line = SLICE(raw + at, len - at);
-        ptrdiff_t end = rules_text_find(line, '\n');
+        ptrdiff_t end = text_find(line, '\n');
         if (end >= 0)
             line.len = (size_t)end;
         at += line.len + 1;
-        ptrdiff_t comment = rules_text_find(line, '#');
-        struct mw_slice text = rules_text_trim(comment < 0 ? line
+        ptrdiff_t comment = text_find(line, '#');
+        struct mw_slice text = text_trim(comment < 0 ? line
                                                            : SLICE(line.ptr, (size_t)comment));
         size_t indent = text.len > 0 ? (size_t)(text.ptr - line.ptr) : 0;
         where.line++;
@@ -190,11 +190,11 @@ static enum list_fold fold_of(enum list_kind list_kind, enum set_kind kind)
 
 static bool fits(enum set_kind kind, struct mw_slice text)
 {
-    bool has_at = rules_text_find(text, '@') >= 0;
+    bool has_at = text_find(text, '@') >= 0;
     if (kind == SET_HOST)
         return !has_at;
     /* a bare domain: @domain is meant, or the field .domain */
-    return kind != SET_ADDRESS || has_at || rules_text_find(text, '.') < 0;
+    return kind != SET_ADDRESS || has_at || text_find(text, '.') < 0;
 }
 
 static void check_entries(const struct list_content *content, enum set_kind kind,

@@ -39,7 +39,7 @@ static void add_ip(struct list_keys *keys, struct mw_slice value)
     for (ptrdiff_t cut = (ptrdiff_t)rest.len; cut > 0;) {
         rest.len = (size_t)cut;
         add(keys, rest, true);
-        cut = rules_text_rfind(rest, is_ipv4 ? '.' : ':');
+        cut = text_rfind(rest, is_ipv4 ? '.' : ':');
     }
 }
 
@@ -79,7 +79,7 @@ static void add_exact(struct list_keys *keys, struct mw_slice address, size_t lo
 
 static void add_address(struct list_keys *keys, struct mw_slice address, enum list_kind kind)
 {
-    ptrdiff_t found = rules_text_rfind(address, '@');
+    ptrdiff_t found = text_rfind(address, '@');
     size_t at = found < 0 ? address.len : (size_t)found;
     struct mw_slice domain = text_skip(address, at + 1);
     add_exact(keys, address, at);

@@ -24,13 +24,13 @@ static bool is_blank(char c)
 static struct mw_slice line_at(const struct map_reader *reader, size_t at)
 {
     struct mw_slice line = SLICE(reader->raw + at, reader->len - at);
-    ptrdiff_t end = rules_text_find(line, '\n');
+    ptrdiff_t end = text_find(line, '\n');
     return end < 0 ? line : SLICE(line.ptr, (size_t)end);
 }
 
 static bool is_skipped(struct mw_slice line)
 {
-    struct mw_slice text = rules_text_trim(line);
+    struct mw_slice text = text_trim(line);
     return text.len == 0 || text.ptr[0] == '#';
 }
 
@@ -87,10 +87,10 @@ static bool counts(struct mw_slice value, const char *words)
     while (len < value.len && !is_blank(value.ptr[len]))
         len++;
     for (struct mw_slice rest = slice_of(words); rest.len > 0;) {
-        ptrdiff_t end = rules_text_find(rest, '\n');
+        ptrdiff_t end = text_find(rest, '\n');
         if (end < 0)
             break;
-        if (rules_text_ieq(SLICE(value.ptr, len), SLICE(rest.ptr, (size_t)end)))
+        if (text_ieq(SLICE(value.ptr, len), SLICE(rest.ptr, (size_t)end)))
             return true;
         rest = text_skip(rest, (size_t)end + 1);
     }
@@ -112,11 +112,11 @@ size_t rules_list_map_read(char *raw, size_t len, const char *words, struct list
     size_t out = 0;
     struct list_problem where = {.column = 1};
     while (next_logical(&reader, &line, &where.line)) {
-        struct mw_slice text = rules_text_trim(line);
+        struct mw_slice text = text_trim(line);
         size_t indent = (size_t)(text.ptr - line.ptr);
         where.column = (uint32_t)indent + 1;
         key = key_of(text);
-        struct mw_slice value = rules_text_trim(text_skip(text, key.len));
+        struct mw_slice value = text_trim(text_skip(text, key.len));
         if (value.len == 0) {
             rules_list_problem(problems, PROBLEM_NO_VALUE, &where, text);
         } else if (key.len > LIST_ENTRY_MAX) {

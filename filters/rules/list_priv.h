@@ -18,8 +18,13 @@ enum {
     LIST_PROBLEMS_MAX = 20, /* reported of one file; there may be a million */
     LIST_KEYS_MAX = 32,     /* spellings of one value that are looked up in somebody's database */
     LIST_PATTERNS_MAX = 20000,
-    LIST_ZONES_MAX = 32,
-    LIST_QUESTIONS_MAX = 4096, /* of one transaction */
+    LIST_ZONES_MAX = LIST_ZONE_WORDS * 64,
+    LIST_CUTS_MAX = 64,
+    DNSBL_WEIGHT_MAX = 1000,
+    DNSBL_FAILURES_MAX = 5, /* in a row: then the zone is left alone for a while */
+    DNSBL_PAUSE_MS = 60000,
+    DNSBL_TEXT_MAX = 200,
+    LIST_QUESTIONS_MAX = 4096, /* of one stage of a transaction; each zone counts */
     REDIS_TIMEOUT_MS = 25,
     DNSBL_TIMEOUT_MS = 3000
 };
@@ -180,10 +185,18 @@ struct list_question {
     const char *error;
     uint64_t deadline_ms;
     struct redis_request *request; /* under way */
-    struct dnsbl_ask *asks;        /* under way: one a zone */
-    size_t ask_count, ask_open;
-    char octets[]; /* of the key */
+    struct dnsbl_ask *asks;        /* DNSBL: what each zone said; until the question is freed */
+    size_t ask_open;
+    int32_t low, high;               /* between these is the sum of the weights */
+    struct mw_question *text_handle; /* DNSBL: the TXT record is asked for */
+    char *text;                      /* what it says; NUL-terminated */
+    char octets[];                   /* of the key */
 };
+/* The question that a look-up is about. YES: *out_question, which may have no answer yet (noted); NO:
+ * no list can have this value; FAILED: *out_error says why nothing can be asked. */
+enum list_answer rules_list_question(struct list_set *set, struct mw_slice text,
+                                     struct list_answers *answers,
+                                     struct list_question **out_question, const char **out_error);
 /* rules_list_has() of lists that have to be asked. */
 enum list_answer rules_list_answer(struct list_set *set, struct mw_slice text,
                                    struct list_answers *answers, const char **out_error);
@@ -200,22 +213,62 @@ void rules_redis_ask(struct list_question *question);
 void rules_redis_forget(struct list_question *question);
 void rules_redis_stop(struct list *list);
 
-struct dnsbl_zone;
-/* "zen.example.net=127.0.0.[2..11]". False: an error was reported. */
-bool rules_dnsbl_read(struct rules *rules, struct list *list, struct mw_slice text,
-                      const struct place *place);
-void rules_dnsbl_ask(struct list_question *question);
-void rules_dnsbl_forget(struct list_question *question);
+/* -- in the DNS -- */
 
-/* A filter as Postfix writes it, "127.0.0.[2..11;20]": one bit a value of each octet. */
+/* A filter as Postfix writes it, "127.0.0.[2..11;20]": one bit a value of each octet; or, behind "&",
+ * a mask of bits that all have to be set, "0.0.0.6". */
 struct dnsbl_filter {
     uint64_t octets[4][4];
-    bool is_there;
+    unsigned char mask[4];
+    bool is_there, is_mask;
 };
-/* NULL, or what is wrong at *out_at. */
-const char *rules_dnsbl_filter(struct mw_slice text, struct dnsbl_filter *out_filter,
-                               size_t *out_at);
+struct dnsbl_entry { /* as it was written: one zone may have several, with filters of their own */
+    struct dnsbl_filter filter;
+    int32_t weight;
+    struct dnsbl_entry *next;
+};
+enum zone_counter { ZONE_QUERIES = 0, ZONE_HITS, ZONE_FAILURES, ZONE_COUNTERS };
+struct dnsbl_zone { /* is asked once, whatever its entries */
+    struct mw_slice name;
+    size_t number;
+    struct dnsbl_entry *entries;
+    int32_t down, up; /* the least and the most that it can add */
+    int counters[ZONE_COUNTERS];
+    unsigned failures; /* in a row */
+    uint64_t suspended_until_ms;
+    struct dnsbl_zone *next;
+};
+enum ask_state { ASK_OPEN = 0, ASK_ANSWERED, ASK_FAILED };
+struct dnsbl_ask {
+    struct list_question *question;
+    struct dnsbl_zone *zone;
+    struct mw_question *handle;
+    enum ask_state state;
+    int32_t weight; /* ANSWERED: what it adds */
+};
+
+/* dnsbl_read.c. "zen.example.net=127.0.0.[2..11]*2". False: an error was reported. */
+bool rules_dnsbl_read(struct rules *rules, struct list *list, struct mw_slice text,
+                      const struct place *place);
+/* `with_mask`: what stood behind "&". NULL, or what is wrong at *out_at. */
+const char *rules_dnsbl_filter(struct mw_slice text, bool with_mask,
+                               struct dnsbl_filter *out_filter, size_t *out_at);
 bool rules_dnsbl_fits(const struct dnsbl_filter *filter, const unsigned char ip[4]);
+/* Letters, digits, - and _ in labels of 1 to 63 octets: what may be asked for without surprises. */
+bool rules_dnsbl_is_name(struct mw_slice name);
+/* The most that all zones together can come to. */
+int32_t rules_dnsbl_most(const struct list *list);
+
+/* list_dnsbl.c */
+void rules_dnsbl_ask(struct list_question *question);
+/* Its time is over: what is known decides, or nothing does. */
+void rules_dnsbl_end(struct list_question *question);
+void rules_dnsbl_forget(struct list_question *question);
+/* Memory too. */
+void rules_dnsbl_free(struct list_question *question);
+/* What a `test` block says stands in the place of the DNS. */
+struct listing;
+void rules_dnsbl_play(struct list_question *question, const struct listing *listings);
 /* The name to ask for; 0: this value cannot be asked for. At most 253 octets. */
 size_t rules_dnsbl_name(enum set_kind kind, struct mw_slice key, struct mw_slice zone,
                         char out[256]);
@@ -257,6 +310,10 @@ struct list {
     const char *redis_key;
     struct dnsbl_zone *zones;
     size_t zone_count;
+    int32_t threshold;           /* DNSBL: `in` holds from this sum on */
+    int32_t cuts[LIST_CUTS_MAX]; /* sums at which some test changes its mind: list.h */
+    size_t cut_count;
+    bool wants_all, wants_text;
     struct list_set *sets;  /* at most one a kind */
     struct list_life *life; /* NULL until the service starts */
     struct list_watched *watched;

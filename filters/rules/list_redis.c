@@ -73,8 +73,8 @@ static bool bad_address(struct rules *rules, const struct place *place, const ch
 static const char *read_socket(struct mw_slice text, struct mw_slice *address, struct mw_slice *db,
                                struct mw_slice *key)
 {
-    ptrdiff_t last = rules_text_rfind(text, '/');
-    ptrdiff_t middle = last < 0 ? -1 : rules_text_rfind(SLICE(text.ptr, (size_t)last), '/');
+    ptrdiff_t last = text_rfind(text, '/');
+    ptrdiff_t middle = last < 0 ? -1 : text_rfind(SLICE(text.ptr, (size_t)last), '/');
     if (middle <= 0 || text.ptr[0] != '/')
         return "expected unix:/PATH/DATABASE/KEY";
     *address = SLICE(text.ptr, (size_t)middle);
@@ -89,17 +89,17 @@ static const char *read_host(struct mw_slice text, struct mw_slice *address, uin
 {
     char ip[INET6_ADDRSTRLEN];
     unsigned char octets[16];
-    ptrdiff_t slash = rules_text_find(text, '/');
+    ptrdiff_t slash = text_find(text, '/');
     struct mw_slice front = slash < 0 ? text : SLICE(text.ptr, (size_t)slash);
     struct mw_slice rest = slash < 0 ? EMPTY : text_skip(text, (size_t)slash + 1);
-    ptrdiff_t colon = rules_text_rfind(front, ':');
-    ptrdiff_t second = rules_text_find(rest, '/');
+    ptrdiff_t colon = text_rfind(front, ':');
+    ptrdiff_t second = text_find(rest, '/');
     if (slash < 0 || second < 0 || colon < 0)
         return "expected ADDRESS:PORT/DATABASE/KEY";
     *address = SLICE(front.ptr, (size_t)colon);
     if (address->len > 2 && address->ptr[0] == '[' && address->ptr[address->len - 1] == ']')
         *address = SLICE(address->ptr + 1, address->len - 2);
-    if (!rules_text_number(text_skip(front, (size_t)colon + 1), 65535, port) || *port == 0)
+    if (!text_number(text_skip(front, (size_t)colon + 1), 65535, port) || *port == 0)
         return "expected a port from 1 to 65535 behind ':'";
     *db = SLICE(rest.ptr, (size_t)second);
     *key = text_skip(rest, (size_t)second + 1);
@@ -121,7 +121,7 @@ bool rules_redis_read(struct rules *rules, struct list *list, struct mw_slice te
                                   : read_host(text, &address, &port, &db, &key);
     if (error != NULL)
         return bad_address(rules, place, error);
-    if (!rules_text_number(db, DB_MAX, &db_number))
+    if (!text_number(db, DB_MAX, &db_number))
         return bad_address(rules, place, "expected the database's number");
     if (key.len == 0 || key.len > LIST_ENTRY_MAX)
         return bad_address(rules, place, "expected the set's key at the end");
@@ -148,8 +148,8 @@ bool rules_redis_password(struct rules *rules, struct list *list, const char *pa
                     error ? error : "unknown error");
         return false;
     }
-    struct mw_slice password = rules_text_trim(SLICE(text, len));
-    if (password.len > 0 && rules_text_find(password, '\0') < 0)
+    struct mw_slice password = text_trim(SLICE(text, len));
+    if (password.len > 0 && text_find(password, '\0') < 0)
         list->redis->password = (char *)rules_keep_text(rules, password).ptr;
     else
         rules_error(rules, place, NULL, "password file %s holds no password", path);

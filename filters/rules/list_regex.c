@@ -157,7 +157,7 @@ void rules_list_patterns_free(struct list_patterns **patterns_at)
 /* As UTF-8; what is none of it is U+FFFD. */
 static struct mw_slice mended(struct list_patterns *patterns, struct mw_slice text)
 {
-    if (!patterns->is_utf || rules_text_utf8_len(text) == text.len)
+    if (!patterns->is_utf || text_utf8_len(text) == text.len)
         return text;
     if (patterns->mended_cap < text.len * 3) {
         free(patterns->mended);
@@ -166,7 +166,7 @@ static struct mw_slice mended(struct list_patterns *patterns, struct mw_slice te
         if (patterns->mended == NULL)
             abort();
     }
-    return SLICE(patterns->mended, rules_text_utf8_mend(text, patterns->mended));
+    return SLICE(patterns->mended, text_utf8_mend(text, patterns->mended));
 }
 
 static enum regex_result match_any(struct rules *rules, const struct list_patterns *patterns,

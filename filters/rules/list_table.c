@@ -44,7 +44,7 @@ static bool is_equal(struct mw_slice a, struct mw_slice b, enum list_fold fold)
 {
     if (fold == FOLD_NONE)
         return text_eq(a, b);
-    return fold == FOLD_ALL ? rules_text_ieq(a, b) : rules_text_address_eq(a, b);
+    return fold == FOLD_ALL ? text_ieq(a, b) : text_address_eq(a, b);
 }
 
 /* The end behind the entry at `offset` if it equals `key`, or 0. */

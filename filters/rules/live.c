@@ -33,6 +33,10 @@ static enum got get_fact(struct live *live, const struct field *field, struct va
         fact = live->host->fact(live->ctx, id);
     if (fact.type == MW_FACT_ERROR)
         return GOT_ERROR;
+    if (type_is_number(field->type) &&
+        fact.type == MW_FACT_TEXT && /* another filter's idea of it */
+        text_number(fact.text, UINT32_MAX, &fact.number))
+        fact.type = MW_FACT_NUMBER;
     bool is_wanted = type_is_number(field->type) ? fact.type == MW_FACT_NUMBER
                      : field->type == TYPE_IP    ? fact.type == MW_FACT_ADDRESS
                                                  : fact.type == MW_FACT_TEXT;
@@ -60,12 +64,12 @@ static enum got give_number(uint64_t number, struct value *out)
 static enum got get_param(struct mw_slice params, struct mw_slice name, struct value *out)
 {
     while (params.len > 0) {
-        ptrdiff_t end = rules_text_find(params, ' ');
+        ptrdiff_t end = text_find(params, ' ');
         struct mw_slice word = end < 0 ? params : SLICE(params.ptr, (size_t)end);
         params = end < 0 ? EMPTY : text_skip(params, (size_t)end + 1);
-        ptrdiff_t equals = rules_text_find(word, '=');
+        ptrdiff_t equals = text_find(word, '=');
         struct mw_slice key = equals < 0 ? word : SLICE(word.ptr, (size_t)equals);
-        if (key.len > 0 && rules_text_ieq(key, name))
+        if (key.len > 0 && text_ieq(key, name))
             return give_text(equals < 0 ? word : text_skip(word, (size_t)equals + 1), out);
     }
     return GOT_END;
@@ -219,7 +223,7 @@ static uint32_t live_draw(struct subject *subject)
     struct value ip = {.text = EMPTY};
     if (get_fact(live_of(subject), rules_field(FIELD_CLIENT_IP), &ip) != GOT_VALUE)
         return 0;
-    return (uint32_t)(rules_text_hash(ip.text, false) % 100);
+    return (uint32_t)(text_hash(ip.text, false) % 100);
 }
 
 static size_t live_header_count(struct subject *subject)

@@ -53,7 +53,9 @@ enum field_flags {
     FLAG_DIGITS = 64,
     FLAG_ITEM = 128,
     FLAG_AGE = 256,
-    FLAG_FILTER = 512
+    FLAG_FILTER = 512,
+    FLAG_LIST = 1024,
+    FLAG_CLOSED = 2048
 };
 
 struct field {
@@ -75,6 +77,9 @@ struct field_use {
     bool is_so_far;      /* check.c: a tally as it was at the RCPT of the recipient at hand */
     struct source *source; /* where the values come from (values.h); NULL: read one by one */
     enum mw_stage stage;   /* at which this use is known (check.c) */
+    struct field_use *key; /* dnsbl.*: what is looked up ... */
+    struct list *list;     /* ... where */
+    struct list_set *set;  /* NULL: an error was reported */
     struct place place;
     struct field_use *next; /* all uses of the rule */
 };
@@ -96,6 +101,7 @@ struct value {
 
 enum test_op { OP_EQ = 0, OP_MATCH, OP_LT, OP_LE, OP_GT, OP_GE, OP_EMPTY, OP_IN };
 enum quantifier { FOR_ANY = 0, FOR_ALL, FOR_NONE };
+enum { LIST_ZONE_WORDS = 2 }; /* 64-bit words of a set of a DNS list's zones */
 
 struct source; /* values.h */
 struct template;
@@ -294,6 +300,14 @@ struct line { /* a text of a test: a recipient, a header field, a body line */
     struct mw_slice text;
     struct line *next;
 };
+/* listed 192.0.2.1 "zen.example" 127.0.0.2 "text": what the DNS says of a value. */
+struct listing {
+    struct mw_slice value, zone, text;
+    unsigned char code[4];
+    bool has_failed;
+    struct place place;
+    struct listing *next;
+};
 struct test_block {
     const char *name;
     struct place place;
@@ -303,6 +317,7 @@ struct test_block {
     struct mw_slice sender, params;
     struct line *rcpts, *headers, *body;
     struct line *facts; /* "spf.result=fail" */
+    struct listing *listings;
     char *message;      /* of `message file`, or NULL */
     size_t message_len;
     struct expect *expects;

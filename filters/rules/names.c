@@ -6,7 +6,7 @@
 
 static struct name_slot **place_of(const struct names *names, struct mw_slice name)
 {
-    size_t at = rules_text_hash(name, false) & (names->size - 1);
+    size_t at = text_hash(name, false) & (names->size - 1);
     while (names->table[at] != NULL && !text_eq(names->table[at]->name, name))
         at = (at + 1) & (names->size - 1);
     return &names->table[at];

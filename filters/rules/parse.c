@@ -109,12 +109,12 @@ const char *rules_near(struct parser *parser, struct mw_slice word, const char *
 
 bool rules_decimal(struct mw_slice text, int64_t *out)
 {
-    ptrdiff_t point = rules_text_find(text, '.');
+    ptrdiff_t point = text_find(text, '.');
     struct mw_slice whole = point < 0 ? text : SLICE(text.ptr, (size_t)point);
     struct mw_slice fraction = point < 0 ? EMPTY : text_skip(text, (size_t)point + 1);
     uint64_t units, parts = 0;
-    if (!rules_text_number(whole, INT64_MAX / NUMBER_UNIT - 1, &units) || fraction.len > 3 ||
-        (point >= 0 && !rules_text_number(fraction, 999, &parts)))
+    if (!text_number(whole, INT64_MAX / NUMBER_UNIT - 1, &units) || fraction.len > 3 ||
+        (point >= 0 && !text_number(fraction, 999, &parts)))
         return false;
     for (size_t digits = fraction.len; digits < 3; digits++)
         parts *= 10;
@@ -125,12 +125,12 @@ bool rules_decimal(struct mw_slice text, int64_t *out)
 const char *rules_beside(struct parser *parser, struct mw_slice path)
 {
     struct mw_slice file = slice_of(parser->file);
-    ptrdiff_t slash = path.len > 0 && path.ptr[0] == '/' ? -1 : rules_text_rfind(file, '/');
+    ptrdiff_t slash = path.len > 0 && path.ptr[0] == '/' ? -1 : text_rfind(file, '/');
     size_t size = (size_t)(slash + 1) + path.len + 1;
     char *joined = rules_keep(parser->rules, size);
     struct builder out = {.ptr = joined, .cap = size - 1};
-    rules_build(&out, SLICE(file.ptr, (size_t)(slash + 1)));
-    rules_build(&out, path);
+    builder_put(&out, SLICE(file.ptr, (size_t)(slash + 1)));
+    builder_put(&out, path);
     return joined;
 }
 
@@ -142,9 +142,9 @@ static bool parse_date(struct mw_slice text, int64_t *out)
 {
     uint64_t year, month, day;
     if (text.len != 10 || text.ptr[4] != '-' || text.ptr[7] != '-' ||
-        !rules_text_number(SLICE(text.ptr, 4), 9999, &year) ||
-        !rules_text_number(SLICE(text.ptr + 5, 2), 12, &month) ||
-        !rules_text_number(SLICE(text.ptr + 8, 2), 31, &day) || month == 0 || day == 0 ||
+        !text_number(SLICE(text.ptr, 4), 9999, &year) ||
+        !text_number(SLICE(text.ptr + 5, 2), 12, &month) ||
+        !text_number(SLICE(text.ptr + 8, 2), 31, &day) || month == 0 || day == 0 ||
         year < 1970)
         return false;
     static const unsigned char days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
@@ -172,7 +172,7 @@ static bool parse_observe(struct parser *parser)
         uint64_t percent;
         bool is_percent = token.text.ptr[token.text.len - 1] == '%';
         if (!is_percent ||
-            !rules_text_number(SLICE(token.text.ptr, token.text.len - 1), 100, &percent))
+            !text_number(SLICE(token.text.ptr, token.text.len - 1), 100, &percent))
             return rules_expected(parser, &token, "a share such as 10%");
         rules_next(parser, MW_LEX_EXPR);
         rule->observe_percent = (uint32_t)percent;
@@ -246,12 +246,12 @@ static bool parse_clauses(struct parser *parser)
 static struct mw_slice where_of(struct parser *parser, uint32_t line)
 {
     struct mw_slice file = slice_of(parser->file);
-    struct mw_slice base = text_skip(file, (size_t)(rules_text_rfind(file, '/') + 1));
+    struct mw_slice base = text_skip(file, (size_t)(text_rfind(file, '/') + 1));
     size_t cap = base.len + 16;
     char *text = rules_keep(parser->rules, cap);
     struct builder out = {.ptr = text, .cap = cap};
-    rules_build(&out, base);
-    rules_buildf(&out, ":%u", line);
+    builder_put(&out, base);
+    builder_putf(&out, ":%u", line);
     return SLICE(text, out.len);
 }
 

@@ -76,6 +76,16 @@ struct node *rules_parse_rate(struct parser *parser, const struct mw_token *word
 struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, struct mw_slice arg,
                                   bool has_arg, const struct place *place);
 
+/* A hint, or NULL. */
+const char *rules_near_list(struct parser *parser, struct mw_slice name);
+
+/* parse_dnsbl.c: what stands in the parentheses of dnsbl.score and its like. False: reported. */
+bool rules_parse_listing(struct parser *parser, struct field_use *use);
+/* A test of one: how far the list has to be asked. */
+void rules_note_listing(const struct test *test);
+/* The same for FIELD in LIST. */
+void rules_list_in(struct parser *parser, struct list *list, const struct place *place);
+
 /* parse_action.c */
 bool rules_parse_actions(struct parser *parser);
 /* What may stand behind on_error. */

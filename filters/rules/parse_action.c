@@ -10,6 +10,7 @@
 /* clang-format on */
 #include <stdio.h>
 
+#include "list.h"
 #include "parse.h"
 #include "regex.h"
 
@@ -29,7 +30,7 @@ static struct piece *add_piece(struct parser *parser, struct piece ***tail, enum
 /* header("Subject") inside ${...}: the name and what stands in the quotes. */
 static bool split_arg(struct mw_slice *name, struct mw_slice *out_arg, bool *out_fold)
 {
-    ptrdiff_t open = rules_text_find(*name, '(');
+    ptrdiff_t open = text_find(*name, '(');
     if (open < 0)
         return true;
     struct mw_slice inner = text_skip(*name, (size_t)open + 1), fold = LIT(").fold");
@@ -50,10 +51,10 @@ static bool split_arg(struct mw_slice *name, struct mw_slice *out_arg, bool *out
 static bool parse_insert(struct parser *parser, struct mw_slice inner, const struct place *place,
                          struct piece ***tail)
 {
-    struct mw_slice name = rules_text_trim(inner), arg = EMPTY;
+    struct mw_slice name = text_trim(inner), arg = EMPTY;
     uint64_t number;
     parser->has_fold = false;
-    if (name.len > 0 && rules_text_number(name, CAPTURES_MAX - 1, &number)) {
+    if (name.len > 0 && text_number(name, CAPTURES_MAX - 1, &number)) {
         add_piece(parser, tail, PIECE_NUMBERED)->number = (uint32_t)number;
         return true;
     }
@@ -73,6 +74,8 @@ static bool parse_insert(struct parser *parser, struct mw_slice inner, const str
     parser->has_fold = false;
     if (use == NULL)
         return false;
+    if (use->field->id == FIELD_DNSBL_SCORE) /* nobody could tell half of one from the whole */
+        rules_list_want_all(use->list);
     add_piece(parser, tail, PIECE_FIELD)->use = use;
     return true;
 }
@@ -92,7 +95,7 @@ bool rules_parse_template(struct parser *parser, struct mw_slice text, const str
         text = text_skip(text, at);
         if (text.len == 0)
             break;
-        ptrdiff_t end = rules_text_find(text, '}');
+        ptrdiff_t end = text_find(text, '}');
         if (end < 0) {
             rules_error(parser->rules, place, NULL, "'${' without a '}'");
             return false;
@@ -188,10 +191,10 @@ static bool check_dsn(struct parser *parser, uint32_t code, struct mw_slice dsn,
     uint64_t number;
     struct mw_slice rest = dsn;
     for (int part = 0; part < 3; part++) {
-        ptrdiff_t dot = rules_text_find(rest, '.');
+        ptrdiff_t dot = text_find(rest, '.');
         struct mw_slice digits = dot < 0 ? rest : SLICE(rest.ptr, (size_t)dot);
         bool is_last = part == 2;
-        if ((dot < 0) != is_last || digits.len > 3 || !rules_text_number(digits, 999, &number)) {
+        if ((dot < 0) != is_last || digits.len > 3 || !text_number(digits, 999, &number)) {
             rules_error(parser->rules, place, NULL,
                         "'%.*s' is no enhanced status code such as %u.7.1", (int)dsn.len, dsn.ptr,
                         code / 100);
@@ -233,7 +236,7 @@ static bool parse_code(struct parser *parser, const struct verdict_form *form,
         return true;
     rules_next(parser, MW_LEX_LITERAL);
     struct place place = rules_place(parser, &token);
-    if (!rules_text_number(token.text, 999, &code)) {
+    if (!text_number(token.text, 999, &code)) {
         rules_error(parser->rules, &place, "a reply is CODE ENHANCED \"text\": 550 5.7.1 \"No\"",
                     "'%.*s' is no reply code", (int)token.text.len, token.text.ptr);
         return false;
@@ -336,13 +339,13 @@ static bool parse_header(struct parser *parser, struct action *action)
     if (!rules_expect_text(parser, is_delete ? "the header's name in quotes" : "\"Name: value\"",
                            &text, &place))
         return false;
-    ptrdiff_t colon = is_delete ? (ptrdiff_t)text.len : rules_text_find(text, ':');
+    ptrdiff_t colon = is_delete ? (ptrdiff_t)text.len : text_find(text, ':');
     if (colon < 0) {
         rules_error(parser->rules, &place, "write \"Name: value\"", "a header field needs a ':'");
         return false;
     }
     action->name = SLICE(text.ptr, (size_t)colon);
-    struct mw_slice value = rules_text_trim(text_skip(text, (size_t)colon + 1));
+    struct mw_slice value = text_trim(text_skip(text, (size_t)colon + 1));
     return check_header_name(parser, action->name, &place) &&
            check_ascii(parser, value, &place, "a header field") &&
            rules_parse_template(parser, value, &place, &action->text);
@@ -403,7 +406,7 @@ static bool parse_quarantine(struct parser *parser, struct action *action)
         return false;
     const struct piece *piece = action->text.pieces;
     if (piece == NULL || piece->next != NULL || piece->kind != PIECE_TEXT ||
-        rules_text_find(piece->text, '@') > 0)
+        text_find(piece->text, '@') > 0)
         return true;
     rules_error(parser->rules, &place, NULL,
                 "mail is quarantined at a whole address: <x@example.org>");
@@ -475,7 +478,7 @@ static bool words_are(const char *words, const struct mw_token *first,
                       const struct mw_token *second)
 {
     struct mw_slice text = slice_of(words);
-    ptrdiff_t blank = rules_text_find(text, ' ');
+    ptrdiff_t blank = text_find(text, ' ');
     if (blank < 0)
         return second == NULL && text_eq(text, first->text);
     return second != NULL && text_eq(SLICE(text.ptr, (size_t)blank), first->text) &&

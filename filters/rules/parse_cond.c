@@ -55,6 +55,10 @@ static bool take_fold(struct mw_slice *name)
 static bool check_fold(struct parser *parser, const struct field *field, bool is_folded,
                        const struct place *place)
 {
+    if (field->flags & FLAG_LIST && is_folded) {
+        rules_error(parser->rules, place, NULL, "%s has no .fold", field->name);
+        return false;
+    }
     if (!is_folded || (field->type != TYPE_BYTES && field->type != TYPE_IP &&
                        !type_is_number(field->type) && field->id != FIELD_TAG))
         return true;
@@ -69,8 +73,8 @@ static const struct field *find_in_group(const struct parser *parser, struct mw_
     struct builder out = {.ptr = full, .cap = sizeof full};
     if (parser->group == GROUP_NONE)
         return NULL;
-    rules_buildf(&out, "%s.", rules_group_name(parser->group));
-    rules_build(&out, name);
+    builder_putf(&out, "%s.", rules_group_name(parser->group));
+    builder_put(&out, name);
     const struct field *field = rules_field_find(SLICE(full, out.len));
     return field != NULL && field->flags & FLAG_ITEM ? field : NULL;
 }
@@ -81,16 +85,16 @@ static const char *members_of(struct parser *parser, struct mw_slice name)
     char text[400];
     struct builder out = {.ptr = text, .cap = sizeof text - 1};
     unsigned count = 0;
-    rules_build(&out, name);
-    rules_build(&out, LIT(" has"));
+    builder_put(&out, name);
+    builder_put(&out, LIT(" has"));
     for (unsigned id = 0; id < FIELD_COUNT; id++) {
         struct mw_slice field = slice_of(rules_field((enum field_id)id)->name);
         if (field.len > name.len && field.ptr[name.len] == '.' &&
             text_eq(SLICE(field.ptr, name.len), name))
-            rules_buildf(&out, "%s %s", count++ > 0 ? "," : "", field.ptr);
+            builder_putf(&out, "%s %s", count++ > 0 ? "," : "", field.ptr);
     }
     if (rules_group_find(name) != GROUP_NONE)
-        rules_buildf(&out, "; or write %.*s { ... }", (int)name.len, name.ptr);
+        builder_putf(&out, "; or write %.*s { ... }", (int)name.len, name.ptr);
     return count > 0 ? rules_keep_text(parser->rules, SLICE(text, out.len)).ptr : NULL;
 }
 
@@ -158,6 +162,8 @@ struct field_use *rules_parse_use(struct parser *parser, struct mw_slice name, s
         use->arg = LIT("Subject");
     }
     set_slot(parser, use, score);
+    if (field->flags & FLAG_LIST && !rules_parse_listing(parser, use))
+        return NULL;
     use->next = parser->rule->uses;
     parser->rule->uses = use;
     return use;
@@ -270,8 +276,8 @@ static bool parse_ip(struct parser *parser, struct test *test)
 static void advise_constant(struct parser *parser, const struct test *test,
                             const struct place *place)
 {
-    if (test->use->field->type != TYPE_ADDRESS || rules_text_find(test->text, '@') >= 0 ||
-        rules_text_find(test->text, '.') < 0)
+    if (test->use->field->type != TYPE_ADDRESS || text_find(test->text, '@') >= 0 ||
+        text_find(test->text, '.') < 0)
         return;
     rules_error(parser->rules, place, "compare the .domain, or write the whole address",
                 "this test can never hold: %s is a whole address and \"%.*s\" is not",
@@ -327,7 +333,7 @@ static bool parse_regex(struct parser *parser, struct test *test)
     return true;
 }
 
-static const char *near_list(struct parser *parser, struct mw_slice name)
+const char *rules_near_list(struct parser *parser, struct mw_slice name)
 {
     size_t count = 0;
     for (const struct list *list = parser->rules->lists; list != NULL; list = rules_list_next(list))
@@ -356,8 +362,8 @@ static bool parse_in(struct parser *parser, struct test *test)
         return rules_expected_hint(parser, &token, "a list's name, or values in parentheses",
                                    "also a single value: in (10.0.0.0/8)");
     } else if ((test->list = rules_list_find(parser->rules, token.text)) == NULL) {
-        rules_error(parser->rules, &place, near_list(parser, token.text), "unknown list \"%.*s\"",
-                    (int)token.text.len, token.text.ptr);
+        rules_error(parser->rules, &place, rules_near_list(parser, token.text),
+                    "unknown list \"%.*s\"", (int)token.text.len, token.text.ptr);
         return false;
     }
     if (rules_list_kind(test->list) == LIST_CIDR && test->use->field->type != TYPE_IP) {
@@ -366,6 +372,8 @@ static bool parse_in(struct parser *parser, struct test *test)
                     token.text.ptr, test->use->field->name);
         return false;
     }
+    if (rules_list_kind(test->list) == LIST_DNSBL)
+        rules_list_in(parser, test->list, &place);
     test->set = rules_list_set(parser->rules, test->list, test->use->field);
     return true; /* bad entries are reported at their own places, and are no fault of this rule */
 }
@@ -462,7 +470,11 @@ static struct node *parse_test(struct parser *parser, enum quantifier quantifier
     node->test.place = rules_place(parser, &token);
     node->test.quantifier = quantifier;
     node->test.use = parse_field(parser);
-    return node->test.use != NULL && parse_operator(parser, &node->test) ? node : NULL;
+    if (node->test.use == NULL || !parse_operator(parser, &node->test))
+        return NULL;
+    if (node->test.use->field->flags & FLAG_LIST)
+        rules_note_listing(&node->test);
+    return node;
 }
 
 /* ---- any, all, none ---- */

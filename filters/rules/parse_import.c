@@ -18,9 +18,9 @@ struct directive {
 /* "pcre:/etc/postfix/header_checks": the type is only that if the path does not begin before it. */
 static struct mw_slice split_type(struct mw_slice *path)
 {
-    ptrdiff_t colon = rules_text_find(*path, ':');
+    ptrdiff_t colon = text_find(*path, ':');
     struct mw_slice type = SLICE(path->ptr, colon < 0 ? 0 : (size_t)colon);
-    if (type.len == 0 || rules_text_find(type, '/') >= 0 || rules_text_find(type, '.') >= 0)
+    if (type.len == 0 || text_find(type, '/') >= 0 || text_find(type, '.') >= 0)
         return EMPTY;
     *path = text_skip(*path, (size_t)colon + 1);
     return type;
@@ -76,13 +76,13 @@ static bool parse_kind(struct parser *parser, struct directive *out)
 static struct mw_slice prefix_of(const struct directive *directive, char *room, size_t cap)
 {
     struct mw_slice path = directive->path, kind = directive->kind;
-    struct mw_slice name = text_skip(path, (size_t)(rules_text_rfind(path, '/') + 1));
+    struct mw_slice name = text_skip(path, (size_t)(text_rfind(path, '/') + 1));
     bool has_kind = name.len >= kind.len && text_eq(SLICE(name.ptr, kind.len), kind);
     struct builder to = {.ptr = room, .cap = cap};
-    rules_build(&to, name.len < PREFIX_MAX / 2 ? name : SLICE(name.ptr, PREFIX_MAX / 2));
+    builder_put(&to, name.len < PREFIX_MAX / 2 ? name : SLICE(name.ptr, PREFIX_MAX / 2));
     if (!has_kind) {
-        rules_build(&to, LIT("."));
-        rules_build(&to, kind);
+        builder_put(&to, LIT("."));
+        builder_put(&to, kind);
     }
     return SLICE(room, to.len);
 }
@@ -136,9 +136,9 @@ static struct mw_slice join_type(struct parser *parser, struct mw_slice format,
 {
     size_t size = format.len + type.len + 2;
     struct builder to = {.ptr = rules_keep(parser->rules, size), .cap = size};
-    rules_build(&to, format);
-    rules_build(&to, LIT(":"));
-    rules_build(&to, type);
+    builder_put(&to, format);
+    builder_put(&to, LIT(":"));
+    builder_put(&to, type);
     return SLICE(to.ptr, to.len);
 }
 

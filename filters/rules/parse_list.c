@@ -6,9 +6,9 @@
  *         | "regex" ( TEXT | REGEX { "," REGEX } )
  *         | "postfix" TEXT [ "value" WORD { "," WORD } ]
  *         | "redis" TEXT [ "password" "file" TEXT ] [ "timeout" DURATION ]
- *         | "dnsbl" TEXT { "," TEXT } [ "timeout" DURATION ]
+ *         | "dnsbl" TEXT { "," TEXT } { "threshold" NUMBER | "timeout" DURATION }
  *
- * Options stand on the line of what they belong to. */
+ * Options stand on the line of what they belong to; those of dnsbl may have lines of their own. */
 /* clang-format on */
 #include "list_priv.h"
 #include "parse.h"
@@ -85,8 +85,8 @@ static bool parse_words(struct parser *parser, struct list *list)
         token = rules_next(parser, MW_LEX_LITERAL);
         if (token.kind != MW_TOKEN_WORD && !token_is_text(&token))
             return rules_expected(parser, &token, "a word with which values begin, such as REJECT");
-        rules_build(&words, token.value);
-        rules_build(&words, LIT("\n"));
+        builder_put(&words, token.value);
+        builder_put(&words, LIT("\n"));
         token = rules_peek(parser, MW_LEX_LITERAL);
     } while (token_is(&token, ",") && (rules_next(parser, MW_LEX_LITERAL), true));
     list->source.words = (char *)rules_copy(parser, SLICE(text, words.len)).ptr;
@@ -160,6 +160,57 @@ static bool parse_redis(struct parser *parser, struct list *list)
     return !take_option(parser, &token, "timeout") || parse_timeout(parser, list);
 }
 
+static bool parse_threshold(struct parser *parser, struct list *list)
+{
+    struct mw_token token = rules_next(parser, MW_LEX_LITERAL);
+    struct place place = rules_place(parser, &token);
+    uint64_t threshold, most = (uint64_t)rules_dnsbl_most(list);
+    if (token.kind != MW_TOKEN_WORD || !text_number(token.text, INT32_MAX, &threshold) ||
+        threshold == 0)
+        return rules_expected(parser, &token, "the sum from which on the list holds, from 1");
+    if (threshold > most) {
+        rules_error(parser->rules, &place, "give zones more weight: \"list.example*2\"",
+                    "this list can never hold: its zones come to %llu at most",
+                    (unsigned long long)most);
+        return false;
+    }
+    list->threshold = (int32_t)threshold;
+    return true;
+}
+
+/* Lists of many zones have lines of their own for their options. There a rule may begin with the same
+ * word: then it is that rule's name. */
+static bool take_dnsbl_option(struct parser *parser, const struct mw_token *before,
+                              const char *word)
+{
+    struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
+    if (parser->has_pending || !token_is(&token, word))
+        return false;
+    rules_next(parser, MW_LEX_LITERAL);
+    struct mw_token behind = rules_peek(parser, MW_LEX_EXPR);
+    if (token.line == before->line || (!token_is(&behind, ":") && !token_is(&behind, "at")))
+        return true;
+    parser->pending = token;
+    parser->has_pending = true;
+    return false;
+}
+
+static bool parse_dnsbl_options(struct parser *parser, struct list *list,
+                                const struct mw_token *before)
+{
+    for (;;) {
+        if (take_dnsbl_option(parser, before, "threshold")) {
+            if (!parse_threshold(parser, list))
+                return false;
+        } else if (take_dnsbl_option(parser, before, "timeout")) {
+            if (!parse_timeout(parser, list))
+                return false;
+        } else {
+            return true;
+        }
+    }
+}
+
 static bool parse_dnsbl(struct parser *parser, struct list *list)
 {
     struct mw_token token;
@@ -171,7 +222,7 @@ static bool parse_dnsbl(struct parser *parser, struct list *list)
             !rules_dnsbl_read(parser->rules, list, text, &place))
             return false;
     } while (rules_take(parser, ","));
-    return !take_option(parser, &token, "timeout") || parse_timeout(parser, list);
+    return parse_dnsbl_options(parser, list, &token);
 }
 
 static const char *const kind_names[] = {"file", "cidr",  "regex", "postfix",

@@ -4,7 +4,8 @@
  *   test    = "test" TEXT "{" { item } "}"
  *   item    = "client" IP [ "port" N ] [ "name" HOST ] | "listener" NAME | "helo" HOST | "auth" USER [ MECHANISM ]
  *           | "from" ADDRESS [ "params" TEXT ] | "to" ADDRESS { "," ADDRESS }
- *           | "message" "file" TEXT | "header" TEXT | "body" TEXT | "fact" FIELD TEXT | "expect" expected
+ *           | "message" "file" TEXT | "header" TEXT | "body" TEXT | "fact" FIELD TEXT
+ *           | "listed" VALUE ZONE [ CODE | "fails" ] [ TEXT ] | "expect" expected
  *   expected = ( "accept" | "discard" | "quarantine" | ( "reject" | "defer" | "disconnect" ) [ CODE ] ) [ "by" RULE ] [ "for" ADDRESS ]
  *           | ( "hit" | "miss" ) RULE | [ "no" ] "header" TEXT | [ "no" ] "rcpt" ADDRESS | "sender" ADDRESS
  *           | SCORE ( "==" | "<" | "<=" | ">" | ">=" ) NUMBER | "tag" TEXT */
@@ -55,7 +56,7 @@ static bool parse_client(struct parser *parser, struct test_block *test)
         return rules_expected(parser, &token, "an IP address");
     if (rules_take(parser, "port")) {
         token = rules_next(parser, MW_LEX_EXPR);
-        if (token.kind != MW_TOKEN_NUMBER || !rules_text_number(token.text, 65535, &port))
+        if (token.kind != MW_TOKEN_NUMBER || !text_number(token.text, 65535, &port))
             return rules_expected(parser, &token, "a port");
         test->client_port = (uint32_t)port;
     }
@@ -121,7 +122,7 @@ static bool parse_text_line(struct parser *parser, struct line **lines, bool is_
     if (!rules_expect_text(parser, is_header ? "\"Name: value\"" : "a line of the body in quotes",
                            &text, &place))
         return false;
-    if (is_header && rules_text_find(text, ':') <= 0) {
+    if (is_header && text_find(text, ':') <= 0) {
         rules_error(parser->rules, &place, NULL, "a header field is \"Name: value\"");
         return false;
     }
@@ -146,10 +147,54 @@ static bool parse_fact(struct parser *parser, struct test_block *test)
         return false;
     size_t cap = token.text.len + 1 + value.len;
     struct builder out = {.ptr = rules_keep(parser->rules, cap), .cap = cap};
-    rules_build(&out, token.text);
-    rules_build(&out, LIT("="));
-    rules_build(&out, value);
+    builder_put(&out, token.text);
+    builder_put(&out, LIT("="));
+    builder_put(&out, value);
     add_line(parser, &test->facts, SLICE(out.ptr, out.len));
+    return true;
+}
+
+/* 127.0.0.2, or `fails`; neither: 127.0.0.2. */
+static bool parse_code(struct parser *parser, struct listing *listing)
+{
+    struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
+    unsigned char address[16];
+    uint32_t prefix = 0;
+    memcpy(listing->code, "\x7f\0\0\x02", sizeof listing->code);
+    listing->has_failed = token_is(&token, "fails");
+    bool is_code = token.kind == MW_TOKEN_WORD && text_is_digit(token.text.ptr[0]);
+    if (!listing->has_failed && !is_code)
+        return true;
+    rules_next(parser, MW_LEX_LITERAL);
+    if (listing->has_failed)
+        return true;
+    if (!parser->lang->parse_network(token.text, address, &prefix) || prefix != 128 ||
+        text_find(token.text, '.') < 0)
+        return rules_expected(parser, &token, "a code such as 127.0.0.2, or fails");
+    memcpy(listing->code, address + 12, sizeof listing->code);
+    return true;
+}
+
+/* What a zone of a DNS list says: listed 192.0.2.1 "zen.example" 127.0.0.4 "See https://..." */
+static bool parse_listed(struct parser *parser, struct test_block *test)
+{
+    struct listing *listing = rules_keep(parser->rules, sizeof *listing), **tail = &test->listings;
+    struct mw_token token = rules_peek(parser, MW_LEX_LITERAL);
+    struct place place;
+    if (!parse_value(parser, "the value that is listed: an address or a domain", &listing->value))
+        return false;
+    token = rules_peek(parser, MW_LEX_LITERAL);
+    listing->place = rules_place(parser, &token);
+    if (!parse_value(parser, "the zone that lists it", &listing->zone) ||
+        !parse_code(parser, listing))
+        return false;
+    token = rules_peek(parser, MW_LEX_LITERAL);
+    if (token_is_text(&token) &&
+        !rules_expect_text(parser, "its value in quotes", &listing->text, &place))
+        return false;
+    while (*tail != NULL)
+        tail = &(*tail)->next;
+    *tail = listing;
     return true;
 }
 
@@ -171,7 +216,7 @@ static bool parse_expect_verdict(struct parser *parser, struct expect *expect)
     uint64_t code;
     if (token.kind == MW_TOKEN_NUMBER) {
         rules_next(parser, MW_LEX_EXPR);
-        if (!rules_text_number(token.text, 599, &code))
+        if (!text_number(token.text, 599, &code))
             return rules_expected(parser, &token, "a reply code");
         expect->code = (uint32_t)code;
     }
@@ -210,9 +255,9 @@ static bool parse_expect_header(struct parser *parser, struct expect *expect, bo
     if (!rules_expect_text(parser, is_absent ? "a header's name in quotes" : "\"Name: value\"",
                            &text, &place))
         return false;
-    ptrdiff_t colon = rules_text_find(text, ':');
+    ptrdiff_t colon = text_find(text, ':');
     expect->name = colon < 0 ? text : SLICE(text.ptr, (size_t)colon);
-    expect->text = colon < 0 ? EMPTY : rules_text_trim(text_skip(text, (size_t)colon + 1));
+    expect->text = colon < 0 ? EMPTY : text_trim(text_skip(text, (size_t)colon + 1));
     if (colon >= 0 || is_absent)
         return true;
     rules_error(parser->rules, &place, NULL, "a header field is \"Name: value\"");
@@ -283,8 +328,9 @@ static bool parse_expect(struct parser *parser, struct test_block *test)
 
 static bool parse_item(struct parser *parser, struct test_block *test, const struct mw_token *word)
 {
-    static const char *const names[] = {"client",  "listener", "helo", "auth",   "from", "to",
-                                        "message", "header",   "body", "expect", "fact", NULL};
+    static const char *const names[] = {"client", "listener", "helo",   "auth", "from",
+                                        "to",     "message",  "header", "body", "expect",
+                                        "fact",   "listed",   NULL};
     if (token_is(word, "client"))
         return parse_client(parser, test);
     if (token_is(word, "listener"))
@@ -305,12 +351,14 @@ static bool parse_item(struct parser *parser, struct test_block *test, const str
         return parse_text_line(parser, &test->body, false);
     if (token_is(word, "fact"))
         return parse_fact(parser, test);
+    if (token_is(word, "listed"))
+        return parse_listed(parser, test);
     if (token_is(word, "expect"))
         return parse_expect(parser, test);
     if (word->kind != MW_TOKEN_WORD)
         return rules_expected(
             parser, word,
-            "client, helo, auth, from, to, message, header, body, fact, expect or '}'");
+            "client, helo, auth, from, to, message, header, body, fact, listed, expect or '}'");
     struct place place = rules_place(parser, word);
     rules_error(parser->rules, &place, rules_near(parser, word->text, names),
                 "unknown word \"%.*s\" in a test", (int)word->text.len, word->text.ptr);

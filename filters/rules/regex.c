@@ -176,7 +176,7 @@ void rules_regex_close(struct rules *rules)
 
 static size_t slot_of(const struct regex_set *set, struct mw_slice pattern, uint32_t options)
 {
-    uint64_t hash = rules_text_hash(pattern, false) ^ options * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t hash = text_hash(pattern, false) ^ options * UINT64_C(0x9e3779b97f4a7c15);
     size_t at = (hash ^ hash >> 32) & (set->cap - 1);
     while (set->table[at] != NULL &&
            (set->table[at]->options != options || !text_eq(set->table[at]->pattern, pattern)))
@@ -410,7 +410,7 @@ void rules_regex_advise(struct rules *rules, const struct regex *regex, const st
 {
     struct mw_slice pattern = regex->pattern;
     bool starts = starts_anchored(pattern), ends = ends_anchored(pattern);
-    bool has_choice = rules_text_find(pattern, '|') >= 0;
+    bool has_choice = text_find(pattern, '|') >= 0;
     if (pattern.len == 0) {
         rules_warning(rules, place, NULL, "an empty regular expression matches everything");
     } else if (regex->is_hopeless) {

@@ -85,7 +85,7 @@ static bool skip(struct tree_reader *reader, const char *text)
 
 static void skip_behind(struct tree_reader *reader, char end)
 {
-    ptrdiff_t at = rules_text_find(rest_of(reader), end);
+    ptrdiff_t at = text_find(rest_of(reader), end);
     if (at < 0)
         reader->at = reader->pattern.len;
     else
@@ -367,16 +367,16 @@ static struct tree_node *read_item(struct tree_reader *reader)
 static bool read_braces(struct tree_reader *reader, uint32_t *out_min, uint32_t *out_max)
 {
     struct mw_slice rest = text_skip(rest_of(reader), 1);
-    ptrdiff_t close = rules_text_find(rest, '}');
+    ptrdiff_t close = text_find(rest, '}');
     if (rest.len == 0 || strchr("0123456789 ,\t", rest.ptr[0]) == NULL)
         return false;
     struct mw_slice inner = SLICE(rest.ptr, close < 0 ? 0 : (size_t)close);
-    ptrdiff_t comma = rules_text_find(inner, ',');
+    ptrdiff_t comma = text_find(inner, ',');
     struct mw_slice low = comma < 0 ? inner : SLICE(inner.ptr, (size_t)comma);
     struct mw_slice high = comma < 0 ? inner : text_skip(inner, (size_t)comma + 1);
     uint64_t min, max = TREE_UNBOUNDED;
-    if (close < 0 || !rules_text_number(low, 65535, &min) ||
-        (high.len > 0 && !rules_text_number(high, 65535, &max))) {
+    if (close < 0 || !text_number(low, 65535, &min) ||
+        (high.len > 0 && !text_number(high, 65535, &max))) {
         reader->has_given_up = true;
         return false;
     }
@@ -450,10 +450,10 @@ static struct tree_node *read_choice(struct tree_reader *reader)
 
 static void read_flags(struct tree_reader *reader, struct mw_slice flags)
 {
-    reader->caseless = rules_text_find(flags, 'i') >= 0;
-    reader->multiline = rules_text_find(flags, 'm') >= 0;
-    reader->dotall = rules_text_find(flags, 's') >= 0;
-    reader->extended = rules_text_find(flags, 'x') >= 0;
+    reader->caseless = text_find(flags, 'i') >= 0;
+    reader->multiline = text_find(flags, 'm') >= 0;
+    reader->dotall = text_find(flags, 's') >= 0;
+    reader->extended = text_find(flags, 'x') >= 0;
 }
 
 /* Verbs in front that leave the meaning alone. Others, (*UCP) and the newlines, are no item either,

@@ -323,7 +323,7 @@ static bool add_posix(struct set_builder *builder, struct mw_slice name)
 /* "[:alpha:]" at the front of `text`, by PCRE2's own rule; its length or 0. */
 static size_t posix_len(struct mw_slice text)
 {
-    if (text.len < 4 || text.ptr[0] != '[' || rules_text_find(LIT(":.="), text.ptr[1]) < 0)
+    if (text.len < 4 || text.ptr[0] != '[' || text_find(LIT(":.="), text.ptr[1]) < 0)
         return 0;
     char mark = text.ptr[1];
     for (size_t i = 2; i + 1 < text.len; i++) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "describe.h"
+#include "list_priv.h"
 #include "regex.h"
 
 enum { LINE_MAX_LEN = 1000, NAME_MAX_WIDTH = 32, WHERE_MAX_WIDTH = 40, LITERALS_WIDTH = 60 };
@@ -42,7 +43,7 @@ static void flush(struct out *out)
 
 static void put_rule(struct out *out, const struct rule *rule)
 {
-    rules_buildf(&out->text, "%-*s  %-*.*s  ", out->name_width, rule->name_text, out->where_width,
+    builder_putf(&out->text, "%-*s  %-*.*s  ", out->name_width, rule->name_text, out->where_width,
                  (int)rule->where.len, rule->where.ptr);
 }
 
@@ -80,15 +81,15 @@ static void put_needs(struct out *out, const struct rules *rules, const struct r
         if (is_told)
             continue;
         if (count++ > 0)
-            rules_build(&out->text, LIT(", "));
+            builder_put(&out->text, LIT(", "));
         rules_describe_use(&out->text, rules, use);
     }
     if (count == 0)
-        rules_build(&out->text, LIT("nothing"));
+        builder_put(&out->text, LIT("nothing"));
     if (rule->has_at)
-        rules_buildf(&out->text, "; `at %s`", rules_stage_name(rule->at));
+        builder_putf(&out->text, "; `at %s`", rules_stage_name(rule->at));
     else if (rule->fires_from > latest && rule->actions != NULL && rule->fires_from > MW_STAGE_MAIL)
-        rules_buildf(&out->text, "; its actions are possible from %s on",
+        builder_putf(&out->text, "; its actions are possible from %s on",
                      rules_stage_name(rule->fires_from));
 }
 
@@ -97,11 +98,11 @@ static void put_wait(struct out *out, const struct rules *rules, const struct ru
     const struct rule *blocker = find_blocker(rules, rule);
     if (blocker == NULL)
         return;
-    rules_buildf(&out->text, "; waits for %s (%.*s)", blocker->name_text, (int)blocker->where.len,
+    builder_putf(&out->text, "; waits for %s (%.*s)", blocker->name_text, (int)blocker->where.len,
                  blocker->where.ptr);
     if (!blocker->is_exemption)
         return;
-    rules_build(&out->text, LIT(", which may exempt it"));
+    builder_put(&out->text, LIT(", which may exempt it"));
 }
 
 static enum mw_stage earliest(const struct rule *rule)
@@ -109,28 +110,46 @@ static enum mw_stage earliest(const struct rule *rule)
     return rule->wants != 0 ? (enum mw_stage)__builtin_ctz(rule->wants) : rule->last;
 }
 
+/* Who else is asked before an answer can be given, and for how long. */
+static void put_list(struct out *out, const struct list *list)
+{
+    if (!rules_list_is_slow(list) || !list->is_used)
+        return;
+    builder_putf(&out->text, "list %.*s asks ", (int)list->name.len, list->name.ptr);
+    if (rules_list_kind(list) == LIST_DNSBL)
+        builder_putf(&out->text, "%zu zone%s of the DNS at once, threshold %d of at most %d",
+                     list->zone_count, list->zone_count == 1 ? "" : "s", list->threshold,
+                     rules_list_most(list));
+    else
+        builder_put(&out->text, LIT("Redis"));
+    builder_putf(&out->text, "; waits up to %llu ms", (unsigned long long)list->timeout_ms);
+    flush(out);
+}
+
 static void report_stages(const struct rules *rules, mw_report_line *line, void *user)
 {
     static const char *const scopes[SCOPE_COUNT] = {"session", "message", "recipient"};
     struct out out;
     out_init(&out, rules, line, user);
-    rules_buildf(&out.text, "%-*s  %-*s  %-9s  %-14s  %-14s  %s", out.name_width, "rule",
+    builder_putf(&out.text, "%-*s  %-*s  %-9s  %-14s  %-14s  %s", out.name_width, "rule",
                  out.where_width, "place", "concerns", "earliest", "latest", "needs");
     flush(&out);
     for (const struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
         put_rule(&out, rule);
         if (rule->is_idle) {
-            rules_build(&out.text, LIT("never run: nobody below reads its score"));
+            builder_put(&out.text, LIT("never run: nobody below reads its score"));
             flush(&out);
             continue;
         }
-        rules_buildf(&out.text, "%-9s  %-14s  %-14s  ", scopes[rule->scope],
+        builder_putf(&out.text, "%-9s  %-14s  %-14s  ", scopes[rule->scope],
                      rules_stage_name(earliest(rule)), rules_stage_name(rule->last));
         put_needs(&out, rules, rule);
         put_wait(&out, rules, rule);
         flush(&out);
     }
-    rules_buildf(&out.text, "the message is %s",
+    for (const struct list *list = rules->lists; list != NULL; list = list->next)
+        put_list(&out, list);
+    builder_putf(&out.text, "the message is %s",
                  rules->wants & MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)
                      ? "kept back until its end: some rule is decided there"
                      : "not kept back: no rule is decided at its end");
@@ -207,20 +226,20 @@ static void put_literals(struct out *out, const struct regex *regex)
     const struct literals *literals = rules_regex_literals(regex);
     size_t from = out->text.len;
     if (literals == NULL)
-        rules_build(&out->text, LIT("-"));
+        builder_put(&out->text, LIT("-"));
     for (size_t i = 0; literals != NULL && i < literals->count; i++) {
         const struct literal_clause *clause = &literals->clauses[i];
-        rules_buildf(&out->text, "%s%s", i > 0 ? " & " : "", clause->count > 1 ? "(" : "");
+        builder_putf(&out->text, "%s%s", i > 0 ? " & " : "", clause->count > 1 ? "(" : "");
         for (size_t k = 0; k < clause->count; k++) {
             if (out->text.len - from > LITERALS_WIDTH) {
-                rules_build(&out->text, LIT(" | ..."));
+                builder_put(&out->text, LIT(" | ..."));
                 break;
             }
-            rules_build(&out->text, k > 0 ? LIT(" | \"") : LIT("\""));
+            builder_put(&out->text, k > 0 ? LIT(" | \"") : LIT("\""));
             rules_describe_text(&out->text, clause->any[k], LITERAL_MAX);
-            rules_build(&out->text, LIT("\""));
+            builder_put(&out->text, LIT("\""));
         }
-        rules_build(&out->text, clause->count > 1 ? LIT(")") : EMPTY);
+        builder_put(&out->text, clause->count > 1 ? LIT(")") : EMPTY);
     }
 }
 
@@ -233,11 +252,11 @@ static void tell_cost(struct out *out, const struct rules *rules, const struct c
 {
     static const char letters[] = {'A', 'B', 'C'};
     put_rule(out, cost->rule);
-    rules_buildf(&out->text, "%-5c  %9llu  ", letters[rules_regex_class(cost->regex)],
+    builder_putf(&out->text, "%-5c  %9llu  ", letters[rules_regex_class(cost->regex)],
                  (unsigned long long)ns_a_kib(cost->price));
     size_t from = out->text.len;
     rules_describe_use(&out->text, rules, cost->use);
-    rules_buildf(&out->text, "%*s  ",
+    builder_putf(&out->text, "%*s  ",
                  (int)(out->text.len - from < 18 ? 18 - (out->text.len - from) : 0), "");
     put_literals(out, cost->regex);
     flush(out);
@@ -256,9 +275,9 @@ static void tell_totals(struct out *out, const struct costs *costs)
         sums[class] += costs->at[i].price;
     }
     for (size_t i = 0; i < 3; i++) {
-        rules_buildf(&out->text, "%-38s  ", meaning[i]);
+        builder_putf(&out->text, "%-38s  ", meaning[i]);
         rules_describe_count(&out->text, counts[i]);
-        rules_buildf(&out->text, " pattern%s, %llu ns/KiB together", counts[i] == 1 ? "" : "s",
+        builder_putf(&out->text, " pattern%s, %llu ns/KiB together", counts[i] == 1 ? "" : "s",
                      (unsigned long long)ns_a_kib(sums[i]));
         flush(out);
     }
@@ -273,7 +292,7 @@ static void report_cost(struct rules *rules, mw_report_line *line, void *user)
         if (!rule->is_idle)
             gather(&costs, rule, rule->condition);
     measure(rules, &costs);
-    rules_buildf(&out.text, "%-*s  %-*s  class  %9s  %-18s  %s", out.name_width, "rule",
+    builder_putf(&out.text, "%-*s  %-*s  class  %9s  %-18s  %s", out.name_width, "rule",
                  out.where_width, "place", "ns/KiB", "field", "literals");
     flush(&out);
     for (size_t i = 0; i < costs.count; i++)
@@ -291,7 +310,7 @@ static void report_rules(const struct rules *rules, mw_report_line *line, void *
     out_init(&out, rules, line, user);
     for (const struct rule *rule = rules->rules; rule != NULL; rule = rule->next) {
         put_rule(&out, rule);
-        rules_buildf(&out.text, "%s.%s.{hits,errors,observed,runs,time,suspended}", filter,
+        builder_putf(&out.text, "%s.%s.{hits,errors,observed,runs,time,suspended}", filter,
                      rule->name_text);
         flush(&out);
     }

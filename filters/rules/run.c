@@ -293,8 +293,8 @@ static void tell_observed(struct subject *subject, const struct rule *rule)
     for (const struct action *action = rule->actions; action != NULL; action = action->next) {
         char text[200];
         if (out.len > 0)
-            rules_build(&out, LIT(", "));
-        rules_build(&out, rules_action_text(action, text, sizeof text));
+            builder_put(&out, LIT(", "));
+        builder_put(&out, rules_action_text(action, text, sizeof text));
     }
     subject->ops->tell(subject, EVENT_OBSERVED, rule, SLICE(room, out.len));
 }
@@ -413,6 +413,24 @@ enum mw_verdict rules_run(struct subject *subject, enum mw_stage stage)
 
 /* ---- questions ---- */
 
+/* What its texts say of lists is asked when the rule is going to act, or may: not while the answers
+ * that decide that are under way. */
+static void ask_for_texts(struct subject *subject, const struct rule *rule)
+{
+    if (subject->stage < rule->fires_from)
+        return;
+    for (const struct field_use *use = rule->uses; use != NULL; use = use->next)
+        if (use->set != NULL && use->stage <= subject->stage)
+            rules_dnsbl_is_asking(subject, use);
+}
+
+static void try_dry(struct subject *subject, const struct rule *rule)
+{
+    size_t before = rules_list_pending(subject->answers);
+    if (eval_fresh(subject, rule) != TRUTH_FALSE && rules_list_pending(subject->answers) == before)
+        ask_for_texts(subject, rule);
+}
+
 static void try_for_each(struct subject *subject, const struct rule *rule)
 {
     size_t count = subject->ops->rcpt_count(subject);
@@ -421,7 +439,7 @@ static void try_for_each(struct subject *subject, const struct rule *rule)
             continue;
         rules_at_rcpt(subject, i);
         if (rule->scope != SCOPE_RCPT || !rules_is_settled(subject, rule))
-            eval_fresh(subject, rule);
+            try_dry(subject, rule);
     }
 }
 
@@ -440,7 +458,7 @@ size_t rules_run_dry(struct subject *subject, enum mw_stage stage)
         if (is_of_rcpts || (rule->is_each_rcpt && stage >= MW_STAGE_DATA))
             try_for_each(subject, rule);
         else if (rule->scope == SCOPE_RCPT || stage != MW_STAGE_RCPT)
-            eval_fresh(subject, rule);
+            try_dry(subject, rule);
         rules_at_rcpt(subject, rcpt);
     }
     subject->is_dry = false;

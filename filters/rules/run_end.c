@@ -88,7 +88,7 @@ static struct mw_slice address_of(struct subject *subject, size_t rcpt)
 static bool redirect(struct subject *subject, const struct fate *fates, size_t at)
 {
     for (size_t i = 0; i < at; i++)
-        if (is_quarantined(&fates[i]) && rules_text_address_eq(fates[i].text, fates[at].text))
+        if (is_quarantined(&fates[i]) && text_address_eq(fates[i].text, fates[at].text))
             return subject->ops->rcpt_delete(subject, at);
     return subject->ops->rcpt_replace(subject, at, fates[at].text);
 }

@@ -146,11 +146,20 @@ struct value_walk {
     const struct field_use *use;
     size_t cursor, rcpt;
     bool is_begun;
+    bool is_partial;                 /* dnsbl.*: there may be more, which is not known */
+    uint64_t zones[LIST_ZONE_WORDS]; /* dnsbl.zones: as bits */
 };
 /* Lines of a body, without their line ends; *cursor is the offset of the next one. False: no more.
  */
 bool rules_next_line(struct mw_slice body, size_t *cursor, struct mw_slice *out);
 enum got rules_next_value(struct subject *subject, struct value_walk *walk, struct value *out);
+
+/* dnsbl_values.c: fields about DNS lists. rules_next_value() of one ... */
+enum got rules_dnsbl_next(struct subject *subject, struct value_walk *walk, struct value *out);
+/* ... and a test of a score, which may be known before it is whole. */
+enum truth rules_dnsbl_score_test(struct subject *subject, const struct test *test);
+/* Notes the questions, if they are not yet; true: some have no answer. */
+bool rules_dnsbl_is_asking(struct subject *subject, const struct field_use *use);
 
 /* expand.c: ${...} filled in and made safe for where it goes. The result is in `room`. */
 enum target { INTO_REPLY = 0, INTO_HEADER, INTO_ADDRESS, INTO_LOG };

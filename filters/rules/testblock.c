@@ -148,7 +148,7 @@ static bool ending_fits(const struct expect *expect, const struct ending *ending
 static const struct test_rcpt *find_rcpt(const struct test_mail *mail, struct mw_slice given)
 {
     for (size_t i = 0; i < mail->rcpt_count; i++)
-        if (rules_text_address_eq(mail->rcpts[i].given, given))
+        if (text_address_eq(mail->rcpts[i].given, given))
             return &mail->rcpts[i];
     return NULL;
 }
@@ -158,7 +158,7 @@ static bool is_delivered_to(const struct test_mail *mail, struct mw_slice addres
     for (size_t i = 0; i < mail->rcpt_count; i++) {
         const struct test_rcpt *rcpt = &mail->rcpts[i];
         if ((rcpt->status == MW_RCPT_ACCEPTED || rcpt->status == MW_RCPT_ADDED) &&
-            rules_text_address_eq(rcpt->address, address))
+            text_address_eq(rcpt->address, address))
             return true;
     }
     return false;
@@ -175,9 +175,9 @@ static bool has_hit(const struct test_mail *mail, struct mw_slice rule)
 static bool has_header(const struct test_mail *mail, const struct expect *expect)
 {
     for (size_t i = 0; i < mail->header_count; i++)
-        if (rules_text_ieq(mail->headers[i].name, expect->name) &&
+        if (text_ieq(mail->headers[i].name, expect->name) &&
             (expect->kind == EXPECT_NO_HEADER ||
-             text_eq(rules_text_trim(mail->headers[i].value), expect->text)))
+             text_eq(text_trim(mail->headers[i].value), expect->text)))
             return true;
     return false;
 }
@@ -241,7 +241,7 @@ static bool fits(const struct test_mail *mail, const struct expect *expect,
     case EXPECT_NO_RCPT:
         return !is_delivered_to(mail, expect->text);
     case EXPECT_SENDER:
-        return rules_text_address_eq(mail->sender, expect->text);
+        return text_address_eq(mail->sender, expect->text);
     case EXPECT_SCORE:
         return score_fits(mail, expect);
     case EXPECT_TAG:
@@ -257,17 +257,17 @@ static void describe(const struct expect *expect, struct builder *out)
     static const char *const words[] = {"accept",     "reject",  "defer",  "discard", "disconnect",
                                         "quarantine", "hit",     "miss",   "header",  "no header",
                                         "rcpt",       "no rcpt", "sender", "score",   "tag"};
-    rules_buildf(out, "expected %s", words[expect->kind]);
+    builder_putf(out, "expected %s", words[expect->kind]);
     if (expect->code != 0)
-        rules_buildf(out, " %u", expect->code);
+        builder_putf(out, " %u", expect->code);
     if (expect->rule.len > 0)
-        rules_buildf(out, " %s%.*s", expect->kind <= EXPECT_QUARANTINE ? "by " : "",
+        builder_putf(out, " %s%.*s", expect->kind <= EXPECT_QUARANTINE ? "by " : "",
                      (int)expect->rule.len, expect->rule.ptr);
     if (expect->name.len > 0)
-        rules_buildf(out, " %.*s", (int)expect->name.len, expect->name.ptr);
+        builder_putf(out, " %.*s", (int)expect->name.len, expect->name.ptr);
     if (expect->kind == EXPECT_SCORE) {
         static const char *const signs[] = {"==", "", "<", "<=", ">", ">="};
-        rules_buildf(out, " %s ", signs[expect->op]);
+        builder_putf(out, " %s ", signs[expect->op]);
         rules_build_number(out, expect->number);
     } else if (expect->text.len > 0 || expect->kind == EXPECT_SENDER) {
         const char *before = expect->kind == EXPECT_HEADER ? ": "
@@ -277,47 +277,47 @@ static void describe(const struct expect *expect, struct builder *out)
         const char *behind = expect->kind == EXPECT_HEADER ? ""
                              : expect->kind == EXPECT_TAG  ? "\""
                                                            : ">";
-        rules_buildf(out, "%s%.*s%s", before, (int)expect->text.len, expect->text.ptr, behind);
+        builder_putf(out, "%s%.*s%s", before, (int)expect->text.len, expect->text.ptr, behind);
     }
 }
 
 static void describe_ending(const struct ending *ending, struct builder *out)
 {
-    rules_buildf(out, "%s", is_quarantined(ending) ? "quarantine" : verdict_name(ending->verdict));
+    builder_putf(out, "%s", is_quarantined(ending) ? "quarantine" : verdict_name(ending->verdict));
     if (ending->verdict != MW_CONTINUE && ending->verdict != MW_ACCEPT &&
         ending->verdict != MW_DISCARD)
-        rules_buildf(out, " %u", code_of(ending));
+        builder_putf(out, " %u", code_of(ending));
     if (ending->rule != NULL)
-        rules_buildf(out, " by %s", ending->rule->name_text);
+        builder_putf(out, " by %s", ending->rule->name_text);
 }
 
 /* What happened instead. */
 static void describe_run(const struct test_mail *mail, const struct ending *ending,
                          struct builder *out)
 {
-    rules_build(out, LIT("\n  it was: "));
+    builder_put(out, LIT("\n  it was: "));
     describe_ending(ending, out);
     for (size_t i = 0; i < mail->rcpt_count && mail->rcpt_count > 1; i++) {
         const struct test_rcpt *rcpt = &mail->rcpts[i];
-        rules_buildf(out, "\n  to <%.*s>: ", (int)rcpt->given.len, rcpt->given.ptr);
+        builder_putf(out, "\n  to <%.*s>: ", (int)rcpt->given.len, rcpt->given.ptr);
         if (rcpt->status == MW_RCPT_ADDED)
-            rules_build(out, LIT("added"));
+            builder_put(out, LIT("added"));
         else
             describe_ending(&rcpt->ending, out);
     }
-    rules_build(out, LIT("\n  rules that held: "));
+    builder_put(out, LIT("\n  rules that held: "));
     for (size_t i = 0; i < mail->hit_count; i++)
-        rules_buildf(out, "%s%s", i ? ", " : "", mail->hits[i]->name_text);
+        builder_putf(out, "%s%s", i ? ", " : "", mail->hits[i]->name_text);
     if (mail->hit_count == 0)
-        rules_build(out, LIT("none"));
+        builder_put(out, LIT("none"));
     for (const struct name_slot *slot = mail->subject.rules->scores.first; slot != NULL;
          slot = slot->next) {
         if (mail->subject.transaction == NULL || mail->subject.transaction->scores[slot->at] == 0)
             continue;
-        rules_buildf(out, "\n  score %.*s: ", (int)slot->name.len, slot->name.ptr);
+        builder_putf(out, "\n  score %.*s: ", (int)slot->name.len, slot->name.ptr);
         rules_build_number(out, mail->subject.transaction->scores[slot->at]);
     }
-    rules_build(out, SLICE(mail->told, mail->told_text.len));
+    builder_put(out, SLICE(mail->told, mail->told_text.len));
 }
 
 /* Returns whether the block failed. */
@@ -337,7 +337,7 @@ static bool run_block(struct rules *rules, const struct test_block *block, struc
         if (out.len == 0)
             line = expect->place.line;
         else
-            rules_build(&out, LIT("\n"));
+            builder_put(&out, LIT("\n"));
         describe(expect, &out);
     }
     bool has_failed = out.len > 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "list.h"
 #include "rate.h"
 #include "testblock.h"
 
@@ -63,7 +64,7 @@ static enum got give_number(uint64_t number, struct value *out)
 
 static struct mw_slice local_of(struct mw_slice address)
 {
-    ptrdiff_t at = rules_text_rfind(address, '@');
+    ptrdiff_t at = text_rfind(address, '@');
     return at < 0 ? address : SLICE(address.ptr, (size_t)at);
 }
 
@@ -71,11 +72,11 @@ static struct mw_slice local_of(struct mw_slice address)
 static enum got get_param(struct mw_slice params, struct mw_slice name, struct value *out)
 {
     while (params.len > 0) {
-        ptrdiff_t end = rules_text_find(params, ' ');
+        ptrdiff_t end = text_find(params, ' ');
         struct mw_slice word = end < 0 ? params : SLICE(params.ptr, (size_t)end);
         params = end < 0 ? EMPTY : text_skip(params, (size_t)end + 1);
-        ptrdiff_t equals = rules_text_find(word, '=');
-        if (rules_text_ieq(equals < 0 ? word : SLICE(word.ptr, (size_t)equals), name))
+        ptrdiff_t equals = text_find(word, '=');
+        if (text_ieq(equals < 0 ? word : SLICE(word.ptr, (size_t)equals), name))
             return give(equals < 0 ? word : text_skip(word, (size_t)equals + 1), out);
     }
     return GOT_END;
@@ -107,13 +108,23 @@ static enum got get_fact(const struct test_mail *mail, const char *name, struct 
     return GOT_END;
 }
 
+static enum got get_filter_fact(const struct test_mail *mail, const struct field *field,
+                                struct value *out)
+{
+    uint64_t number;
+    enum got got = get_fact(mail, field->name, out);
+    if (got != GOT_VALUE || !type_is_number(field->type))
+        return got;
+    return text_number(out->text, UINT32_MAX, &number) ? give_number(number, out) : GOT_END;
+}
+
 static enum got get_client(const struct test_mail *mail, const struct field *field,
                            struct value *out)
 {
     const struct test_block *block = mail->block;
     enum field_id id = field->id;
     if (field->flags & FLAG_FILTER)
-        return get_fact(mail, field->name, out);
+        return get_filter_fact(mail, field, out);
     if (id == FIELD_CLIENT_IP)
         return give(SLICE((const char *)block->client_ip, sizeof block->client_ip), out);
     if (id == FIELD_CLIENT_PORT)
@@ -132,7 +143,7 @@ static enum got get_client(const struct test_mail *mail, const struct field *fie
 static ptrdiff_t find_header(const struct test_mail *mail, struct mw_slice name, size_t from)
 {
     for (size_t i = from; i < mail->header_count; i++)
-        if (rules_text_ieq(mail->headers[i].name, name))
+        if (text_ieq(mail->headers[i].name, name))
             return (ptrdiff_t)i;
     return -1;
 }
@@ -142,7 +153,7 @@ static enum got get_header_count(const struct test_mail *mail, struct mw_slice n
 {
     uint64_t count = 0;
     for (size_t i = 0; i < mail->header_count; i++)
-        count += name.len == 0 || rules_text_ieq(mail->headers[i].name, name);
+        count += name.len == 0 || text_ieq(mail->headers[i].name, name);
     return give_number(count, out);
 }
 
@@ -165,7 +176,7 @@ static enum got test_get(struct subject *subject, const struct field_use *use, s
         struct mw_slice address = mail->rcpts[mail->subject.rcpt].address;
         return give(id == FIELD_RCPT         ? address
                     : id == FIELD_RCPT_LOCAL ? local_of(address)
-                                             : rules_text_domain(address),
+                                             : text_domain(address),
                     out);
     }
     if (use->field->flags & FLAG_TALLY)
@@ -184,7 +195,7 @@ static enum got test_get(struct subject *subject, const struct field_use *use, s
         return get_param(mail->block->params, use->arg, out);
     return give(id == FIELD_SENDER         ? mail->sender
                 : id == FIELD_SENDER_LOCAL ? local_of(mail->sender)
-                                           : rules_text_domain(mail->sender),
+                                           : text_domain(mail->sender),
                 out);
 }
 
@@ -309,9 +320,9 @@ static bool test_header_delete(struct subject *subject, size_t index)
  * too. */
 static bool is_address(struct mw_slice address)
 {
-    ptrdiff_t at = rules_text_rfind(address, '@');
-    return at > 0 && (size_t)at + 1 < address.len && rules_text_find(address, ' ') < 0 &&
-           rules_text_find(address, '<') < 0 && rules_text_find(address, '>') < 0;
+    ptrdiff_t at = text_rfind(address, '@');
+    return at > 0 && (size_t)at + 1 < address.len && text_find(address, ' ') < 0 &&
+           text_find(address, '<') < 0 && text_find(address, '>') < 0;
 }
 
 static bool test_set_sender(struct subject *subject, struct mw_slice address)
@@ -404,7 +415,7 @@ static void test_tell(struct subject *subject, enum event event, const struct ru
     else if (event == EVENT_QUARANTINED)
         note_quarantined(mail, rule);
     else if (event == EVENT_ERROR || event == EVENT_EDIT_FAILED)
-        rules_buildf(&mail->told_text, "\n  %s: %s%.*s", rule->name_text,
+        builder_putf(&mail->told_text, "\n  %s: %s%.*s", rule->name_text,
                      event == EVENT_ERROR ? "" : "not possible: ", (int)text.len, text.ptr);
 }
 
@@ -444,12 +455,12 @@ static bool take_field(struct mw_slice *rest, struct mw_slice *out_field)
 {
     size_t end = 0;
     do {
-        ptrdiff_t line = rules_text_find(text_skip(*rest, end), '\n');
+        ptrdiff_t line = text_find(text_skip(*rest, end), '\n');
         end = line < 0 ? rest->len : end + (size_t)line + 1;
     } while (end < rest->len && (rest->ptr[end] == ' ' || rest->ptr[end] == '\t'));
     *out_field = SLICE(rest->ptr, end);
     *rest = text_skip(*rest, end);
-    return rules_text_trim(*out_field).len > 0;
+    return text_trim(*out_field).len > 0;
 }
 
 /* Files may have the line ends of the editor that made them. */
@@ -473,9 +484,9 @@ static void read_message(struct test_mail *mail, struct mw_slice rest)
         while (field.len > 0 &&
                (field.ptr[field.len - 1] == '\n' || field.ptr[field.len - 1] == '\r'))
             field.len--;
-        ptrdiff_t colon = rules_text_find(field, ':');
+        ptrdiff_t colon = text_find(field, ':');
         if (colon > 0)
-            add_header(mail, rules_text_trim(SLICE(field.ptr, (size_t)colon)),
+            add_header(mail, text_trim(SLICE(field.ptr, (size_t)colon)),
                        text_skip(field, (size_t)colon + 1));
     }
     mail->body = rest;
@@ -490,15 +501,23 @@ static void build_message(struct test_mail *mail, const struct test_block *block
         size += line->text.len + 2;
     struct builder out = {.ptr = keep(mail, size), .cap = size};
     for (const struct line *line = block->headers; line != NULL; line = line->next) {
-        rules_build(&out, line->text);
-        rules_build(&out, LIT("\r\n"));
+        builder_put(&out, line->text);
+        builder_put(&out, LIT("\r\n"));
     }
-    rules_build(&out, LIT("\r\n"));
+    builder_put(&out, LIT("\r\n"));
     for (const struct line *line = block->body; line != NULL; line = line->next) {
-        rules_build(&out, line->text);
-        rules_build(&out, LIT("\r\n"));
+        builder_put(&out, line->text);
+        builder_put(&out, LIT("\r\n"));
     }
     read_message(mail, SLICE(out.ptr, out.len));
+}
+
+static bool has_slow_lists(const struct rules *rules)
+{
+    const struct list *list = rules->lists;
+    while (list != NULL && !rules_list_is_slow(list))
+        list = rules_list_next(list);
+    return list != NULL;
 }
 
 void rules_test_mail_init(struct test_mail *mail, struct rules *rules,
@@ -512,6 +531,10 @@ void rules_test_mail_init(struct test_mail *mail, struct rules *rules,
     mail->rates = rates;
     mail->told_text = (struct builder){.ptr = mail->told, .cap = sizeof mail->told};
     mail->sender = block->sender;
+    if (has_slow_lists(rules)) {
+        mail->subject.answers = rules_list_answers_new(rules);
+        rules_list_answers_play(mail->subject.answers, block->listings);
+    }
     if (block->message != NULL)
         read_message(mail, to_crlf(mail, SLICE(block->message, block->message_len)));
     else
@@ -525,6 +548,7 @@ void rules_test_mail_add_rcpt(struct test_mail *mail, struct mw_slice address)
 
 void rules_test_mail_fini(struct test_mail *mail)
 {
+    rules_list_answers_free(&mail->subject.answers);
     if (mail->content != NULL)
         mail->subject.rules->host->content_release(mail->content);
     while (mail->chunks != NULL) {

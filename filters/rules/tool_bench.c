@@ -230,7 +230,7 @@ static void print_costs(struct bench *bench, size_t rows)
         const struct cost *cost = &bench->costs[i];
         char room[40];
         struct builder out = {.ptr = room, .cap = sizeof room};
-        rules_buildf(&out, "%.1f", (double)cost->microseconds / (double)bench->count);
+        builder_putf(&out, "%.1f", (double)cost->microseconds / (double)bench->count);
         rules_table_text(&table, cost->rule->name);
         rules_table_text(&table, cost->rule->where);
         rules_table_text(&table, SLICE(out.ptr, out.len));
@@ -325,7 +325,7 @@ int rules_tool_bench(struct tool *tool)
         return EX_USAGE;
     if (mail == NULL || tool->argc == 0)
         return rules_tool_usage(tool, "which rules, over which mail? bench FILE... --mail DIR");
-    if (count != NULL && !rules_text_number(slice_of(count), 1000000, &rows))
+    if (count != NULL && !text_number(slice_of(count), 1000000, &rows))
         return rules_tool_usage(tool, "--count is a number, not '%s'", count);
     struct rules *rules = rules_tool_load(tool, tool->argv, tool->argc, true, &is_good);
     int status = EX_CONFIG;

@@ -83,7 +83,7 @@ static char *ask(const char *path, const char *filter, size_t *out_len, const ch
 {
     char request[300];
     struct builder out = {.ptr = request, .cap = sizeof request};
-    rules_buildf(&out, "counters %.200s.\n", filter);
+    builder_putf(&out, "counters %.200s.\n", filter);
     int fd = connect_to(path, out_error);
     if (fd < 0)
         return NULL;
@@ -128,17 +128,17 @@ static struct entry *entry_of(struct entries *entries, struct mw_slice name)
 /* "rules.bulk-client.hits 12" */
 static void read_line(struct entries *entries, struct mw_slice filter, struct mw_slice line)
 {
-    ptrdiff_t blank = rules_text_find(line, ' ');
+    ptrdiff_t blank = text_find(line, ' ');
     uint64_t value;
     if (blank < 0 ||
-        !rules_text_number(rules_text_trim(text_skip(line, (size_t)blank)), UINT64_MAX, &value))
+        !text_number(text_trim(text_skip(line, (size_t)blank)), UINT64_MAX, &value))
         return;
     struct mw_slice name = SLICE(line.ptr, (size_t)blank);
     if (name.len <= filter.len || !text_eq(SLICE(name.ptr, filter.len), filter) ||
         name.ptr[filter.len] != '.')
         return;
     name = text_skip(name, filter.len + 1);
-    ptrdiff_t dot = rules_text_rfind(name, '.');
+    ptrdiff_t dot = text_rfind(name, '.');
     int counter = dot > 0 ? counter_named(text_skip(name, (size_t)dot + 1)) : -1;
     if (counter < 0)
         return;
@@ -176,10 +176,10 @@ static void sort_names(struct entries *entries)
 static void read_counters(struct entries *entries, struct mw_slice filter, struct mw_slice text)
 {
     while (text.len > 0) {
-        ptrdiff_t end = rules_text_find(text, '\n');
+        ptrdiff_t end = text_find(text, '\n');
         struct mw_slice line = end < 0 ? text : SLICE(text.ptr, (size_t)end);
         text = end < 0 ? EMPTY : text_skip(text, (size_t)end + 1);
-        read_line(entries, filter, rules_text_trim(line));
+        read_line(entries, filter, text_trim(line));
     }
     sort_names(entries);
     size_t kept = 0;
@@ -290,7 +290,7 @@ static bool parse_options(struct tool *tool, struct options *options)
     if (filter != NULL)
         options->filter = filter;
     if (count != NULL &&
-        (!rules_text_number(slice_of(count), 1000000, &options->count) || options->count == 0)) {
+        (!text_number(slice_of(count), 1000000, &options->count) || options->count == 0)) {
         rules_tool_usage(tool, "--count is a number from 1 on, not '%s'", count);
         return false;
     }

@@ -72,7 +72,7 @@ static bool is_name(struct mw_slice text)
 /* "name:" at the beginning of a line is two pieces. */
 static size_t head_len(struct mw_slice text)
 {
-    ptrdiff_t colon = rules_text_find(text, ':');
+    ptrdiff_t colon = text_find(text, ':');
     bool is_head = colon > 0 && is_name(SLICE(text.ptr, (size_t)colon)) &&
                    ((size_t)colon + 1 == text.len || text.ptr[colon + 1] != ':');
     return is_head ? (size_t)colon : 0;
@@ -86,7 +86,7 @@ static bool is_lone_colon(struct mw_slice text)
 /* "name=value" is three. */
 static size_t list_head_len(struct mw_slice text)
 {
-    ptrdiff_t sign = rules_text_find(text, '=');
+    ptrdiff_t sign = text_find(text, '=');
     return sign < 0 ? text.len : sign == 0 ? 1 : (size_t)sign;
 }
 
@@ -103,7 +103,7 @@ static enum kind kind_of(char c)
 
 static size_t line_len(struct mw_slice text)
 {
-    ptrdiff_t end = rules_text_find(text, '\n');
+    ptrdiff_t end = text_find(text, '\n');
     size_t len = end < 0 ? text.len : (size_t)end;
     while (len > 0 && (unsigned char)text.ptr[len - 1] <= ' ')
         len--;

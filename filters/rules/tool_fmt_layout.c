@@ -25,7 +25,7 @@ struct sheet {
 
 static void put(struct sheet *sheet, struct mw_slice text)
 {
-    rules_build(&sheet->out, text);
+    builder_put(&sheet->out, text);
     sheet->column += text.len;
 }
 
@@ -37,7 +37,7 @@ static void put_blanks(struct sheet *sheet, size_t count)
 
 static void new_line(struct sheet *sheet, size_t indent)
 {
-    rules_build(&sheet->out, LIT("\n"));
+    builder_put(&sheet->out, LIT("\n"));
     sheet->column = 0;
     put_blanks(sheet, indent);
 }
@@ -181,7 +181,7 @@ static void put_lines(struct sheet *sheet, const struct piece_of_text *from,
         if (piece->starts_line && piece > from) {
             bool is_end = piece->kind == BRACE_END && piece->depth == 0;
             if (piece->has_empty_line)
-                rules_build(&sheet->out, LIT("\n"));
+                builder_put(&sheet->out, LIT("\n"));
             new_line(sheet, is_end                           ? 0
                             : !is_test && is_junction(piece) ? CONDITION_INDENT
                                                              : INDENT);
@@ -301,7 +301,7 @@ static void put_file(struct sheet *sheet, const struct pieces *pieces, const cha
             return;
         }
         if (from > pieces->at)
-            rules_build(&sheet->out, from->has_empty_line ? LIT("\n\n") : LIT("\n"));
+            builder_put(&sheet->out, from->has_empty_line ? LIT("\n\n") : LIT("\n"));
         sheet->column = 0;
         if (item == ITEM_LIST && (!was_list || from->has_empty_line))
             sheet->equals_column = align(from, end);
@@ -310,7 +310,7 @@ static void put_file(struct sheet *sheet, const struct pieces *pieces, const cha
         from = stop;
     }
     if (pieces->count > 0)
-        rules_build(&sheet->out, LIT("\n"));
+        builder_put(&sheet->out, LIT("\n"));
 }
 
 char *rules_format(struct mw_slice text, size_t *out_len, const char **out_why)

@@ -12,8 +12,8 @@ enum { TABLE_FILE_MAX = 1 << 20, PREFIX_MAX = 60 };
 static struct mw_slice prefix_of(const char *path)
 {
     struct mw_slice name = slice_of(path);
-    name = text_skip(name, (size_t)(rules_text_rfind(name, '/') + 1));
-    ptrdiff_t dot = rules_text_rfind(name, '.');
+    name = text_skip(name, (size_t)(text_rfind(name, '/') + 1));
+    ptrdiff_t dot = text_rfind(name, '.');
     if (dot > 0)
         name.len = (size_t)dot;
     return name.len < PREFIX_MAX ? name : SLICE(name.ptr, PREFIX_MAX);
@@ -52,10 +52,10 @@ static void print_rules(const struct import_result *result, const char *format, 
     bool was_empty = false;
     printf("# Made by `mailweir rules import %s` from %s.\n", format, path);
     while (rest.len > 0) {
-        ptrdiff_t end = rules_text_find(rest, '\n');
+        ptrdiff_t end = text_find(rest, '\n');
         struct mw_slice line = end < 0 ? rest : SLICE(rest.ptr, (size_t)end);
         rest = end < 0 ? EMPTY : text_skip(rest, (size_t)end + 1);
-        bool is_empty = rules_text_trim(line).len == 0;
+        bool is_empty = text_trim(line).len == 0;
         if (!is_empty || !was_empty)
             printf("%.*s\n", (int)line.len, line.ptr);
         was_empty = is_empty;

@@ -12,9 +12,10 @@ static const char *const declarations[] = {"list", "test", "import", NULL};
 static const char *const kinds[] = {"file",  "cidr",  "regex",        "postfix",      "lmdb",
                                     "redis", "dnsbl", "milter-regex", "spamassassin", NULL};
 static const char *const outcomes[] = {"no-match", "match", NULL};
-static const char *const test_words[] = {
-    "client",  "port",   "name", "helo", "auth", "listener", "from", "to",   "params", "body",
-    "message", "expect", "hit",  "miss", "for",  "by",       "no",   "fact", NULL};
+static const char *const test_words[] = {"client", "port",  "name",   "helo", "auth",    "listener",
+                                         "from",   "to",    "params", "body", "message", "expect",
+                                         "hit",    "miss",  "for",    "by",   "no",      "fact",
+                                         "listed", "fails", NULL};
 
 /* ---- words ---- */
 
@@ -223,12 +224,17 @@ static void print_field(const struct field *field)
 {
     printf(".TP\n.B ");
     print_roff(field->name);
-    if (field->flags & FLAG_ARG)
+    if (field->flags & FLAG_LIST)
+        printf("(\"\\fR[\\fIFIELD\\fB in\\fR] \\fILIST\\fB\")");
+    else if (field->flags & FLAG_ARG)
         printf("(\"\\fINAME\\fB\")");
     else if (field->flags & FLAG_ARG_OK)
         printf(" \\fR[\\fB(\"\\fINAME\\fB\")\\fR]");
     printf("\n%s%s; known at ", type_name(field), field->flags & FLAG_MANY ? ", several" : "");
-    print_roff(rules_stage_name(field->stage));
+    if (field->flags & FLAG_LIST)
+        printf("the stage of what is looked up");
+    else
+        print_roff(rules_stage_name(field->stage));
     if (field->flags & FLAG_ITEM)
         printf("; property of %s { }", rules_group_name(rules_field_group(field)));
     if (field->flags & FLAG_FILTER)

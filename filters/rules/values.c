@@ -80,14 +80,15 @@ static enum depends depends_of(const struct field *field)
 static bool has_source(const struct field_use *use)
 {
     const struct field *field = use->field;
-    if (use->is_whole || field->id == FIELD_SCORE || field->id == FIELD_TAG)
+    if (use->is_whole || field->id == FIELD_SCORE || field->id == FIELD_TAG ||
+        field->flags & FLAG_LIST)
         return false;
     return field->flags & FLAG_MANY || (!type_is_number(field->type) && field->type != TYPE_IP);
 }
 
 static size_t hash_of(const struct field *field, struct mw_slice arg, size_t slot, bool is_folded)
 {
-    return rules_text_hash(arg, true) * 31 + (size_t)field->id * 2 + is_folded + slot * 1009;
+    return text_hash(arg, true) * 31 + (size_t)field->id * 2 + is_folded + slot * 1009;
 }
 
 static struct source **place_of(const struct rules *rules, const struct field_use *use)
@@ -97,7 +98,7 @@ static struct source **place_of(const struct rules *rules, const struct field_us
         struct source **place = &rules->source_table[at & (rules->source_size - 1)];
         const struct source *source = *place;
         if (source == NULL || (source->field == use->field && source->is_folded == use->is_folded &&
-                               source->slot == use->slot && rules_text_ieq(source->arg, use->arg)))
+                               source->slot == use->slot && text_ieq(source->arg, use->arg)))
             return place;
     }
 }
@@ -208,6 +209,22 @@ static void read_single(struct subject *subject, struct source *source)
     source->is_error = got == GOT_ERROR;
 }
 
+/* A fact that stands for several values: they have blanks between them. */
+static void read_fact_list(struct subject *subject, struct source *source)
+{
+    struct field_use use = {.field = source->field};
+    struct value value = {.text = EMPTY};
+    enum got got = subject->ops->get(subject, &use, &value);
+    struct mw_slice rest = got == GOT_VALUE ? value.text : EMPTY;
+    source->is_error = got == GOT_ERROR;
+    for (rest = text_trim(rest); rest.len > 0; rest = text_trim(rest)) {
+        ptrdiff_t blank = text_find(rest, ' ');
+        size_t len = blank < 0 ? rest.len : (size_t)blank;
+        rules_values_add(source, SLICE(rest.ptr, len), 0, 0);
+        rest = text_skip(rest, len);
+    }
+}
+
 static void read_lines(struct subject *subject, struct source *source)
 {
     struct mw_slice body = subject->ops->body(subject), line;
@@ -237,6 +254,8 @@ void rules_values_read(struct subject *subject, struct source *source)
         read_lines(subject, source);
     else if (!(field->flags & FLAG_MANY))
         read_single(subject, source);
+    else if (field->flags & FLAG_FACT)
+        read_fact_list(subject, source);
     else if (source->depends == ON_HEADER)
         rules_read_header(subject, source);
     else
@@ -250,10 +269,10 @@ struct mw_slice rules_pattern_text(const struct rules *rules, struct mw_slice te
 {
     if (text.len > rules->scan_limit)
         text.len = rules->scan_limit;
-    if (!is_utf || rules_text_utf8_len(text) == text.len)
+    if (!is_utf || text_utf8_len(text) == text.len)
         return text;
     char *room = alloc(user, text.len * 3);
-    return SLICE(room, rules_text_utf8_mend(text, room));
+    return SLICE(room, text_utf8_mend(text, room));
 }
 
 void rules_values_texts(struct subject *subject, struct source *source)

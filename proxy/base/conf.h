@@ -98,6 +98,7 @@ struct mw_conf_value {
     struct mw_network network;
     struct mw_conf_pos pos;
     uint32_t source_len;
+    uint32_t directive; /* which of the rule's lines it stands on, from 0 */
 };
 
 /* The checked values of one rule: an array in file order (defaults filled in, with pos.file NULL).
@@ -106,6 +107,7 @@ struct mw_conf_values {
     struct mw_conf_value *values;
     size_t count;
     struct mw_conf_pos pos; /* of the directive (first one), file NULL if the default is in force */
+    uint32_t directives;    /* lines that gave values */
 };
 
 /* Check a block's directives against `rules`; out_values[i] belongs to rules[i]. Unknown names get

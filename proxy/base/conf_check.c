@@ -304,6 +304,7 @@ static struct mw_conf_value *add_value(struct checker *checker, size_t index,
     value->text = word->text;
     value->pos = word->pos;
     value->source_len = word->source_len;
+    value->directive = values->directives - 1;
     return value;
 }
 
@@ -424,6 +425,7 @@ static void read_directive(struct checker *checker, size_t index,
         checker->has_broken = true;
         return;
     }
+    out->directives++;
     if (count == 0)
         mw_conf_error(checker->diags, &name->pos, name->source_len, NULL, "'%s' needs a value: %s",
                       rule->name, expectation(checker->arena, rule));
@@ -440,6 +442,7 @@ static void read_default(struct checker *checker, size_t index)
     struct mw_lexer *lexer = mw_lex_open(NULL, text);
     struct mw_token token;
     checker->out[index].pos = (struct mw_conf_pos){0};
+    checker->out[index].directives = 1;
     while ((token = mw_lex_next(lexer, MW_LEX_CONFIG)).kind != MW_TOKEN_END) {
         struct mw_conf_word word = {.text = mw_arena_dup(checker->arena, token.value)};
         read_value(checker, index, &word, checker->block->pos.file);

@@ -22,11 +22,14 @@ void mw_chain_free(struct mw_chain **chain)
 }
 
 /* Who wants the one stage makes the session run the other: header fields are shown as a part of
- * END_OF_HEADERS, and those that a filter adds at DATA go into the block there. */
+ * END_OF_HEADERS, and those that a filter adds at DATA go into the block there. The last look at an
+ * edited message needs a message that is still here. */
 static uint32_t stages_run_for(uint32_t wanted)
 {
     if (wanted & (MW_STAGE_BIT(MW_STAGE_HEADER) | MW_STAGE_BIT(MW_STAGE_DATA)))
         wanted |= MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
+    if (wanted & MW_STAGE_BIT(MW_STAGE_EDITED))
+        wanted |= MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE);
     return wanted;
 }
 

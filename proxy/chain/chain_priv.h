@@ -11,6 +11,7 @@
  *   mw_ctx        one filter in one session                  run.c
  *   mw_ticket, mw_timer                                      async.c
  *   mw_watch, mw_alarm, mw_question                          host_loop.c
+ *   mw_query_entry    a question of a session                host_query.c
  * Not here: what any other layer may see (plugin.h, run.h, stage.h). */
 #ifndef MW_CHAIN_PRIV_H
 #define MW_CHAIN_PRIV_H
@@ -47,7 +48,13 @@ enum {
 };
 
 /* What an instance has under way on the loop (host_loop.c): lists of struct mw_loop_handle. */
-enum mw_loop_kind { MW_LOOP_WATCH = 0, MW_LOOP_ALARM, MW_LOOP_QUESTION, MW_LOOP_KINDS };
+enum mw_loop_kind {
+    MW_LOOP_WATCH = 0,
+    MW_LOOP_ALARM,
+    MW_LOOP_QUESTION,
+    MW_LOOP_QUERY, /* a question for a session (host_query.c) */
+    MW_LOOP_KINDS
+};
 struct mw_loop_list {
     struct mw_link handles;
     size_t count;
@@ -105,7 +112,8 @@ struct mw_instances {
     bool is_orphan; /* its owner has let it go: closed when works is 0 */
     const struct mw_instance_services *services; /* NULL: not in service */
     uint64_t clock_ms;                           /* the latest that a filter was told */
-    struct mw_quarantine loop_dead;              /* struct mw_loop_handle */
+    const char *authserv_id;
+    struct mw_quarantine loop_dead; /* struct mw_loop_handle */
 };
 
 /* Same name, same id. -1 above MW_COUNTERS_MAX. */
@@ -169,6 +177,7 @@ enum mw_edit_kind {
     MW_EDIT_RCPT_CHANGE,
     MW_EDIT_SENDER,
     MW_EDIT_BODY,
+    MW_EDIT_RESULT,
     MW_EDIT_COUNT
 };
 
@@ -183,6 +192,15 @@ struct mw_said {
 struct mw_early_field {
     struct mw_early_field *next;
     struct mw_slice name, value;
+};
+
+/* A session's questions to the DNS (host_query.c). */
+struct mw_queries {
+    struct mw_link open;             /* struct mw_query_entry: asked, or about to fail */
+    struct mw_link queued;           /* wait for one of those asked */
+    size_t count, asked;             /* of both lists; of those asked */
+    uint64_t allowance, refilled_ms; /* what is left of the session's share: host_query.c */
+    bool has_begun, was_told;
 };
 
 struct mw_live {
@@ -219,6 +237,7 @@ struct mw_live {
 
     struct mw_link timers;
     size_t timer_count;
+    struct mw_queries queries;
     struct mw_fact_cell *facts; /* by id - own count; NULL until one is set */
     size_t fact_count;
 };
@@ -293,7 +312,35 @@ int mw_host_fact_define(struct mw_instance *instance, const char *name);
 int mw_host_counter(struct mw_instance *instance, const char *name);
 void *mw_host_instance_alloc(struct mw_instance *instance, size_t size);
 
+const char *mw_host_authserv_id(struct mw_instance *instance);
+/* fact_define() gave this id to an instance of the same module. */
+bool mw_fact_is_of(const struct mw_instance *instance, int id);
+
 /* host_loop.c: the loop for an instance, the log without a session, and why */
+
+struct mw_query_entry;
+struct mw_loop_handle {
+    struct mw_link link;          /* the instance's list of its kind, or the dead ones */
+    struct mw_instance *instance; /* NULL: dead */
+    void *service;                /* the loop's handle */
+    void (*ready)(void *user, uint32_t events);
+    void (*due)(void *user);
+    void (*answered)(void *user, const struct mw_dns_answer *answer);
+    void *user;
+    enum mw_loop_kind kind;
+    struct mw_query_entry *query; /* MW_LOOP_QUERY */
+};
+struct mw_question {
+    struct mw_loop_handle handle;
+};
+/* The services, if this instance may ask for one more of that kind. */
+const struct mw_instance_services *mw_loop_services_for(const struct mw_instance *instance,
+                                                        enum mw_loop_kind kind);
+struct mw_loop_handle *mw_loop_handle_new(struct mw_instance *instance, enum mw_loop_kind kind,
+                                          void *user);
+void mw_loop_handle_end(struct mw_loop_handle *handle);
+bool mw_dns_is_kind(enum mw_dns_kind kind);
+
 void mw_loop_init(struct mw_instance *instance);
 /* The set's owner has let it go: from here on the loop calls no filter of it. */
 void mw_loop_quiet(struct mw_instances *set);
@@ -325,7 +372,17 @@ uint64_t mw_host_clock_ms(struct mw_instance *instance);
 int mw_host_is_explained(struct mw_ctx *ctx);
 void mw_host_explain(struct mw_ctx *ctx, uint32_t depth, struct mw_slice text);
 
+/* host_query.c */
+void mw_queries_init(struct mw_live *live);
+/* The session ends: nothing of it is answered any more. */
+void mw_queries_stop(struct mw_run *run);
+struct mw_question *mw_host_query(struct mw_ctx *ctx, struct mw_slice name, enum mw_dns_kind kind,
+                                  void (*answered)(void *user, const struct mw_dns_answer *answer),
+                                  void *user);
+void mw_query_drop(struct mw_query_entry *query);
+
 /* host_message.c */
+int mw_host_body_is_replaced(struct mw_ctx *ctx);
 int mw_host_sender(struct mw_ctx *ctx, struct mw_path_view *view);
 size_t mw_host_rcpt_count(struct mw_ctx *ctx);
 int mw_host_rcpt(struct mw_ctx *ctx, size_t index, struct mw_path_view *view);
@@ -349,6 +406,7 @@ int mw_host_header_insert(struct mw_ctx *ctx, size_t index, struct mw_slice name
 int mw_host_header_change(struct mw_ctx *ctx, size_t index, struct mw_slice value);
 int mw_host_header_delete(struct mw_ctx *ctx, size_t index);
 int mw_host_body_replace(struct mw_ctx *ctx, struct mw_slice octets);
+int mw_host_auth_result(struct mw_ctx *ctx, struct mw_slice result);
 /* END_OF_HEADERS begins: fields added at DATA go into the block. */
 void mw_edits_apply_early(struct mw_run *run);
 /* Log one refused wish of a filter: an edit, a reply, a fact. */

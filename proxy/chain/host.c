@@ -2,7 +2,7 @@
  * to no bigger topic: slots, memory, facts, replies and reasons, log, counters.
  *
  * The other topics: host_load.c, host_message.c, host_content.c, host_edit.c, host_rcpt.c,
- * host_loop.c, async.c. Functions are appended at the table's end only. */
+ * host_loop.c, host_query.c, async.c. Functions are appended at the table's end only. */
 #include <string.h>
 
 #include "base/lex.h"
@@ -66,8 +66,7 @@ static void fact_set(struct mw_ctx *ctx, int fact_id, struct mw_fact value, uint
     struct mw_live *live = ctx->run->live;
     const struct mw_instances *set = mw_ctx_instance(ctx)->set;
     int index = fact_id - mw_facts_own_count();
-    if (index < 0 || (size_t)index >= set->fact_count ||
-        set->facts[index].owner != mw_ctx_instance(ctx)) {
+    if (!mw_fact_is_of(mw_ctx_instance(ctx), fact_id)) {
         mw_edit_refused(ctx, "fact", "the filter has not defined it");
         return;
     }
@@ -232,4 +231,10 @@ const struct mw_host mw_host_table = {
     .explain = mw_host_explain,
 
     .is_observed = is_observed,
+
+    .query = mw_host_query,
+
+    .auth_result = mw_host_auth_result,
+    .authserv_id = mw_host_authserv_id,
+    .body_is_replaced = mw_host_body_is_replaced,
 };

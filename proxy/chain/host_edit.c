@@ -5,10 +5,15 @@
  * edits get the same answers and are logged, but nothing is touched. When: sender and recipients
  * from MAIL on, header from DATA on, body at end_of_message. While the message streams, the
  * envelope has gone upstream with DATA and the header with end_of_headers: later edits of them are
- * refused. */
+ * refused. At the stage EDITED everything is: a filter that has signed what it saw there must not be
+ * wrong.
+ *
+ * Results for Authentication-Results are edits of the header that are kept apart (struct mw_subject)
+ * until all filters have spoken: then the session has them written as one field. */
 #include <string.h>
 
 #include "chain/chain_priv.h"
+#include "message/authres.h"
 
 /* What an edit is called in logs, and how it is counted. */
 static const char *const edit_names[MW_EDIT_COUNT] = {
@@ -20,7 +25,10 @@ static const char *const edit_names[MW_EDIT_COUNT] = {
     [MW_EDIT_RCPT_CHANGE] = "rcpt-replace",
     [MW_EDIT_SENDER] = "sender",
     [MW_EDIT_BODY] = "body",
+    [MW_EDIT_RESULT] = "auth-result",
 };
+
+static const char edits_are_final[] = "the edits are final";
 
 struct edit {
     struct mw_ctx *ctx;
@@ -86,6 +94,8 @@ static const char *why_not_now(const struct mw_ctx *ctx, enum mw_stage from, enu
     const struct mw_run *run = ctx->run;
     if (run->live->current != ctx)
         return "the filter is not being asked now";
+    if (run->live->stage == MW_STAGE_EDITED)
+        return edits_are_final;
     if (!run->in_transaction || run->live->stage < from ||
         run->live->stage > MW_STAGE_END_OF_MESSAGE)
         return "not possible at this stage";
@@ -360,6 +370,8 @@ static const char *why_no_body_edit(const struct mw_ctx *ctx, struct mw_slice oc
     const struct mw_subject *subject = ctx->run->subject;
     if (ctx->run->live->current != ctx)
         return "the filter is not being asked now";
+    if (ctx->run->live->stage == MW_STAGE_EDITED)
+        return edits_are_final;
     if (ctx->run->live->stage != MW_STAGE_END_OF_MESSAGE || subject->spool == NULL)
         return "the body can be replaced at end_of_message only";
     if (mw_spool_is_busy(subject->spool))
@@ -400,4 +412,59 @@ int mw_host_body_replace(struct mw_ctx *ctx, struct mw_slice octets)
         replace_body(ctx, octets);
     ctx->has_replaced = true;
     return is_first ? finish(&edit, MW_OK) : 1;
+}
+
+/* ---- results ---- */
+
+enum { RESULTS_MAX = 100, RESULTS_OCTETS_MAX = 16384 };
+
+/* NULL: it may stand in the field, and there is room for it. */
+static const char *why_no_result(const struct mw_ctx *ctx, struct mw_slice result)
+{
+    const struct mw_subject *subject = ctx->run->subject;
+    const char *why = why_not_now(ctx, MW_STAGE_MAIL, MW_STAGE_END_OF_HEADERS);
+    if (why != NULL)
+        return why;
+    why = mw_authres_problem(result, subject->envelope != NULL && subject->envelope->is_utf8);
+    if (why != NULL)
+        return why;
+    bool is_full = subject->auth_result_count >= RESULTS_MAX ||
+                   subject->auth_result_octets + result.len > RESULTS_OCTETS_MAX;
+    return is_full ? "there are too many results" : NULL;
+}
+
+static void keep_result(struct mw_subject *subject, struct mw_slice result)
+{
+    struct mw_arena *arena = subject->transaction_arena;
+    if (subject->auth_results == NULL)
+        subject->auth_results = mw_arena_array(arena, struct mw_slice, RESULTS_MAX);
+    subject->auth_results[subject->auth_result_count++] = mw_arena_dup(arena, result);
+    subject->auth_result_octets += result.len;
+}
+
+int mw_host_auth_result(struct mw_ctx *ctx, struct mw_slice result)
+{
+    struct edit edit = {.ctx = ctx, .kind = MW_EDIT_RESULT};
+    result = mw_slice_trim(result);
+    const char *why = why_no_result(ctx, result);
+    if (why != NULL)
+        return refuse(&edit, why);
+    struct mw_slice rest;
+    if (!mw_slice_split(result, ' ', &edit.what, &rest))
+        edit.what = result;
+    if (!ctx->entry->is_observed)
+        keep_result(ctx->run->subject, result);
+    return finish(&edit, MW_OK);
+}
+
+enum mw_err mw_subject_write_results(struct mw_subject *subject, struct mw_slice authserv_id)
+{
+    struct mw_buf value = {0};
+    if (subject->auth_result_count == 0)
+        return MW_OK;
+    mw_authres_print(authserv_id, subject->auth_results, subject->auth_result_count, &value);
+    enum mw_err err = mw_headers_insert(subject->headers, 0, mw_slice_cstr(MW_AUTHRES_FIELD),
+                                        mw_buf_view(&value));
+    mw_buf_fini(&value);
+    return err;
 }

@@ -75,10 +75,27 @@ int mw_host_fact_id(struct mw_instance *instance, const char *name)
     return -1;
 }
 
+/* Instances of one module, whatever their blocks are called. */
+static bool is_same_module(const struct mw_instance *a, const struct mw_instance *b)
+{
+    return strcmp(a->filter.name, b->filter.name) == 0;
+}
+
+bool mw_fact_is_of(const struct mw_instance *instance, int id)
+{
+    const struct mw_instances *set = instance->set;
+    int index = id - mw_facts_own_count();
+    return index >= 0 && (size_t)index < set->fact_count &&
+           is_same_module(set->facts[index].owner, instance);
+}
+
 int mw_host_fact_define(struct mw_instance *instance, const char *name)
 {
     struct mw_instances *set = instance->set;
-    if (mw_host_fact_id(instance, name) >= 0 || set->fact_count >= MW_FACTS_MAX)
+    int id = mw_host_fact_id(instance, name);
+    if (id >= 0)
+        return mw_fact_is_of(instance, id) ? id : -1;
+    if (set->fact_count >= MW_FACTS_MAX)
         return -1;
     set->facts = mw_xrealloc(set->facts, (set->fact_count + 1) * sizeof *set->facts);
     set->facts[set->fact_count++] = (struct mw_fact_name){
@@ -94,4 +111,9 @@ int mw_host_counter(struct mw_instance *instance, const char *name)
 void *mw_host_instance_alloc(struct mw_instance *instance, size_t size)
 {
     return mw_arena_alloc(&instance->set->arena, size);
+}
+
+const char *mw_host_authserv_id(struct mw_instance *instance)
+{
+    return instance->set->authserv_id;
 }

@@ -17,29 +17,18 @@
 
 #include "chain/chain_priv.h"
 
-struct mw_loop_handle {
-    struct mw_link link;          /* the instance's list of its kind, or the dead ones */
-    struct mw_instance *instance; /* NULL: dead */
-    void *service;                /* the loop's handle */
-    void (*ready)(void *user, uint32_t events);
-    void (*due)(void *user);
-    void (*answered)(void *user, const struct mw_dns_answer *answer);
-    void *user;
-    enum mw_loop_kind kind;
-};
 struct mw_watch {
     struct mw_loop_handle handle;
 };
 struct mw_alarm {
     struct mw_loop_handle handle;
 };
-struct mw_question {
-    struct mw_loop_handle handle;
-};
 
 /* What one instance may have under way. */
-static const size_t kind_max[MW_LOOP_KINDS] = {
-    [MW_LOOP_WATCH] = 256, [MW_LOOP_ALARM] = 1000, [MW_LOOP_QUESTION] = 10000};
+static const size_t kind_max[MW_LOOP_KINDS] = {[MW_LOOP_WATCH] = 256,
+                                               [MW_LOOP_ALARM] = 1000,
+                                               [MW_LOOP_QUESTION] = 10000,
+                                               [MW_LOOP_QUERY] = 100000};
 
 enum { WATCH_ASKABLE = MW_WATCH_READ | MW_WATCH_WRITE, LOG_PAIRS_MAX = 24 };
 
@@ -58,7 +47,7 @@ void mw_loop_quarantine_fini(struct mw_instances *set)
     mw_quarantine_init(&set->loop_dead);
 }
 
-static void handle_end(struct mw_loop_handle *handle)
+void mw_loop_handle_end(struct mw_loop_handle *handle)
 {
     struct mw_instance *instance = handle->instance;
     struct mw_quarantine *dead = &instance->set->loop_dead;
@@ -69,9 +58,8 @@ static void handle_end(struct mw_loop_handle *handle)
     dead->count++;
 }
 
-/* The services, if this instance may ask for one more of that kind. */
-static const struct mw_instance_services *services_for(const struct mw_instance *instance,
-                                                       enum mw_loop_kind kind)
+const struct mw_instance_services *mw_loop_services_for(const struct mw_instance *instance,
+                                                        enum mw_loop_kind kind)
 {
     const struct mw_instances *set = instance->set;
     bool may_ask = instance->is_started && !set->is_orphan &&
@@ -80,8 +68,8 @@ static const struct mw_instance_services *services_for(const struct mw_instance 
 }
 
 /* A fresh handle, on its instance's list: the longest dead one, once there are enough of them. */
-static struct mw_loop_handle *handle_new(struct mw_instance *instance, enum mw_loop_kind kind,
-                                         void *user)
+struct mw_loop_handle *mw_loop_handle_new(struct mw_instance *instance, enum mw_loop_kind kind,
+                                          void *user)
 {
     struct mw_quarantine *dead = &instance->set->loop_dead;
     struct mw_loop_handle *handle;
@@ -105,7 +93,7 @@ static struct mw_loop_handle *started(struct mw_loop_handle *handle, void *servi
     handle->service = service;
     if (service != NULL)
         return handle;
-    handle_end(handle);
+    mw_loop_handle_end(handle);
     return NULL;
 }
 
@@ -128,10 +116,10 @@ static void watch_ready(void *arg, uint32_t events)
 struct mw_watch *mw_host_watch(struct mw_instance *instance, int fd, uint32_t events,
                                void (*fn)(void *user, uint32_t events), void *user)
 {
-    const struct mw_instance_services *services = services_for(instance, MW_LOOP_WATCH);
+    const struct mw_instance_services *services = mw_loop_services_for(instance, MW_LOOP_WATCH);
     if (fn == NULL || fd < 0 || services == NULL || services->watch_start == NULL)
         return NULL;
-    struct mw_loop_handle *handle = handle_new(instance, MW_LOOP_WATCH, user);
+    struct mw_loop_handle *handle = mw_loop_handle_new(instance, MW_LOOP_WATCH, user);
     handle->ready = fn;
     handle = started(handle, services->watch_start(services->user, fd, events & WATCH_ASKABLE,
                                                    watch_ready, handle));
@@ -154,7 +142,7 @@ void mw_host_watch_end(struct mw_watch *watch)
         return;
     const struct mw_instance_services *services = watch->handle.instance->set->services;
     services->watch_stop(services->user, watch->handle.service);
-    handle_end(&watch->handle);
+    mw_loop_handle_end(&watch->handle);
 }
 
 /* ---- alarms ---- */
@@ -165,7 +153,7 @@ static void alarm_due(void *arg)
     struct mw_instances *set = handle->instance->set;
     void (*fn)(void *user) = handle->due;
     void *user = handle->user;
-    handle_end(handle);
+    mw_loop_handle_end(handle);
     mw_instances_hold(set);
     fn(user);
     mw_instances_release(set);
@@ -174,10 +162,10 @@ static void alarm_due(void *arg)
 struct mw_alarm *mw_host_alarm(struct mw_instance *instance, uint64_t delay_ms,
                                void (*fn)(void *user), void *user)
 {
-    const struct mw_instance_services *services = services_for(instance, MW_LOOP_ALARM);
+    const struct mw_instance_services *services = mw_loop_services_for(instance, MW_LOOP_ALARM);
     if (fn == NULL || services == NULL || services->timer_start == NULL)
         return NULL;
-    struct mw_loop_handle *handle = handle_new(instance, MW_LOOP_ALARM, user);
+    struct mw_loop_handle *handle = mw_loop_handle_new(instance, MW_LOOP_ALARM, user);
     handle->due = fn;
     handle = started(handle, services->timer_start(services->user, delay_ms, alarm_due, handle));
     return handle == NULL ? NULL : mw_container_of(handle, struct mw_alarm, handle);
@@ -187,7 +175,7 @@ static void alarm_stop(struct mw_loop_handle *handle)
 {
     const struct mw_instance_services *services = handle->instance->set->services;
     services->timer_stop(services->user, handle->service);
-    handle_end(handle);
+    mw_loop_handle_end(handle);
 }
 
 void mw_host_alarm_cancel(struct mw_alarm *alarm)
@@ -204,13 +192,13 @@ static void question_answered(void *arg, const struct mw_dns_answer *answer)
     struct mw_instances *set = handle->instance->set;
     void (*fn)(void *user, const struct mw_dns_answer *answer) = handle->answered;
     void *user = handle->user;
-    handle_end(handle);
+    mw_loop_handle_end(handle);
     mw_instances_hold(set);
     fn(user, answer);
     mw_instances_release(set);
 }
 
-static bool is_kind(enum mw_dns_kind kind)
+bool mw_dns_is_kind(enum mw_dns_kind kind)
 {
     return kind == MW_DNS_ADDRESS4 || kind == MW_DNS_ADDRESS6 || kind == MW_DNS_NAME_OF ||
            kind == MW_DNS_MAIL_EXCHANGER || kind == MW_DNS_STRINGS;
@@ -221,10 +209,10 @@ struct mw_question *mw_host_dns(struct mw_instance *instance, struct mw_slice na
                                 void (*answered)(void *user, const struct mw_dns_answer *answer),
                                 void *user)
 {
-    const struct mw_instance_services *services = services_for(instance, MW_LOOP_QUESTION);
-    if (answered == NULL || !is_kind(kind) || services == NULL || services->dns_ask == NULL)
+    const struct mw_instance_services *services = mw_loop_services_for(instance, MW_LOOP_QUESTION);
+    if (answered == NULL || !mw_dns_is_kind(kind) || services == NULL || services->dns_ask == NULL)
         return NULL;
-    struct mw_loop_handle *handle = handle_new(instance, MW_LOOP_QUESTION, user);
+    struct mw_loop_handle *handle = mw_loop_handle_new(instance, MW_LOOP_QUESTION, user);
     handle->answered = answered;
     handle = started(handle,
                      services->dns_ask(services->user, name, kind, question_answered, handle));
@@ -235,12 +223,16 @@ static void question_stop(struct mw_loop_handle *handle)
 {
     const struct mw_instance_services *services = handle->instance->set->services;
     services->dns_cancel(services->user, handle->service);
-    handle_end(handle);
+    mw_loop_handle_end(handle);
 }
 
 void mw_host_dns_cancel(struct mw_question *question)
 {
-    if (question != NULL && is_alive(&question->handle))
+    if (question == NULL || !is_alive(&question->handle))
+        return;
+    if (question->handle.query != NULL)
+        mw_query_drop(question->handle.query);
+    else
         question_stop(&question->handle);
 }
 
@@ -274,7 +266,7 @@ void mw_loop_fini(struct mw_instance *instance)
     mw_list_for_each (link, &watches->handles) {
         struct mw_loop_handle *handle = mw_container_of(link, struct mw_loop_handle, link);
         services->watch_stop(services->user, handle->service);
-        handle_end(handle);
+        mw_loop_handle_end(handle);
     }
 }
 

@@ -121,13 +121,25 @@ struct mw_slice mw_host_header_decoded(struct mw_ctx *ctx, size_t index)
     return mw_field_decoded(ctx->run->subject->headers, index);
 }
 
+/* The whole body is here. */
+static bool has_body(enum mw_stage stage)
+{
+    return stage == MW_STAGE_END_OF_MESSAGE || stage == MW_STAGE_EDITED;
+}
+
 struct mw_slice mw_host_body_view(struct mw_ctx *ctx, size_t max)
 {
     const struct mw_call *call = call_of(ctx);
     struct mw_spool *spool = ctx->run->subject->spool;
     struct mw_slice octets;
-    if (call == NULL || call->stage != MW_STAGE_END_OF_MESSAGE || spool == NULL ||
+    if (call == NULL || !has_body(call->stage) || spool == NULL ||
         mw_spool_view(spool, max, &octets) != MW_OK)
         return MW_EMPTY;
     return octets;
+}
+
+int mw_host_body_is_replaced(struct mw_ctx *ctx)
+{
+    const struct mw_call *call = call_of(ctx);
+    return call != NULL && has_body(call->stage) && ctx->run->subject->has_replaced_body;
 }

@@ -36,6 +36,7 @@ struct mw_instances *mw_instances_new(struct mw_plugins *plugins)
     struct mw_instances *set = mw_xcalloc(1, sizeof *set);
     set->plugins = plugins;
     set->last = &set->first;
+    set->authserv_id = "localhost";
     mw_quarantine_init(&set->quarantine);
     mw_quarantine_init(&set->loop_dead);
     return set;
@@ -69,6 +70,11 @@ void mw_instances_free(struct mw_instances **instances)
     mw_loop_quiet(set);
     if (set->works == 0)
         set_free(set);
+}
+
+void mw_instances_name(struct mw_instances *instances, struct mw_slice authserv_id)
+{
+    instances->authserv_id = mw_arena_cstr(&instances->arena, authserv_id);
 }
 
 void mw_instances_hold(struct mw_instances *instances)
@@ -116,6 +122,28 @@ static struct mw_conf_rule *rules_of(struct mw_arena *arena, const struct mw_fil
     return rules;
 }
 
+/* Where each word stood. The files' names outlive the tree; most words stand in the same one. */
+static const struct mw_setting_place *places_of(struct mw_arena *arena,
+                                                const struct mw_conf_values *values)
+{
+    struct mw_setting_place *places = mw_arena_array(arena, struct mw_setting_place,
+                                                     values->count + 1);
+    const char *file = NULL, *copy = NULL;
+    for (size_t i = 0; i < values->count; i++) {
+        const struct mw_conf_value *value = &values->values[i];
+        if (value->pos.file != NULL && value->pos.file != file) {
+            file = value->pos.file;
+            copy = mw_arena_cstr(arena, mw_slice_cstr(file));
+        }
+        places[i] = (struct mw_setting_place){.file = value->pos.file != NULL ? copy : NULL,
+                                              .line = value->pos.line,
+                                              .column = value->pos.column,
+                                              .length = value->source_len,
+                                              .directive = value->directive};
+    }
+    return places;
+}
+
 /* Checked values in the form that filters read. */
 static struct mw_setting_value *settings_of(struct mw_arena *arena, const struct mw_filter *filter,
                                             const struct mw_conf_values *values)
@@ -132,6 +160,7 @@ static struct mw_setting_value *settings_of(struct mw_arena *arena, const struct
         to->number = from->count > 0 ? from->values[0].number : 0;
         to->texts = texts;
         to->text_count = from->count;
+        to->places = places_of(arena, from);
         if (from->pos.file != NULL) {
             to->file = mw_arena_cstr(arena, mw_slice_cstr(from->pos.file));
             to->line = from->pos.line;

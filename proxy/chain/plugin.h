@@ -36,6 +36,9 @@ MW_MUST_USE enum mw_err mw_plugins_tool(struct mw_plugins *plugins, const char *
 /* Instance names, facts and counters are per instance set (= one load of the configuration). */
 struct mw_instances;
 struct mw_instances *mw_instances_new(struct mw_plugins *plugins);
+/* What filters are told by host->authserv_id(), before the first of them is opened ("localhost" if
+ * nobody says). Copied. */
+void mw_instances_name(struct mw_instances *instances, struct mw_slice authserv_id);
 /* Calls every close(). While blocking work is under way that has to wait for its end; of the loop's
  * other services nothing comes back to a filter from here on. */
 void mw_instances_free(struct mw_instances **instances);
@@ -96,10 +99,10 @@ void mw_chain_free(struct mw_chain **chain);
 void mw_chain_add(struct mw_chain *chain, struct mw_instance *instance, bool is_observed);
 const char *mw_chain_name(const struct mw_chain *chain);
 size_t mw_chain_length(const struct mw_chain *chain);
-/* Union of the stages wanted, and END_OF_HEADERS if HEADER or DATA is: a stage that is not in it
- * costs nothing. */
+/* Union of the stages wanted, END_OF_HEADERS if HEADER or DATA is, END_OF_MESSAGE if EDITED is: a
+ * stage that is not in it costs nothing. */
 uint32_t mw_chain_stages(const struct mw_chain *chain);
-/* Some filter wants end_of_message: messages are spooled. Else they stream. */
+/* Some filter wants end_of_message or edited: messages are spooled. Else they stream. */
 bool mw_chain_wants_spool(const struct mw_chain *chain);
 /* Some filter asked for the id of this fact of the proxy's own: for facts that cost something to
  * know ("client.name"). False for a NULL chain. */

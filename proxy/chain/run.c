@@ -64,6 +64,7 @@ static struct mw_live *live_of(struct mw_run *run)
         live->ctxs[i].entry = &chain->entries[i];
     }
     mw_list_init(&live->timers);
+    mw_queries_init(live);
     reset_transaction(live, chain);
     run->live = live;
     return live;
@@ -123,6 +124,7 @@ void mw_run_free(struct mw_run **run_at)
     if (run->live != NULL) {
         mw_run_content_end(run);
         mw_timers_stop(run);
+        mw_queries_stop(run);
         live_free(run->live);
     }
     free(run);
@@ -193,6 +195,7 @@ struct mw_slice mw_run_changes(const struct mw_run *run, char out_text[64])
         [MW_EDIT_HEADER_CHANGE] = "~%uh", [MW_EDIT_RCPT_ADD] = "+%ur",
         [MW_EDIT_RCPT_DELETE] = "-%ur",   [MW_EDIT_RCPT_CHANGE] = "~%ur",
         [MW_EDIT_SENDER] = "~s",          [MW_EDIT_BODY] = "~b",
+        [MW_EDIT_RESULT] = "+%ua",
     };
     size_t len = 0;
     for (int kind = 0; run->live != NULL && kind < MW_EDIT_COUNT; kind++) {
@@ -210,6 +213,8 @@ struct mw_slice mw_run_changes(const struct mw_run *run, char out_text[64])
 }
 
 /* ---- asking ---- */
+
+static const char may_not_wait[] = "header, body and edited hooks may not wait";
 
 /* Show every header field to one filter. Edits that the hook makes move header_next and header_end
  * along. */
@@ -238,7 +243,7 @@ static enum mw_verdict ask_end_of_headers(struct mw_ctx *ctx)
     if (instance->stages & MW_STAGE_BIT(MW_STAGE_HEADER)) {
         enum mw_verdict verdict = ask_headers(ctx);
         if (verdict == MW_WAIT) {
-            ctx->run->live->failure = "header and body hooks may not wait";
+            ctx->run->live->failure = may_not_wait;
             verdict = MW_ERROR;
         }
         if (verdict != MW_CONTINUE)
@@ -278,6 +283,8 @@ static enum mw_verdict ask(struct mw_ctx *ctx)
         return filter->end_of_message(ctx);
     case MW_STAGE_COMMAND:
         return filter->command(ctx, call->a, call->b);
+    case MW_STAGE_EDITED:
+        return filter->edited(ctx);
     case MW_STAGE_HEADER:
     case MW_STAGE_ABORT:
     case MW_STAGE_CLOSE:
@@ -327,7 +334,7 @@ static enum mw_verdict check_ticket(struct mw_ctx *ctx, enum mw_verdict verdict)
     }
     if (ticket == NULL) {
         live->failure = mw_stage_may_wait(live->stage) ? "it answered MW_WAIT without host->park()"
-                                                       : "header and body hooks may not wait";
+                                                       : may_not_wait;
         return MW_ERROR;
     }
     if (ticket->state == MW_HANDLE_GIVEN) { /* resumed inside the hook: as good as returned */
@@ -405,12 +412,14 @@ enum mw_err mw_run_stage(struct mw_run *run, const struct mw_call *call,
     if (live->words.chunks != NULL)
         mw_arena_fini(&live->words);
     mw_buf_fini(&live->kept);
+    bool is_for_edits = run->has_accepted_transaction && /* only for those made at DATA */
+                        mw_stage_scope(call->stage) == MW_SCOPE_TRANSACTION;
+    if (!is_for_edits && run->chain->content_needs != 0 && begin_content(run))
+        return MW_AGAIN;
     if (call->stage == MW_STAGE_END_OF_HEADERS)
         mw_edits_apply_early(run);
-    if (run->has_accepted_transaction && mw_stage_scope(call->stage) == MW_SCOPE_TRANSACTION)
-        return MW_OK; /* we were only called for the early edits */
-    if (run->chain->content_needs != 0 && begin_content(run))
-        return MW_AGAIN;
+    if (is_for_edits)
+        return MW_OK;
     if (!advance(run))
         return MW_AGAIN;
     *out_outcome = live->outcome;

@@ -55,6 +55,10 @@ struct mw_subject {
     uint64_t message_size;      /* octets so far, header block included */
     bool has_replaced_body; /* set by a body edit: the header's Content-* are the filter's business
                              */
+    /* what filters gave for Authentication-Results, in order; transaction's memory. Written with
+     * mw_subject_write_results() */
+    struct mw_slice *auth_results;
+    size_t auth_result_count, auth_result_octets;
     struct mw_slice rcpt_group; /* of the recipient at hand, set by filters at rcpt; its owner
                                    empties it before. Valid until the next stage */
     /* verdicts for single recipients, by index; transaction's memory. Read with
@@ -91,6 +95,7 @@ struct mw_services {
      * called before mw_run_stage has returned. */
     void (*decided)(void *user);
     struct mw_log *log;
+    uint32_t query_limit; /* questions to the DNS that the session has in a minute; 0: no limit */
     /* Told of every answer, also of those without an opinion; NULL: nobody listens. May not call
      * into the run. */
     void (*trace)(void *user, const struct mw_trace *trace);
@@ -132,6 +137,11 @@ const struct mw_rcpt_verdict *mw_subject_rcpt_verdict(const struct mw_subject *s
 void mw_subject_judge_rcpt(struct mw_subject *subject, size_t index, enum mw_stage stage,
                            const struct mw_outcome *outcome);
 
+/* Put the results that filters gave, if there are some, at the top of the header under this
+ * authserv-id. MW_ERR_LIMIT: filters have added so many fields that there is no room for it. */
+MW_MUST_USE enum mw_err mw_subject_write_results(struct mw_subject *subject,
+                                                 struct mw_slice authserv_id);
+
 struct mw_run;
 
 /* `subject` and `services` are borrowed and must outlive the run. NULL chain or an empty one is
@@ -148,8 +158,9 @@ uint32_t mw_run_stages(const struct mw_run *run);
  * run). MW_AGAIN: some filter waits: `decided` will be called; until then no other stage may be
  * started (asserted), except by mw_run_cancel. Stage rules: after ACCEPT no filter is asked for the
  * rest of that scope; HEADER calls are made by the run itself, before END_OF_HEADERS, for filters
- * that want them; the first verdict other than CONTINUE ends the stage. ABORT and CLOSE are not for
- * this call (see below). */
+ * that want them; the first verdict other than CONTINUE ends the stage. EDITED is asked of every
+ * filter that wants it, behind an ACCEPT for the transaction as well, and never waits. ABORT and
+ * CLOSE are not for this call (see below). */
 MW_MUST_USE enum mw_err mw_run_stage(struct mw_run *run, const struct mw_call *call,
                                      struct mw_outcome *out_outcome);
 /* After decided(): the outcome of the stage that waited. */
@@ -169,8 +180,8 @@ void mw_run_transaction_begin(struct mw_run *run);
 void mw_run_transaction_end(struct mw_run *run, bool is_aborted);
 
 /* How many edits of each kind this transaction got, for changed= in the message line:
- * "+2h-1h~1h+1r-1r~1r~s~b" (fields, recipients, sender, body) without the kinds that did not
- * happen; as text in the caller's array. */
+ * "+2h-1h~1h+1r-1r~1r~s~b+3a" (fields, recipients, sender, body, results for
+ * Authentication-Results) without the kinds that did not happen; as text in the caller's array. */
 struct mw_slice mw_run_changes(const struct mw_run *run, char out_text[64]);
 
 #endif

@@ -199,6 +199,8 @@ static bool apply(struct mw_ctx *ctx, enum mw_verdict verdict, bool has_failed)
         skip_body(ctx);
     if (verdict == MW_CONTINUE || verdict == MW_SKIP)
         return false;
+    if (verdict == MW_ACCEPT && live->call.stage == MW_STAGE_EDITED)
+        return false; /* one filter's last look is none of the others' */
     if (ctx->entry->is_observed) {
         if (!has_failed)
             observe(ctx, verdict);

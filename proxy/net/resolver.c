@@ -1,41 +1,33 @@
-/* resolver.c - questions, those who wait for them, and c-ares on the loop.
+/* resolver.c - questions, and those who wait for them.
  *
  *      mw_resolver_ask --- in the cache ----------------------------------> ready
  *             |  \-------- under way already: one more that waits            ^
  *             v                                                              |
- *         question (one for all askers) -> ares_query -> on_answer() --------+  all that wait
+ *         question (one for all askers) -> its lane -> on_answer() ----------+  all that wait
  *                                              |                             |
  *                                         tick: deadline of an ask passed ---+
  *      ready -> deliver() -> done()      from the loop, never from inside a call of the owner
  *
- * An ask has a deadline of its own; a question has c-ares's, which may be later (its tries get
- * longer) and cannot be cut short for one question. So an ask may be answered FAILED, or cancelled,
- * while its question goes on: the late answer still serves those who ask next, and the question
- * counts in the bounded table until c-ares gives it up.
+ * An ask has a deadline of its own; a question may live half as long again (its tries get longer).
+ * So an ask may be answered FAILED, or cancelled, while its question goes on: the late answer still
+ * serves those who ask next, and the question counts in the bounded table until its lane ends it.
  *
- * c-ares calls on_answer() from inside ares_query(), ares_process_fd() and ares_destroy(). Nobody
- * else's code runs in there: asks are only moved to `ready`, so c-ares never finds its state
- * changed under its feet.
+ * c-ares calls on_answer() from inside its own functions (resolver_lanes.c). Nobody else's code
+ * runs in there: asks are only moved to `ready`, so c-ares never finds its state changed under its
+ * feet.
  *
  * One timer ticks while anything waits; it serves c-ares's own time-outs and the asks' deadlines.
  * ares_timeout() would say when exactly, but walks all its queries for that: with a thousand under
  * way that is the dearer way. */
 #include "net/resolver.h"
 
-#include <ares.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "net/resolver_priv.h"
 
 enum {
-    QUESTIONS_MAX = 1000, /* under way */
-    QUESTION_CHAINS = 1024,
-    SERVERS_MAX = 16,
-    DNS_PORT = 53,
-    EDNS_SIZE = 1232, /* fits every path without fragments (DNS flag day 2020); more comes by TCP */
-    RECEIVE_BUFFER = 1048576, /* a thousand answers that come while the loop does other things */
+    QUESTION_CHAINS = 16384,
     TICK_MAX_MS = 100,
     TICKS_A_TRY = 8,
     TIMEOUT_MAX_MS = 600000,
@@ -44,28 +36,19 @@ enum {
 
 struct mw_resolver {
     uv_loop_t *loop;
-    ares_channel channel;
+    struct mw_dns_lanes *lanes;
     struct mw_dns_cache *cache;
     struct mw_dns_seed seed;
     uv_timer_t tick;
-    uv_idle_t idle; /* runs while `ready` is not empty */
-    struct mw_link sockets;
+    uv_idle_t idle;           /* runs while `ready` is not empty */
     struct mw_link ready;     /* asks with their answer, to be delivered */
     struct mw_link deadlines; /* queries that wait, the earliest first */
     struct mw_link questions[QUESTION_CHAINS];
     uint64_t tick_ms, patience_ms; /* patience: timeout x attempts */
     size_t live;                   /* queries that their owners hold */
-    size_t handles;                /* of the loop; the memory goes with the last one */
+    int handles;                   /* of the loop; the memory goes with the last one */
     bool is_closing;
     struct mw_resolver_stats stats;
-};
-
-/* One socket of c-ares. */
-struct watch {
-    uv_poll_t poll;
-    struct mw_link on_resolver;
-    struct mw_resolver *resolver;
-    int fd;
 };
 
 /* What c-ares was asked. */
@@ -73,6 +56,9 @@ struct question {
     struct mw_resolver *resolver;
     struct mw_link in_chain;
     struct mw_link asks;
+    uint64_t began_ns;
+    size_t server; /* that was asked first */
+    bool is_again; /* asked a second time, without EDNS */
     struct mw_dns_key key;
 };
 
@@ -87,28 +73,11 @@ struct ask {
 
 /* ---- the end of handles, and of the resolver ---- */
 
-static void drop_handle(struct mw_resolver *resolver)
-{
-    if (--resolver->handles == 0)
-        free(resolver);
-}
-
 static void on_closed(uv_handle_t *handle)
 {
-    drop_handle(handle->data);
-}
-
-static void on_watch_closed(uv_handle_t *handle)
-{
-    struct watch *watch = handle->data;
-    drop_handle(watch->resolver);
-    free(watch);
-}
-
-static void close_watch(struct watch *watch)
-{
-    mw_list_remove(&watch->on_resolver);
-    uv_close((uv_handle_t *)&watch->poll, on_watch_closed);
+    struct mw_resolver *resolver = handle->data;
+    if (--resolver->handles == 0)
+        free(resolver);
 }
 
 /* ---- queries in general ---- */
@@ -246,22 +215,85 @@ static void settle(struct question *question, const struct mw_dns_parsed *parsed
     mw_dns_answer_unref(&answer);
 }
 
-/* From c-ares, exactly once a question, also from inside ares_query(). The status is not looked at:
- * where there is an answer, it says more; where there is none, everything is a failure. */
+/* ---- how a question ended ---- */
+
+static const uint64_t latency_bounds_us[MW_DNS_LATENCIES - 1] = {
+    1000, 5000, 10000, 50000, 100000, 500000, 1000000, 2000000, 5000000};
+
+static void count_latency(struct mw_resolver_stats *stats, uint64_t took_us)
+{
+    size_t at = 0;
+    while (at < MW_DNS_LATENCIES - 1 && took_us > latency_bounds_us[at])
+        at++;
+    stats->latency[at]++;
+    stats->latency_us += took_us;
+}
+
+static enum mw_dns_ending ending_of(int status, enum mw_dns_status parsed)
+{
+    if (parsed != MW_DNS_FAILED)
+        return parsed == MW_DNS_OK ? MW_DNS_ENDED_FOUND : MW_DNS_ENDED_NONE;
+    if (status == ARES_ETIMEOUT || status == ARES_ECANCELLED)
+        return MW_DNS_ENDED_TIMEOUT;
+    bool is_refused = status == ARES_ESERVFAIL || status == ARES_EREFUSED ||
+                      status == ARES_ENOTIMP || status == ARES_EFORMERR ||
+                      status == ARES_ECONNREFUSED;
+    return is_refused ? MW_DNS_ENDED_REFUSED : MW_DNS_ENDED_UNUSABLE;
+}
+
+static void count_ending(const struct question *question, enum mw_dns_ending ending)
+{
+    struct mw_resolver_stats *stats = &question->resolver->stats;
+    stats->ended[ending]++;
+    if (ending != MW_DNS_ENDED_TIMEOUT)
+        count_latency(stats, (uv_hrtime() - question->began_ns) / 1000);
+}
+
+static void on_answer(void *arg, int status, int timeouts, unsigned char *octets, int len);
+
+/* FORMERR may be about EDNS (RFC 6891 7). c-ares asks again without it, and leaves it off from then
+ * on; but of several questions that are under way only the first. */
+static bool asks_again(struct question *question, int status)
+{
+    if (status != ARES_EFORMERR || question->is_again || question->resolver->is_closing)
+        return false;
+    question->is_again = true;
+    mw_dns_lanes_ask_again(question->resolver->lanes, &question->key, on_answer, question,
+                           &question->server);
+    return true;
+}
+
+/* Where there is an answer, it says more than c-ares's status. Names that c-ares does not ask for
+ * do not exist: .onion (RFC 7686 2). Everything else is a failure. */
+static void parse_answer(struct mw_arena *arena, const struct question *question, int status,
+                         struct mw_slice packet, struct mw_dns_parsed *out_parsed)
+{
+    *out_parsed = (struct mw_dns_parsed){.status = MW_DNS_FAILED};
+    if (packet.len > 0)
+        mw_dns_answer_parse(arena, packet, MW_SLICE(question->key.name, question->key.len),
+                            question->key.type, out_parsed);
+    else if (status == ARES_ENOTFOUND)
+        out_parsed->status = MW_DNS_NONE;
+}
+
+/* From c-ares, exactly once a question that is asked, also from inside mw_dns_lanes_ask(). */
 static void on_answer(void *arg, int status, int timeouts, unsigned char *octets, int len)
 {
     struct question *question = arg;
     struct mw_resolver *resolver = question->resolver;
     struct mw_arena arena = {0};
-    struct mw_dns_parsed parsed = {.status = MW_DNS_FAILED};
-    (void)status;
-    (void)timeouts;
-    if (octets != NULL && len > 0)
-        mw_dns_answer_parse(&arena, MW_SLICE((const char *)octets, (size_t)len),
-                            MW_SLICE(question->key.name, question->key.len), question->key.type,
-                            &parsed);
-    if (!resolver->is_closing)
+    struct mw_dns_parsed parsed;
+    if (octets != NULL && timeouts > 0 && !resolver->is_closing)
+        mw_dns_lanes_prefer(resolver->lanes, question->server + (size_t)timeouts);
+    if (asks_again(question, status))
+        return;
+    parse_answer(&arena, question, status,
+                 MW_SLICE((const char *)octets, octets == NULL || len < 0 ? 0 : (size_t)len),
+                 &parsed);
+    if (!resolver->is_closing) {
+        count_ending(question, ending_of(status, parsed.status));
         settle(question, &parsed);
+    }
     mw_arena_fini(&arena);
     mw_assert(mw_list_is_empty(&question->asks));
     mw_list_remove(&question->in_chain);
@@ -274,15 +306,14 @@ static void put_question(struct mw_resolver *resolver, const struct mw_dns_key *
                          struct ask *ask)
 {
     struct question *question = mw_xalloc(sizeof *question);
-    *question = (struct question){.resolver = resolver, .key = *key};
+    *question = (struct question){.resolver = resolver, .began_ns = uv_hrtime(), .key = *key};
     mw_list_init(&question->asks);
     mw_list_append(&question->asks, &ask->place);
     mw_list_append(chain_of(resolver, key), &question->in_chain);
     resolver->stats.under_way++;
     resolver->stats.queries++;
     start_ticking(resolver);
-    ares_query(resolver->channel, question->key.name, /* class IN */ 1, (int)key->type, on_answer,
-               question);
+    mw_dns_lanes_ask(resolver->lanes, key, on_answer, question, &question->server);
 }
 
 /* ---- asking ---- */
@@ -323,9 +354,10 @@ static void seek(struct mw_resolver *resolver, const struct mw_dns_key *key, str
     if (question != NULL) {
         resolver->stats.joined++;
         mw_list_append(&question->asks, &ask->place);
-    } else if (resolver->stats.under_way < QUESTIONS_MAX) {
+    } else if (resolver->stats.under_way < MW_DNS_QUESTIONS_MAX) {
         put_question(resolver, key, ask);
     } else {
+        resolver->stats.dropped++;
         make_ready(ask, NULL);
     }
 }
@@ -344,61 +376,11 @@ struct mw_query *mw_resolver_ask(struct mw_resolver *resolver, struct mw_slice n
     return &ask->query;
 }
 
-/* ---- c-ares on the loop ---- */
+/* ---- time, and what c-ares has got done ---- */
 
-static void on_socket(uv_poll_t *poll, int status, int events)
+static void on_progress(void *user)
 {
-    struct watch *watch = poll->data;
-    struct mw_resolver *resolver = watch->resolver;
-    int fd = watch->fd; /* the watch may be gone within */
-    /* an error (status < 0) shows as readable and writable: c-ares finds out what it is */
-    bool is_readable = status < 0 || (events & UV_READABLE) != 0;
-    bool is_writable = status < 0 || (events & UV_WRITABLE) != 0;
-    ares_process_fd(resolver->channel, is_readable ? fd : ARES_SOCKET_BAD,
-                    is_writable ? fd : ARES_SOCKET_BAD);
-    deliver(resolver);
-}
-
-static struct watch *find_watch(struct mw_resolver *resolver, int fd)
-{
-    mw_list_for_each (link, &resolver->sockets) {
-        struct watch *watch = mw_container_of(link, struct watch, on_resolver);
-        if (watch->fd == fd)
-            return watch;
-    }
-    return NULL;
-}
-
-/* NULL: the descriptor cannot be watched; its questions will time out. */
-static struct watch *watch_new(struct mw_resolver *resolver, int fd)
-{
-    struct watch *watch = mw_xalloc(sizeof *watch);
-    *watch = (struct watch){.resolver = resolver, .fd = fd};
-    if (uv_poll_init(resolver->loop, &watch->poll, fd) != 0) {
-        free(watch);
-        return NULL;
-    }
-    watch->poll.data = watch;
-    resolver->handles++;
-    mw_list_append(&resolver->sockets, &watch->on_resolver);
-    return watch;
-}
-
-/* From c-ares: what it wants to know about a socket; neither: it is about to close it. */
-static void on_socket_state(void *data, ares_socket_t fd, int readable, int writable)
-{
-    struct mw_resolver *resolver = data;
-    struct watch *watch = find_watch(resolver, fd);
-    int events = (readable ? UV_READABLE : 0) | (writable ? UV_WRITABLE : 0);
-    if (events == 0) {
-        if (watch != NULL)
-            close_watch(watch);
-        return;
-    }
-    if (watch == NULL)
-        watch = watch_new(resolver, fd);
-    if (watch != NULL)
-        uv_poll_start(&watch->poll, events, on_socket);
+    deliver(user);
 }
 
 static void expire_queries(struct mw_resolver *resolver)
@@ -417,7 +399,7 @@ static void expire_queries(struct mw_resolver *resolver)
 static void on_tick(uv_timer_t *timer)
 {
     struct mw_resolver *resolver = timer->data;
-    ares_process_fd(resolver->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    mw_dns_lanes_tick(resolver->lanes);
     expire_queries(resolver);
     deliver(resolver);
     if (!resolver->is_closing && !is_busy(resolver))
@@ -426,80 +408,21 @@ static void on_tick(uv_timer_t *timer)
 
 /* ---- life and death ---- */
 
-static int open_channel(struct mw_resolver *resolver, const struct mw_resolver_config *config)
-{
-    char lookups[] = "b"; /* DNS only: no hosts file */
-    struct ares_options options = {.flags = ARES_FLAG_EDNS | ARES_FLAG_NOSEARCH |
-                                            ARES_FLAG_NOALIASES,
-                                   .timeout = (int)config->timeout_ms,
-                                   .tries = (int)config->attempts,
-                                   .ednspsz = EDNS_SIZE,
-                                   .socket_receive_buffer_size = RECEIVE_BUFFER,
-                                   .lookups = lookups,
-                                   .sock_state_cb = on_socket_state,
-                                   .sock_state_cb_data = resolver};
-    int wanted = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-                 ARES_OPT_SOCK_RCVBUF | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-    return ares_init_options(&resolver->channel, &options, wanted);
-}
-
-static void set_server(const struct mw_endpoint *endpoint, struct ares_addr_port_node *out_node)
-{
-    int port = endpoint->port == 0 ? DNS_PORT : endpoint->port;
-    *out_node = (struct ares_addr_port_node){.udp_port = port, .tcp_port = port};
-    out_node->family = mw_inet_is_v4(&endpoint->address) ? AF_INET : AF_INET6;
-    if (out_node->family == AF_INET)
-        memcpy(&out_node->addr.addr4, endpoint->address.octets + 12, 4);
-    else
-        memcpy(&out_node->addr.addr6, endpoint->address.octets, 16);
-}
-
-static int set_servers(struct mw_resolver *resolver, const struct mw_resolver_config *config)
-{
-    struct ares_addr_port_node nodes[SERVERS_MAX];
-    for (size_t i = 0; i < config->server_count; i++) {
-        set_server(&config->servers[i], &nodes[i]);
-        if (i > 0)
-            nodes[i - 1].next = &nodes[i];
-    }
-    return config->server_count == 0 ? ARES_SUCCESS
-                                     : ares_set_servers_ports(resolver->channel, nodes);
-}
-
-/* What is wrong with the configuration; NULL: nothing. */
-static const char *check_config(const struct mw_resolver_config *config)
-{
-    if (config->server_count > SERVERS_MAX)
-        return "more than 16 name servers";
-    for (size_t i = 0; i < config->server_count; i++) {
-        if (config->servers[i].kind != MW_ENDPOINT_INET)
-            return "a name server is an address, not a name or a path";
-    }
-    return NULL;
-}
-
 static uint64_t within(uint64_t value, uint64_t least, uint64_t most)
 {
     return value < least ? least : value > most ? most : value;
 }
 
-/* Seed, channel, servers. The text of what failed, or NULL. */
+/* Seed, channels, servers. The text of what failed, or NULL. */
 static const char *set_up(struct mw_resolver *resolver, const struct mw_resolver_config *config)
 {
+    const char *problem;
     if (getrandom(&resolver->seed, sizeof resolver->seed, 0) != (ssize_t)sizeof resolver->seed)
         return "no random octets from the kernel";
-    int err = ares_library_init(ARES_LIB_INIT_ALL);
-    if (err != ARES_SUCCESS)
-        return ares_strerror(err);
-    err = open_channel(resolver, config);
-    if (err == ARES_SUCCESS) {
-        err = set_servers(resolver, config);
-        if (err == ARES_SUCCESS)
-            return NULL;
-        ares_destroy(resolver->channel);
-    }
-    ares_library_cleanup();
-    return ares_strerror(err);
+    resolver->patience_ms = config->timeout_ms * config->attempts;
+    resolver->lanes = mw_dns_lanes_new(resolver->loop, config, resolver->patience_ms * 3 / 2,
+                                       on_progress, resolver, &problem);
+    return problem;
 }
 
 static void open_handles(struct mw_resolver *resolver)
@@ -518,20 +441,16 @@ struct mw_resolver *mw_resolver_new(struct mw_net *net, const struct mw_resolver
     checked.attempts = (uint32_t)within(config->attempts, 1, ATTEMPTS_MAX);
     struct mw_resolver *resolver = mw_xcalloc(1, sizeof *resolver);
     resolver->loop = net->loop;
-    mw_list_init(&resolver->sockets);
     mw_list_init(&resolver->ready);
     mw_list_init(&resolver->deadlines);
     for (size_t i = 0; i < QUESTION_CHAINS; i++)
         mw_list_init(&resolver->questions[i]);
-    const char *problem = check_config(&checked);
-    if (problem == NULL)
-        problem = set_up(resolver, &checked);
+    const char *problem = set_up(resolver, &checked);
     if (problem != NULL) {
         snprintf(out_text, text_size, "%s", problem);
         free(resolver);
         return NULL;
     }
-    resolver->patience_ms = checked.timeout_ms * checked.attempts;
     resolver->tick_ms = within(checked.timeout_ms / TICKS_A_TRY, 1, TICK_MAX_MS);
     resolver->cache = mw_dns_cache_new(config->cache_entries);
     open_handles(resolver);
@@ -546,12 +465,8 @@ void mw_resolver_free(struct mw_resolver **resolver)
     *resolver = NULL;
     mw_assert(gone->live == 0);
     gone->is_closing = true;
-    ares_destroy(gone->channel);
-    ares_library_cleanup();
+    mw_dns_lanes_free(&gone->lanes);
     mw_assert(gone->stats.under_way == 0);
-    mw_list_for_each (link, &gone->sockets) {
-        close_watch(mw_container_of(link, struct watch, on_resolver));
-    }
     mw_dns_cache_free(&gone->cache);
     uv_close((uv_handle_t *)&gone->tick, on_closed);
     uv_close((uv_handle_t *)&gone->idle, on_closed);
@@ -561,4 +476,5 @@ void mw_resolver_stats(const struct mw_resolver *resolver, struct mw_resolver_st
 {
     *out_stats = resolver->stats;
     out_stats->cached = mw_dns_cache_count(resolver->cache);
+    out_stats->cached_octets = mw_dns_cache_size(resolver->cache);
 }

@@ -17,7 +17,7 @@ struct mw_resolver_config {
     const struct mw_endpoint *servers; /* at most 16 INET ones, port 0 means 53; none: those of
                                           /etc/resolv.conf, read once */
     size_t server_count;
-    uint64_t timeout_ms; /* for one try */
+    uint64_t timeout_ms; /* for one try; servers are tried in turn */
     uint32_t attempts;
     uint32_t cache_entries; /* 0: no cache */
 };
@@ -30,17 +30,20 @@ void mw_resolver_free(struct mw_resolver **resolver);
 enum mw_dns_status {
     MW_DNS_OK = 0,
     MW_DNS_NONE,   /* there is no such name, or none of that type */
-    MW_DNS_FAILED, /* time out, SERVFAIL, refused, nonsense, too many questions: may be different
-                      later */
+    MW_DNS_FAILED, /* time out, SERVFAIL, refused, nonsense, a loop of aliases, a server without a
+                      say in it, too many questions: may be different later */
 };
 
 /* One record's data. */
 struct mw_dns_record {
     struct mw_inet address; /* A, AAAA */
-    struct mw_slice octets; /* PTR, MX: host name (letters, digits, '-', '_', '.'), lower case,
-                               without the final dot; empty for MX "." (RFC 7505: no mail here).
+    struct mw_slice octets; /* PTR: host name (letters, digits, '-', '_', '.'), lower case, without
+                               the final dot. MX: a name to ask for, printable ASCII, not always a
+                               host name (RFC 2181 11); empty for "." (RFC 7505: no mail here).
                                TXT: strings joined; any octet may be among them */
     uint16_t preference;    /* MX */
+    bool is_unusable; /* MX: the name cannot be written; `octets` is empty. It counts (RFC 7208
+                               4.6.4) and leads nowhere */
 };
 enum mw_dns_type {
     MW_DNS_A = 1,
@@ -49,15 +52,23 @@ enum mw_dns_type {
     MW_DNS_TXT = 16,
     MW_DNS_AAAA = 28
 };
-/* Borrowed until return. CNAMEs are followed. `count` is 0 unless OK. At most 64 records. Records
- * that are no use (a name that is no host name or reads as an address, an IPv4 address in an AAAA)
- * are left out; none left: NONE. The callback may ask, cancel and, with nothing under way, free the
- * resolver; a cancel of its own handle does nothing. */
+enum {
+    MW_DNS_RECORDS_MAX = 1024,   /* handed out; more are left aside */
+    MW_DNS_QUESTIONS_MAX = 10000 /* under way; beyond them an ask is answered FAILED at once */
+};
+/* Borrowed until return. CNAMEs are followed. `count` is 0 unless OK. MX: the lowest preference
+ * first, among equal ones by name. Addresses and PTR names that are no use (a name that is no host
+ * name or reads as an address, an IPv4 address in an AAAA) are left out; none left: NONE. The
+ * callback may ask, cancel and, with nothing under way, free the resolver; a cancel of its own
+ * handle does nothing. */
 typedef void mw_dns_fn(void *user, enum mw_dns_status status, const struct mw_dns_record *records,
                        size_t count);
-/* `name` is a name of at most 253 octets, printable ASCII without a backslash (bad ones:
- * MW_DNS_NONE). The handle is valid until `done` has run or mw_query_cancel. Never NULL. A
- * cancelled or timed out question may go on without its asker and fill the cache. */
+/* `name`: labels of 1 to 63 octets with dots between them, at most 253 octets in all; a final dot
+ * does not count. Any octet but NUL: local parts come in here by way of SPF's macros (RFC 7208 7).
+ * There are no escapes: a backslash is an octet as any other, and a label with a dot in it cannot
+ * be asked for. What is no such name does not exist: MW_DNS_NONE. The handle is valid until `done`
+ * has run or mw_query_cancel. Never NULL. A cancelled or timed out question may go on without its
+ * asker and fill the cache. */
 struct mw_query *mw_resolver_ask(struct mw_resolver *resolver, struct mw_slice name,
                                  enum mw_dns_type type, mw_dns_fn *done, void *user);
 
@@ -74,10 +85,29 @@ struct mw_query *mw_resolver_client_name(struct mw_resolver *resolver,
 /* No answer will come. The handle is gone. NULL: nothing. */
 void mw_query_cancel(struct mw_query **query);
 
+/* How a question to the servers ended. */
+enum mw_dns_ending {
+    MW_DNS_ENDED_FOUND = 0,
+    MW_DNS_ENDED_NONE,
+    MW_DNS_ENDED_REFUSED, /* by all servers: SERVFAIL, REFUSED, NOTIMP, FORMERR, or none listens
+                             (c-ares 1.18 does not say which) */
+    MW_DNS_ENDED_TIMEOUT,
+    MW_DNS_ENDED_UNUSABLE, /* nonsense, a loop of aliases, truncated by TCP too */
+    MW_DNS_ENDING_COUNT
+};
+enum { MW_DNS_LATENCIES = 10 }; /* up to 1, 5, 10, 50, 100, 500 ms, 1, 2, 5 s; more */
 struct mw_resolver_stats {
-    uint64_t queries, cache_hits, joined,
-        failures; /* asked of a server; answered from the cache; waited for another's; FAILED */
+    uint64_t queries;    /* questions to the servers, each counted once whatever its tries */
+    uint64_t cache_hits; /* asks answered from the cache */
+    uint64_t joined;     /* asks that waited for another's question */
+    uint64_t failures;   /* asks answered FAILED, from wherever */
+    uint64_t dropped;    /* of these: MW_DNS_QUESTIONS_MAX were under way */
+    uint64_t ended[MW_DNS_ENDING_COUNT]; /* together: queries - under_way */
+    uint64_t
+        latency[MW_DNS_LATENCIES]; /* of all questions that ended but for time-outs; each in one */
+    uint64_t latency_us;           /* their sum */
     uint32_t under_way, cached;
+    size_t cached_octets;
 };
 void mw_resolver_stats(const struct mw_resolver *resolver, struct mw_resolver_stats *out_stats);
 

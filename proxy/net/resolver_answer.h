@@ -15,15 +15,14 @@
 enum {
     MW_DNS_NAME_MAX = 253, /* octets of a name as text, without the final dot */
     MW_DNS_LABEL_MAX = 63,
-    MW_DNS_RECORDS_MAX = 64,  /* handed out; more are left aside */
-    MW_DNS_SECTION_MAX = 256, /* records of a section; an answer with more is nonsense */
+    MW_DNS_SECTION_MAX = 2048, /* records of a section; an answer with more is nonsense */
     MW_DNS_CNAMES_MAX = 8
 };
 
-/* A name to ask for, in its one form: lower case, without a final dot. False if it cannot stand in
- * a question: empty, too long, an empty or too long label, an octet that is not printable ASCII, or
- * a backslash (c-ares would read it as an escape). More than host names passes on purpose:
- * RFC 2317 zones have '/', SPF macros (RFC 7208 7.3) bring local parts. */
+/* A name to ask for, in its one form: ASCII in lower case, without a final dot. False if it cannot
+ * stand in a question: empty, too long, an empty or too long label, NUL (c-ares takes C strings).
+ * More than host names passes on purpose: RFC 2317 zones have '/', SPF macros (RFC 7208 7.3) bring
+ * local parts, with blanks and UTF-8. */
 bool mw_dns_name_normalize(struct mw_slice name, char out_name[MW_DNS_NAME_MAX + 1],
                            size_t *out_len);
 
@@ -36,10 +35,13 @@ struct mw_dns_parsed {
 
 /* Take `packet` apart as the answer to (name, type); `name` in normal form. Always sets the result:
  * FAILED for everything that is not a whole answer to this question (also truncation, a code other
- * than NOERROR and NXDOMAIN, a loop of aliases), NONE where no usable record is left. A record is
+ * than NOERROR and NXDOMAIN, a loop of aliases, nothing but a referral: RFC 2308 2.2, nothing from
+ * a server that neither recurses nor is the authority), NONE where no usable record is left. A record is
  * unusable, and left out, if its name is not a host name (letters, digits, '-', '_'; no hyphen at
  * either end of a label; the last label not all digits, which would read as an address), if an
- * AAAA record holds an address that is an IPv4 one in disguise, or none.
+ * AAAA record holds an address that is an IPv4 one in disguise, or none. An MX record is left out
+ * never, and marked if its name has octets that are not printable, a blank, a backslash, or a dot
+ * inside a label.
  * Memory: records and their octets are from `arena`. */
 void mw_dns_answer_parse(struct mw_arena *arena, struct mw_slice packet, struct mw_slice name,
                          enum mw_dns_type type, struct mw_dns_parsed *out_parsed);

@@ -1,10 +1,12 @@
 /* resolver_priv.h - what the resolver's files share: queries, kept answers, the cache.
  *
  * resolver.c holds questions (what c-ares is asked, once for all that want to know) and the asks
- * that wait for them; resolver_name.c builds the client's name out of asks; resolver_cache.c keeps
- * answers. */
+ * that wait for them; resolver_lanes.c puts them to the servers; resolver_name.c builds the client's
+ * name out of asks; resolver_cache.c keeps answers. */
 #ifndef MW_NET_RESOLVER_PRIV_H
 #define MW_NET_RESOLVER_PRIV_H
+
+#include <ares.h>
 
 #include "base/list.h"
 #include "net/resolver.h"
@@ -64,6 +66,33 @@ bool mw_dns_key_init(struct mw_dns_key *key, const struct mw_dns_seed *seed, str
 bool mw_dns_key_eq(const struct mw_dns_key *a, const struct mw_dns_key *b);
 /* SipHash-2-4. */
 uint64_t mw_dns_hash(const struct mw_dns_seed *seed, struct mw_slice octets);
+
+/* ---- the way to the servers: c-ares ---- */
+
+struct mw_dns_lanes;
+/* Something may have been answered, and c-ares is not at work: the time for other people's code.
+ * It may free the lanes. */
+typedef void mw_dns_progress_fn(void *user);
+/* A question lives for `life_ms` at most, give or take a seventh. NULL: *out_problem says why. */
+struct mw_dns_lanes *mw_dns_lanes_new(uv_loop_t *loop, const struct mw_resolver_config *config,
+                                      uint64_t life_ms, mw_dns_progress_fn *progress, void *user,
+                                      const char **out_problem);
+/* `done` runs exactly once: from the loop, from inside one of these functions, or (status
+ * ARES_EDESTRUCTION) from mw_dns_lanes_free(). From inside it only mw_dns_lanes_ask_again() and
+ * mw_dns_lanes_prefer() may be called. *out_server is set before it runs: the number of the server
+ * that is asked first; after each time-out it is the next one, round. */
+void mw_dns_lanes_ask(struct mw_dns_lanes *lanes, const struct mw_dns_key *key, ares_callback done,
+                      void *arg, size_t *out_server);
+/* The same without a change of lanes, which would cancel a channel that may be at work. */
+void mw_dns_lanes_ask_again(struct mw_dns_lanes *lanes, const struct mw_dns_key *key,
+                            ares_callback done, void *arg, size_t *out_server);
+/* That server has answered where another one did not: soon it is asked first. Any number; they go
+ * round. */
+void mw_dns_lanes_prefer(struct mw_dns_lanes *lanes, size_t server);
+/* Now and then while questions are under way: their time-outs. */
+void mw_dns_lanes_tick(struct mw_dns_lanes *lanes);
+/* Its handles close on the loop afterwards. */
+void mw_dns_lanes_free(struct mw_dns_lanes **lanes);
 
 /* ---- the cache: least recently used goes first ---- */
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
+#include "message/authres.h"
 #include "ops/config_priv.h"
 #include "ops/process.h"
 
@@ -220,6 +221,28 @@ static void read_hostname(struct mw_config_builder *builder)
     builder->snapshot->base.hostname = mw_arena_dup(builder->arena, name);
 }
 
+/* Behind read_hostname(): that is the name if none is given. */
+static void read_authserv_ids(struct mw_config_builder *builder)
+{
+    const struct mw_conf_values *given = &builder->top[MW_TOP_AUTHSERV_ID];
+    struct mw_snapshot *snapshot = &builder->snapshot->base;
+    struct mw_slice *ids = mw_arena_array(builder->arena, struct mw_slice, given->count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < given->count; i++) {
+        const struct mw_conf_value *value = &given->values[i];
+        if (mw_authres_id(value->text, builder->arena, &ids[count]))
+            count++;
+        else
+            mw_conf_error(builder->diags, &value->pos, value->source_len,
+                          "a host name, such as mx.example.net", "'%.*s' is no authserv-id",
+                          (int)value->text.len, value->text.ptr);
+    }
+    if (given->count == 0 && mw_authres_id(snapshot->hostname, builder->arena, &ids[0]))
+        count = 1;
+    snapshot->authserv_ids = ids;
+    snapshot->authserv_id_count = count;
+}
+
 /* A unix: path is no place to send questions to. */
 static void read_nameservers(struct mw_config_builder *builder, const struct mw_conf_values *given,
                              struct mw_process_settings *process)
@@ -251,6 +274,8 @@ static void read_resolver(struct mw_config_builder *builder, struct mw_process_s
     process->resolver.timeout_ms = mw_config_number(&values[MW_RESOLVER_TIMEOUT]);
     process->resolver.attempts = (uint32_t)mw_config_number(&values[MW_RESOLVER_ATTEMPTS]);
     process->resolver.cache_entries = (uint32_t)mw_config_number(&values[MW_RESOLVER_CACHE]);
+    builder->snapshot->base.query_limit = (uint32_t)mw_config_number(
+        &values[MW_RESOLVER_SESSION_QUERIES]);
 }
 
 static void read_control(struct mw_config_builder *builder, struct mw_process_settings *process)
@@ -282,21 +307,63 @@ static void read_top(struct mw_config_builder *builder, struct mw_process_settin
     process->drain_timeout_ms = mw_config_number(&builder->top[MW_TOP_DRAIN_TIMEOUT]);
     read_log(builder, &process->arena, &process->log);
     read_hostname(builder);
+    read_authserv_ids(builder);
     read_control(builder, process);
     read_resolver(builder, process);
 }
 
 /* ---- filters and chains ---- */
 
+/* Filter blocks in the order in which they are opened. */
+struct filter_order {
+    const struct mw_conf_block **blocks;
+    size_t count;
+};
+
+static void put_filter(struct filter_order *order, const struct mw_conf_block *block)
+{
+    for (size_t i = 0; i < order->count; i++)
+        if (order->blocks[i] == block)
+            return;
+    order->blocks[order->count++] = block;
+}
+
+/* All of that name: a second one is an error, told when it is opened. An empty name stands for any. */
+static void put_filters(struct filter_order *order, const struct mw_config_builder *builder,
+                        struct mw_slice name)
+{
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next)
+        if (mw_config_is_kind(b, "filter") && name_ok(b->name) &&
+            (name.len == 0 || mw_slice_eq(b->name, name)))
+            put_filter(order, b);
+}
+
+/* Those that chains name come first, in the order of the chains: a filter that reads a fact finds
+ * the one in front of it that provides it, wherever in the files its block stands. */
+static void order_filters(const struct mw_config_builder *builder, struct filter_order *order)
+{
+    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
+        if (!mw_config_is_kind(b, "chain"))
+            continue;
+        for (const struct mw_conf_directive *line = b->directives; line != NULL; line = line->next)
+            for (size_t i = 0; i < line->word_count; i++)
+                if (line->words[i].text.len > 0)
+                    put_filters(order, builder, line->words[i].text);
+    }
+    put_filters(order, builder, MW_EMPTY);
+}
+
 static void open_filters(struct mw_config_builder *builder)
 {
     struct mw_config_snapshot *snapshot = builder->snapshot;
-    snapshot->filters = mw_arena_array(builder->arena, struct mw_instance *,
-                                       mw_config_count_kind(builder, "filter") + 1);
-    for (const struct mw_conf_block *b = builder->root->blocks; b != NULL; b = b->next) {
-        if (!mw_config_is_kind(b, "filter") || !name_ok(b->name))
-            continue;
-        struct mw_instance *filter = mw_instance_open(snapshot->base.instances, b, builder->diags);
+    size_t count = mw_config_count_kind(builder, "filter");
+    struct filter_order order = {
+        .blocks = mw_arena_array(builder->arena, const struct mw_conf_block *, count + 1)};
+    order_filters(builder, &order);
+    snapshot->filters = mw_arena_array(builder->arena, struct mw_instance *, count + 1);
+    for (size_t i = 0; i < order.count; i++) {
+        struct mw_instance *filter = mw_instance_open(snapshot->base.instances, order.blocks[i],
+                                                      builder->diags);
         if (filter != NULL)
             snapshot->filters[snapshot->filter_count++] = filter;
     }
@@ -426,6 +493,8 @@ struct mw_snapshot *mw_config_load_to_serve(const char *path, struct mw_plugins 
     if (*plugins == NULL)
         *plugins = mw_plugins_new(out_process->plugin_dirs);
     snapshot->instances = mw_instances_new(*plugins);
+    if (snapshot->authserv_id_count > 0)
+        mw_instances_name(snapshot->instances, snapshot->authserv_ids[0]);
     check_blocks(&builder);
     mw_config_read_upstreams(&builder);
     open_filters(&builder);

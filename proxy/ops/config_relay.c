@@ -98,6 +98,12 @@ static void read_listen_addresses(struct mw_arena *arena, const struct mw_conf_v
         trust[i] = from->values[i].network;
     to->trust = trust;
     to->trust_count = from->count;
+    from = &values[MW_LISTEN_TRUST_RESULTS];
+    struct mw_network *results = mw_arena_array(arena, struct mw_network, from->count + 1);
+    for (size_t i = 0; i < from->count; i++)
+        results[i] = from->values[i].network;
+    to->trust_results = results;
+    to->trust_results_count = from->count;
 }
 
 static void read_listen_limits(const struct mw_conf_values *values, struct mw_listen_settings *to)

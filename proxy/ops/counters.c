@@ -49,6 +49,27 @@ static void tell_driver(const struct visitor *visitor, const struct mw_driver *d
     tell_handshakes(visitor, "upstream", &stats.upstream_handshakes);
 }
 
+/* Questions to servers: by how they ended, and those that did not time out by how long they took. */
+static void tell_questions(const struct visitor *visitor, const struct mw_resolver_stats *stats)
+{
+    static const char *const endings[MW_DNS_ENDING_COUNT] = {
+        [MW_DNS_ENDED_FOUND] = "dns.ended.found",
+        [MW_DNS_ENDED_NONE] = "dns.ended.none",
+        [MW_DNS_ENDED_REFUSED] = "dns.ended.refused",
+        [MW_DNS_ENDED_TIMEOUT] = "dns.ended.timeout",
+        [MW_DNS_ENDED_UNUSABLE] = "dns.ended.unusable",
+    };
+    static const char *const latencies[MW_DNS_LATENCIES] = {
+        "dns.latency.1ms",   "dns.latency.5ms",   "dns.latency.10ms", "dns.latency.50ms",
+        "dns.latency.100ms", "dns.latency.500ms", "dns.latency.1s",   "dns.latency.2s",
+        "dns.latency.5s",    "dns.latency.more"};
+    for (size_t i = 0; i < MW_DNS_ENDING_COUNT; i++)
+        tell(visitor, endings[i], stats->ended[i]);
+    for (size_t i = 0; i < MW_DNS_LATENCIES; i++)
+        tell(visitor, latencies[i], stats->latency[i]);
+    tell(visitor, "dns.latency.total-us", stats->latency_us);
+}
+
 static void tell_resolver(const struct visitor *visitor, const struct mw_resolver *resolver)
 {
     struct mw_resolver_stats stats = {0};
@@ -58,8 +79,11 @@ static void tell_resolver(const struct visitor *visitor, const struct mw_resolve
     tell(visitor, "dns.cache-hits", stats.cache_hits);
     tell(visitor, "dns.joined", stats.joined);
     tell(visitor, "dns.failures", stats.failures);
+    tell(visitor, "dns.dropped", stats.dropped);
     tell(visitor, "dns.under-way", stats.under_way);
     tell(visitor, "dns.cached", stats.cached);
+    tell(visitor, "dns.cached-octets", stats.cached_octets);
+    tell_questions(visitor, &stats);
 }
 
 /* Seconds since 1970 at which the first certificate of a listener expires. */

@@ -29,6 +29,9 @@ const struct mw_conf_rule mw_top_rules[MW_TOP_COUNT] = {
         .help = "Account to run as when started as root, taken on after the listening sockets are open. Without effect otherwise."},
     [MW_TOP_HOSTNAME] = {.name = "hostname", .type = MW_CONF_TEXT, .default_text = "",
         .help = "Our own name, in the EHLO that asks the upstream for XCLIENT and in greetings of our own. The system's host name if it is not given."},
+    [MW_TOP_AUTHSERV_ID] = {.name = "authserv-id", .type = MW_CONF_TEXT, .default_text = "", .values_max = 16, .is_repeatable = true,
+        .help = "Our name in Authentication-Results fields (RFC 8601), hostname if it is not given: filters' results are written under the first one, and fields that a client brings under any of them "
+                "are deleted from its message (see trust-results). Further names are for what other machines of this service write."},
     [MW_TOP_LOG] = {.name = "log", .type = MW_CONF_WORDS, .default_text = "stderr format=logfmt level=info", .values_max = 4,
         .help = "Where log lines go: stderr, syslog, journald or file PATH; then format=logfmt or format=json, and level=debug, info, warning or error."},
     [MW_TOP_SPOOL_DIR] = {.name = "spool-dir", .type = MW_CONF_PATH, .default_text = "/var/tmp",
@@ -50,6 +53,8 @@ const struct mw_conf_rule mw_resolver_rules[MW_RESOLVER_COUNT] = {
         .help = "How many tries a question has."},
     [MW_RESOLVER_CACHE] = {.name = "cache", .type = MW_CONF_COUNT, .default_text = "20000", .max = 1000000,
         .help = "Answers that are kept, for the time that they say of themselves. 0 means none."},
+    [MW_RESOLVER_SESSION_QUERIES] = {.name = "session-queries", .type = MW_CONF_COUNT, .default_text = "500", .max = 1000000,
+        .help = "Questions that filters may ask for one session in a minute; further ones fail for now, and the log says so (query-limit). 0 means no limit."},
 };
 
 const struct mw_conf_rule mw_listen_rules[MW_LISTEN_COUNT] = {
@@ -81,6 +86,9 @@ const struct mw_conf_rule mw_listen_rules[MW_LISTEN_COUNT] = {
         .help = "Whether peers in trust may say with XFORWARD who the client was, for a place behind a Postfix (smtpd_proxy_filter, content_filter). From others XFORWARD is refused with 550 5.7.0."},
     [MW_LISTEN_TRUST] = {.name = "trust", .type = MW_CONF_NETWORK, .default_text = "127.0.0.0/8 ::1", .values_max = 64, .is_repeatable = true,
         .help = "Networks that a PROXY header, XCLIENT and XFORWARD are believed from, as far as the three directives above allow them."},
+    [MW_LISTEN_TRUST_RESULTS] = {.name = "trust-results", .type = MW_CONF_NETWORK, .default_text = "", .values_max = 64, .is_repeatable = true,
+        .help = "Networks of clients (by the address that PROXY, XCLIENT or XFORWARD say) whose Authentication-Results fields under our own authserv-id are kept. "
+                "From everybody else they are forged, and are deleted."},
     [MW_LISTEN_CLIENT_NAME] = {.name = "client-name", .type = MW_CONF_CHOICE, .default_text = "auto", .choices = client_name,
         .help = "Whether the client's name is looked up before the greeting: the reverse name, if it leads back to the address. auto means on where somebody is told of it: "
                 "the upstream (identity xclient or xforward), or a filter of the chain that asks for the fact client.name."},
@@ -188,8 +196,8 @@ const char *const mw_block_kinds[] = {"resolver", "listen", "upstream", "filter"
 
 #define RULES(table) (table), sizeof(table) / sizeof *(table)
 const struct mw_schema_section mw_schema[] = {
-    {"", false, "Directives outside of any block are about the process. They take effect at a restart, except hostname and drain-timeout.", RULES(mw_top_rules)},
-    {"resolver", true, "How names are looked up while mailweir serves: the reverse names of clients. Takes effect at a restart. (Host names in the configuration are looked up by the system when it is loaded.)", RULES(mw_resolver_rules)},
+    {"", false, "Directives outside of any block are about the process. They take effect at a restart, except hostname, authserv-id and drain-timeout.", RULES(mw_top_rules)},
+    {"resolver", true, "How names are looked up while mailweir serves: the reverse names of clients, and what filters ask for. Takes effect at a restart, except session-queries. (Host names in the configuration are looked up by the system when it is loaded.)", RULES(mw_resolver_rules)},
     {"listen", false, "Where clients connect, what they may do, and where their sessions go. At least one is needed.", RULES(mw_listen_rules)},
     {"upstream", false, "The mail server behind us.", RULES(mw_upstream_rules)},
     {"filter", false, "One use of a filter module. Further directives are the module's own; mailweir check names an unknown one.", RULES(filter_rules)},

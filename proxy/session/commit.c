@@ -4,7 +4,8 @@
  *   stream  DATA command:   OPEN (only if filters changed the envelope) -> DATA -> 354 to the
  *                           client, content flows (content.c)
  *           end of content: end_of_message stage -> final dot -> FINAL
- *   spool   end of content: end_of_message stage -> OPEN -> DATA -> SEND -> FINAL
+ *   spool   end of content: end_of_message stage -> results, edited stage -> OPEN -> DATA -> SEND
+ *                           -> FINAL
  *
  * Law 1: a 250 for a message exists only as the upstream's (or a logged discard). Law 2: what goes
  * out is written here, from header list and spool. Two-step commit: before the final dot the client
@@ -140,6 +141,28 @@ static void conclude_mixed(struct mw_session *session)
     mw_buf_fini(&reply);
 }
 
+static bool goes_out(struct mw_session *session)
+{
+    struct mw_transaction *tx = session->tx;
+    return tx->plan == MW_PLAN_SPOOL && !tx->is_refused && !tx->is_discarded &&
+           !mw_mixed_refuses(session) && mw_envelope_wanted(&tx->envelope) > 0;
+}
+
+/* Nothing will be changed any more. Filters that sign what leaves here get their last look at it, and
+ * may still refuse it. */
+static void seal(struct mw_session *session)
+{
+    struct mw_transaction *tx = session->tx;
+    struct mw_call call = {.stage = MW_STAGE_EDITED};
+    struct mw_outcome outcome = {.verdict = MW_CONTINUE};
+    mw_content_write_results(session);
+    if (!tx->headers.is_edited || (session->stages & MW_STAGE_BIT(MW_STAGE_EDITED)) == 0)
+        return;
+    enum mw_err err = session->ops->run_stage(session->user, &call, &outcome);
+    mw_assert(err == MW_OK); /* its hooks may not wait: the chain sees to it */
+    mw_content_verdict(session, &outcome, "edited");
+}
+
 static void eom_decided(struct mw_session *session, const struct mw_outcome *outcome)
 {
     struct mw_transaction *tx = session->tx;
@@ -148,6 +171,10 @@ static void eom_decided(struct mw_session *session, const struct mw_outcome *out
         return;
     tx->headers.is_edited |=
         session->subject.has_replaced_body; /* a new body must not look like fields */
+    if (goes_out(session))
+        seal(session);
+    if (session->is_over)
+        return;
     if (tx->is_refused) {
         struct mw_buf reply = tx->refusal;
         tx->refusal = (struct mw_buf){0};

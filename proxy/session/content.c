@@ -10,6 +10,7 @@
  * the end of the event; the header block is the transaction's (until it was written, under the
  * stream plan); the spool has its own copies. A refusal found here is kept and told at the end of
  * the content, where the client listens (RFC 5321 4.1.1.4). */
+#include "message/authres.h"
 #include "session/session_priv.h"
 
 bool mw_content_is_blocked(const struct mw_session *session)
@@ -131,6 +132,35 @@ static void body_span(struct mw_session *session, struct mw_span span)
 
 /* ---- header block ---- */
 
+/* May this client bring results under our name? */
+static bool is_result_trusted(const struct mw_session *session)
+{
+    const struct mw_listen_settings *settings = session->settings;
+    return mw_networks_contain(settings->trust_results, settings->trust_results_count,
+                               &session->subject.client_address);
+}
+
+/* RFC 8601 5: results of ours that come from outside are forged. They go before any filter sees
+ * them. */
+static void drop_forged_results(struct mw_session *session)
+{
+    const struct mw_snapshot *snapshot = session->snapshot;
+    if (is_result_trusted(session))
+        return;
+    size_t count = mw_authres_strip(&session->tx->headers, snapshot->authserv_ids,
+                                    snapshot->authserv_id_count);
+    if (count > 0)
+        mw_report_forged(session, count);
+}
+
+void mw_content_write_results(struct mw_session *session)
+{
+    const struct mw_snapshot *snapshot = session->snapshot;
+    if (snapshot->authserv_id_count > 0 &&
+        mw_subject_write_results(&session->subject, snapshot->authserv_ids[0]) != MW_OK)
+        mw_report_no_room(session);
+}
+
 static void put_header(void *user, struct mw_slice octets)
 {
     struct mw_session *session = user;
@@ -153,6 +183,7 @@ static void eoh_decided(struct mw_session *session, const struct mw_outcome *out
     if (session->is_over)
         return;
     if (goes_on && tx->plan == MW_PLAN_STREAM && !tx->is_refused) {
+        mw_content_write_results(session);
         mw_headers_write(&tx->headers, put_header, session);
         tx->is_header_written = true;
     }
@@ -170,6 +201,7 @@ static void header_done(struct mw_session *session, struct mw_slice handed_back,
     tx->has_header = true;
     session->header_deadline = 0;
     session->subject.headers = &tx->headers;
+    drop_forged_results(session);
     tx->message_id = mw_arena_dup(&tx->arena,
                                   mw_slice_take(mw_headers_message_id(&tx->headers), 256));
     tx->handed_back = handed_back;

@@ -53,8 +53,6 @@ static bool work(void *user, void (*run)(void *arg), void (*done)(void *arg), vo
 
 /* ---- questions ---- */
 
-enum { ANSWER_MAX = 64 }; /* values; the resolver gives no more */
-
 struct question {
     struct mw_query *query;
     enum mw_dns_kind kind;
@@ -69,16 +67,6 @@ static enum mw_dns_outcome outcome_of(enum mw_dns_status status)
                                    : MW_DNS_FAILURE;
 }
 
-/* Mail exchangers in the order of their preference; what has none stays in its order. */
-static size_t place_of(const struct mw_dns_record *records, size_t count, size_t index)
-{
-    size_t place = 0;
-    for (size_t i = 0; i < count; i++)
-        place += records[i].preference < records[index].preference ||
-                 (records[i].preference == records[index].preference && i < index);
-    return place;
-}
-
 static struct mw_slice value_of(const struct mw_dns_record *record, enum mw_dns_kind kind)
 {
     bool is_address = kind == MW_DNS_ADDRESS4 || kind == MW_DNS_ADDRESS6;
@@ -91,16 +79,14 @@ static void on_records(void *user, enum mw_dns_status status, const struct mw_dn
                        size_t count)
 {
     struct question question = *(struct question *)user;
-    struct mw_slice values[ANSWER_MAX];
+    struct mw_slice *values = count > 0 ? mw_xcalloc(count, sizeof *values) : NULL;
     free(user);
-    count = count < ANSWER_MAX ? count : ANSWER_MAX;
     for (size_t i = 0; i < count; i++)
-        values[place_of(records, count, i)] = value_of(&records[i], question.kind);
-    const struct mw_dns_answer answer = {.size = sizeof answer,
-                                         .outcome = outcome_of(status),
-                                         .values = count > 0 ? values : NULL,
-                                         .count = count};
+        values[i] = value_of(&records[i], question.kind);
+    const struct mw_dns_answer answer = {
+        .size = sizeof answer, .outcome = outcome_of(status), .values = values, .count = count};
     question.answered(question.arg, &answer);
+    free(values);
 }
 
 static void *dns_ask(void *user, struct mw_slice name, enum mw_dns_kind kind,

@@ -59,6 +59,7 @@ void mw_services_fill(struct mw_client *client)
         .work = work_queue,
         .decided = decided,
         .log = client->driver->log,
+        .query_limit = client->snapshot->query_limit,
     };
 }
 

@@ -125,6 +125,22 @@ void mw_report_reject_upstream(struct mw_session *session, const char *stage,
     refusal_line(session, MW_EV_REJECT, stage, &outcome);
 }
 
+void mw_report_forged(struct mw_session *session, size_t count)
+{
+    char id[40], address[MW_INET_TEXT_MAX];
+    MW_LOG(session->log, mw_report_id(session, id), MW_EV_FORGED_RESULTS, mw_uint("fields", count),
+           client_field(session, address), mw_text("helo", session->subject.helo),
+           mw_addr("from", session->tx->envelope.sender.address));
+}
+
+void mw_report_no_room(struct mw_session *session)
+{
+    char id[40];
+    MW_LOG(session->log, mw_report_id(session, id), MW_EV_EDIT_REFUSED,
+           mw_cstr("edit", "auth-result"),
+           mw_cstr("reason", "the header has no room for another field"));
+}
+
 /* Postfix's "2.0.0 Ok: queued as BEE4AA75756" and what others say in that place. */
 static struct mw_slice queue_id(struct mw_slice text)
 {

@@ -430,6 +430,8 @@ void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outc
                        const char *stage);
 /* Octets that the listener's settings do not let pass were seen. Harmless where there are none. */
 void mw_content_refuse_bad_octets(struct mw_session *session);
+/* Every filter has let the header pass: what they said of the message goes to its top. */
+void mw_content_write_results(struct mw_session *session);
 bool mw_content_is_blocked(const struct mw_session *session);
 
 /* ---- commit.c ---- */
@@ -514,6 +516,10 @@ void mw_report_reject_upstream(struct mw_session *session, const char *stage,
 /* A verdict for one recipient; `told`: what the client got for it, 0 = nothing. */
 void mw_report_rcpt(struct mw_session *session, const struct mw_rcpt_verdict *verdict,
                     struct mw_slice to, uint16_t told);
+/* Fields of our own name that a client brought were deleted. */
+void mw_report_forged(struct mw_session *session, size_t count);
+/* The header is so full that filters' results found no room in it. */
+void mw_report_no_room(struct mw_session *session);
 void mw_report_message(struct mw_session *session, const char *verdict, uint16_t code,
                        struct mw_slice text);
 

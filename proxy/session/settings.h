@@ -75,6 +75,9 @@ struct mw_listen_settings {
     const struct mw_chain *chain; /* NULL: no filters */
     enum mw_accept_proxy accept_proxy;
     bool accept_xclient, accept_xforward;
+    const struct mw_network *trust_results; /* clients whose Authentication-Results under our name
+                                               are kept */
+    size_t trust_results_count;
     const struct mw_network *trust; /* peers that PROXY, XCLIENT and XFORWARD are taken from */
     size_t trust_count;
     enum mw_listen_tls tls;
@@ -109,6 +112,9 @@ struct mw_snapshot {
     struct mw_arena arena; /* holds everything here */
     struct mw_slice
         hostname; /* ours: in the EHLO that asks for XCLIENT, and in greetings of our own */
+    const struct mw_slice *authserv_ids; /* as mw_authres_id() makes them; the first is ours */
+    size_t authserv_id_count;
+    uint32_t query_limit; /* questions to the DNS a session and minute; 0: no limit */
     const struct mw_listen_settings *listeners;
     size_t listener_count;
     struct mw_chain **chains;

@@ -13,6 +13,12 @@ static void forget_rcpts(struct mw_session *session)
     session->subject.rcpt_verdict_cap = 0;
 }
 
+static void forget_results(struct mw_session *session)
+{
+    session->subject.auth_results = NULL;
+    session->subject.auth_result_count = session->subject.auth_result_octets = 0;
+}
+
 void mw_transaction_begin(struct mw_session *session)
 {
     mw_assert(session->tx == NULL);
@@ -30,6 +36,7 @@ void mw_transaction_begin(struct mw_session *session)
     session->subject.message_size = 0;
     session->subject.has_replaced_body = false;
     forget_rcpts(session);
+    forget_results(session);
     session->ops->transaction_begin(session->user);
 }
 
@@ -48,6 +55,7 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     session->subject.spool = NULL;
     session->subject.message_size = 0;
     forget_rcpts(session);
+    forget_results(session);
     /* pieces of the header block or spool may still wait in the queue: make them its own */
     mw_queue_settle(&session->to_upstream);
     if (tx->spool != NULL)

@@ -76,6 +76,8 @@ struct load {
     unsigned concurrency, total, per_session;
     size_t size, chunk;
     unsigned dots; /* lines from one that begins with a dot to the next; 0 = none does */
+    unsigned domains,
+        next_domain; /* senders in turn: sender@d0.example.net, d1, ...; 0 = example.net */
     enum park park;
     int poll;
     char *text; /* the whole message with its final dot */
@@ -250,9 +252,13 @@ static void write_text(struct load *load, struct session *session)
 
 static void begin_message(struct load *load, struct session *session)
 {
+    char mail[64] = "MAIL FROM:<sender@example.net>\r\n";
+    if (load->domains > 0)
+        snprintf(mail, sizeof mail, "MAIL FROM:<sender@d%u.example.net>\r\n",
+                 load->next_domain++ % load->domains);
     session->sent++;
     session->mail_at = now_ns();
-    say(load, session, STEP_MAIL, "MAIL FROM:<sender@example.net>\r\n");
+    say(load, session, STEP_MAIL, mail);
 }
 
 static void message_accepted(struct load *load, struct session *session)
@@ -487,8 +493,8 @@ static void run_parked(struct load *load)
 static void usage(void)
 {
     fputs("usage: load --port N [--host A] [--sessions N] [--messages N] [--per-session N]\n"
-          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--park ehlo|data]\n"
-          "            [--connect-only] [--tls 1.2|1.3] [--resume]\n",
+          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--domains N]\n"
+          "            [--park ehlo|data] [--connect-only] [--tls 1.2|1.3] [--resume]\n",
           stderr);
     exit(2);
 }
@@ -505,19 +511,14 @@ static unsigned long number(const char *text)
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    static const struct option options[] = {{"host", required_argument, NULL, 'h'},
-                                            {"port", required_argument, NULL, 'p'},
-                                            {"sessions", required_argument, NULL, 'c'},
-                                            {"messages", required_argument, NULL, 'n'},
-                                            {"size", required_argument, NULL, 's'},
-                                            {"per-session", required_argument, NULL, 'm'},
-                                            {"chunk", required_argument, NULL, 'w'},
-                                            {"park", required_argument, NULL, 'k'},
-                                            {"dots", required_argument, NULL, 'd'},
-                                            {"tls", required_argument, NULL, 't'},
-                                            {"resume", no_argument, NULL, 'r'},
-                                            {"connect-only", no_argument, NULL, 'o'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
+        {"sessions", required_argument, NULL, 'c'}, {"messages", required_argument, NULL, 'n'},
+        {"size", required_argument, NULL, 's'},     {"per-session", required_argument, NULL, 'm'},
+        {"chunk", required_argument, NULL, 'w'},    {"park", required_argument, NULL, 'k'},
+        {"dots", required_argument, NULL, 'd'},     {"domains", required_argument, NULL, 'D'},
+        {"tls", required_argument, NULL, 't'},      {"resume", no_argument, NULL, 'r'},
+        {"connect-only", no_argument, NULL, 'o'},   {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (option == 'h' && inet_pton(AF_INET, optarg, &load->to.sin_addr) == 1)
             continue;
@@ -535,6 +536,8 @@ static void read_options(struct load *load, int argc, char **argv)
             load->chunk = number(optarg);
         else if (option == 'd')
             load->dots = (unsigned)number(optarg);
+        else if (option == 'D')
+            load->domains = (unsigned)number(optarg);
         else if (option == 't')
             load->tls_version = optarg;
         else if (option == 'r')

@@ -75,7 +75,7 @@ static void add_text(struct texts *texts, const char *text, size_t len)
     char *mended = malloc(3 * len + 1);
     if (mended == NULL)
         abort();
-    size_t mended_len = rules_text_utf8_mend(SLICE(text, len), mended);
+    size_t mended_len = text_utf8_mend(SLICE(text, len), mended);
     texts->text[texts->count] = mended;
     texts->len[texts->count++] = mended_len;
     texts->octets += mended_len;
@@ -105,7 +105,7 @@ static void read_corpus(struct texts *texts, const char *folder)
         fclose(file);
         for (size_t part; body.len > 0; body = text_skip(body, part)) {
             part = TEXT - out.len < body.len ? TEXT - out.len : body.len;
-            rules_build(&out, SLICE(body.ptr, part));
+            builder_put(&out, SLICE(body.ptr, part));
             if (out.len < TEXT)
                 continue;
             add_text(texts, text, TEXT);
@@ -122,7 +122,7 @@ static void make_texts(struct texts *texts)
     for (int i = 0; i < TEXTS_MAX; i++) {
         struct builder out = {.ptr = room, .cap = TEXT};
         while (out.len < TEXT)
-            rules_buildf(&out, "%s%s", vocabulary[random_below(VOCABULARY)],
+            builder_putf(&out, "%s%s", vocabulary[random_below(VOCABULARY)],
                          random_below(12)  ? " "
                          : random_below(2) ? ".\n"
                                            : " 42 ");

@@ -1,5 +1,5 @@
 /* fuzz_dnsanswer.c - any octets as a DNS answer: no over-read, bounded results, and nothing comes
- * out that is not a host name or an address.
+ * out that is not a host name, an address, or the printable name of a mail exchanger.
  *
  * The first octet chooses the type of question (low nibble) and whether the rest is the whole
  * packet (0x10 not set; asked for is "a.test") or its counts and sections, to which header and
@@ -33,6 +33,17 @@ static bool is_host_name(struct mw_slice name)
     return label > 0 && name.len <= MW_DNS_NAME_MAX;
 }
 
+/* Of a mail exchanger's name: no octet that ends a line or is an escape. */
+static bool is_askable(struct mw_slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        if (c <= ' ' || c > '~' || c == '\\' || mw_lower(c) != c)
+            return false;
+    }
+    return name.len <= MW_DNS_NAME_MAX && name.ptr[0] != '.' && name.ptr[name.len - 1] != '.';
+}
+
 static void check_record(const struct mw_dns_record *record, enum mw_dns_type type)
 {
     static const struct mw_inet unknown;
@@ -42,7 +53,8 @@ static void check_record(const struct mw_dns_record *record, enum mw_dns_type ty
     check(type != MW_DNS_AAAA || !mw_inet_is_v4(&record->address));
     check(!is_address || record->octets.len == 0);
     check(type != MW_DNS_PTR || is_host_name(record->octets));
-    check(type != MW_DNS_MX || record->octets.len == 0 || is_host_name(record->octets));
+    check(type != MW_DNS_MX || record->octets.len == 0 || is_askable(record->octets));
+    check(!record->is_unusable || (type == MW_DNS_MX && record->octets.len == 0));
 }
 
 static void check_parse(struct mw_slice packet, enum mw_dns_type type)
@@ -53,9 +65,13 @@ static void check_parse(struct mw_slice packet, enum mw_dns_type type)
     check(parsed.status <= MW_DNS_FAILED && parsed.count <= MW_DNS_RECORDS_MAX);
     check((parsed.status == MW_DNS_OK) == (parsed.count > 0));
     check(parsed.ttl_s <= INT32_MAX && (parsed.status != MW_DNS_FAILED || parsed.ttl_s == 0));
-    for (size_t i = 0; i < parsed.count; i++)
+    for (size_t i = 0; i < parsed.count; i++) {
         check_record(&parsed.records[i], type);
-    check(mw_arena_used(&arena) < 4 * packet.len + 65536);
+        check(i == 0 || parsed.records[i - 1].preference <= parsed.records[i].preference);
+    }
+    /* a record, a name of its own, its place in the list of what was seen */
+    check(mw_arena_used(&arena) < MW_DNS_RECORDS_MAX * (sizeof *parsed.records + 300) +
+                                      MW_DNS_SECTION_MAX * 16 + 4 * packet.len);
     mw_arena_fini(&arena);
 }
 

@@ -78,7 +78,7 @@ static void check_raw(const uint8_t *data, size_t size)
     if (size < 2)
         return;
     struct mw_slice rest = SLICE((const char *)data + 1, size - 1);
-    ptrdiff_t end = rules_text_find(rest, '\0');
+    ptrdiff_t end = text_find(rest, '\0');
     if (end < 0)
         return;
     struct mw_slice text = text_skip(rest, (size_t)end + 1);

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 static const char *const stage_names[MW_STAGE_COUNT] = {
-    "connect", "helo",           "starttls", "auth",   "mail",
-    "rcpt",    "rcpt_reply",     "data",     "header", "end_of_headers",
-    "body",    "end_of_message", "abort",    "close",  "command",
+    "connect",    "helo",  "starttls", "auth",           "mail", "rcpt",
+    "rcpt_reply", "data",  "header",   "end_of_headers", "body", "end_of_message",
+    "abort",      "close", "command",  "edited",
 };
 static const char *const verdict_names[] = {"continue", "accept",  "reject",
                                             "tempfail", "discard", "disconnect"};
@@ -54,6 +54,14 @@ static void judge_rcpt(struct pure *pure, enum mw_stage stage, const struct pure
     }
 }
 
+/* As host->auth_result. */
+static void add_result(struct mw_subject *subject, struct mw_slice result)
+{
+    if (subject->auth_results == NULL)
+        subject->auth_results = mw_arena_array(subject->transaction_arena, struct mw_slice, 100);
+    subject->auth_results[subject->auth_result_count++] = result;
+}
+
 static void apply_edits(struct pure *pure, const struct pure_rule *rule, size_t rcpt)
 {
     struct mw_subject *subject = mw_session_subject(pure->session);
@@ -83,6 +91,8 @@ static void apply_edits(struct pure *pure, const struct pure_rule *rule, size_t 
         mw_spool_add(subject->spool, MW_LIT("\r\n"), false);
         subject->has_replaced_body = true;
     }
+    if (err == MW_OK && rule->auth_result[0])
+        add_result(subject, mw_slice_cstr(rule->auth_result));
     for (size_t i = 0; i < rule->judged_count; i++)
         judge_rcpt(pure, rule->stage, &rule->judged[i]);
     if (rule->group[0])
@@ -298,6 +308,7 @@ static bool parse_edit(struct pure_rule *rule, struct mw_slice word)
         {"delete-header", rule->delete_header, sizeof rule->delete_header},
         {"body", rule->body, sizeof rule->body},
         {"group", rule->group, sizeof rule->group},
+        {"auth-result", rule->auth_result, sizeof rule->auth_result},
     };
     for (size_t i = 0; i < sizeof edits / sizeof *edits; i++)
         if (mw_slice_eq(key, mw_slice_cstr(edits[i].key)))
@@ -371,8 +382,13 @@ static void no_free(struct mw_snapshot *snapshot)
 void pure_init(struct pure *pure)
 {
     *pure = (struct pure){.now = 1000000};
-    pure->snapshot = (struct mw_snapshot){
-        .refs = 1, .generation = 7, .hostname = MW_LIT("weir.test"), .free = no_free};
+    pure->words[2][0] = MW_LIT("weir.test");
+    pure->snapshot = (struct mw_snapshot){.refs = 1,
+                                          .generation = 7,
+                                          .hostname = MW_LIT("weir.test"),
+                                          .authserv_ids = pure->words[2],
+                                          .authserv_id_count = 1,
+                                          .free = no_free};
     enum mw_err err = mw_endpoint_parse(MW_LIT("127.0.0.1:10025"), false, &pure->address);
     mw_assert(err == MW_OK);
     pure->upstream = (struct mw_upstream_settings){
@@ -455,7 +471,7 @@ void pure_start(struct pure *pure)
     uint32_t stages = 0;
     for (size_t i = 0; i < pure->rule_count; i++)
         stages |= MW_STAGE_BIT(pure->rules[i].stage);
-    if ((stages & MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE)) != 0)
+    if ((stages & (MW_STAGE_BIT(MW_STAGE_END_OF_MESSAGE) | MW_STAGE_BIT(MW_STAGE_EDITED))) != 0)
         pure->wants_spool = true;
     struct mw_session_peer peer = {.port = 41001, .server_port = 25};
     enum mw_err err = mw_inet_parse(MW_LIT("198.51.100.7"), &peer.address);

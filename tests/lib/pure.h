@@ -27,7 +27,7 @@ struct pure_rule {
     char dsn[12], text[120];
     /* edits made together with the verdict; empty = none */
     char sender[80], rcpt[80], add_rcpt[80], delete_rcpt[80], add_header[120], delete_header[40],
-        body[120], group[40];
+        body[120], group[40], auth_result[120];
     struct pure_judged judged[PURE_JUDGED_MAX];
     size_t judged_count;
 };
@@ -51,9 +51,9 @@ struct pure {
     bool jobs_held;                            /* the disk is slow: no spool job runs */
     bool wants_client_tls, wants_upstream_tls; /* a handshake was asked for */
     struct mw_buf known_ehlo;                  /* banner own */
-    struct mw_network trust;
+    struct mw_network trust, trust_results;
     uint32_t connects, closes, restarts;
-    struct mw_slice words[2][PURE_WORDS_MAX]; /* pure_set: relay-verbs, relay-extensions */
+    struct mw_slice words[3][PURE_WORDS_MAX]; /* relay-verbs, relay-extensions, authserv-id */
     char spool_dir[200];
 };
 

@@ -113,6 +113,15 @@ static bool set_word(struct pure *pure, struct mw_slice name, struct mw_slice va
         listen->relay_extensions = pure->words[1];
         listen->relay_extension_count = to_words(value, pure->words[1]);
         return true;
+    } else if (mw_slice_eq(name, MW_LIT("authserv-id"))) {
+        pure->snapshot.authserv_id_count = to_words(value, pure->words[2]);
+        return true;
+    } else if (mw_slice_eq(name, MW_LIT("trust-results"))) {
+        if (mw_network_parse(value, &pure->trust_results) != MW_OK)
+            return false;
+        listen->trust_results = &pure->trust_results;
+        listen->trust_results_count = 1;
+        return true;
     } else if (mw_slice_eq(name, MW_LIT("spool-dir"))) {
         snprintf(pure->spool_dir, sizeof pure->spool_dir, "%.*s", (int)value.len, value.ptr);
         mw_spool_files_fini(&pure->files);

@@ -30,7 +30,7 @@ PIN(MW_STAGE_CONNECT == 0); PIN(MW_STAGE_HELO == 1); PIN(MW_STAGE_STARTTLS == 2)
 PIN(MW_STAGE_MAIL == 4); PIN(MW_STAGE_RCPT == 5); PIN(MW_STAGE_RCPT_REPLY == 6); PIN(MW_STAGE_DATA == 7);
 PIN(MW_STAGE_HEADER == 8); PIN(MW_STAGE_END_OF_HEADERS == 9); PIN(MW_STAGE_BODY == 10);
 PIN(MW_STAGE_END_OF_MESSAGE == 11); PIN(MW_STAGE_ABORT == 12); PIN(MW_STAGE_CLOSE == 13); PIN(MW_STAGE_COMMAND == 14);
-PIN(MW_STAGE_COUNT == 15); PIN(MW_STAGE_BIT(MW_STAGE_COMMAND) == 0x4000u);
+PIN(MW_STAGE_EDITED == 15); PIN(MW_STAGE_COUNT == 16); PIN(MW_STAGE_BIT(MW_STAGE_COMMAND) == 0x4000u);
 
 PIN(MW_CONTINUE == 0); PIN(MW_ACCEPT == 1); PIN(MW_REJECT == 2); PIN(MW_TEMPFAIL == 3); PIN(MW_DISCARD == 4);
 PIN(MW_DISCONNECT == 5); PIN(MW_SKIP == 6); PIN(MW_WAIT == 7); PIN(MW_ERROR == 8);
@@ -43,9 +43,12 @@ SIZE(mw_setting, 72); AT(mw_setting, size, 0); AT(mw_setting, name, 8); AT(mw_se
 AT(mw_setting, default_text, 24); AT(mw_setting, choices, 32); AT(mw_setting, min, 40); AT(mw_setting, max, 48);
 AT(mw_setting, repeatable, 56); AT(mw_setting, help, 64);
 
-SIZE(mw_setting_value, 48); AT(mw_setting_value, size, 0); AT(mw_setting_value, number, 8); AT(mw_setting_value, texts, 16);
+SIZE(mw_setting_value, 56); AT(mw_setting_value, size, 0); AT(mw_setting_value, number, 8); AT(mw_setting_value, texts, 16);
 AT(mw_setting_value, text_count, 24); AT(mw_setting_value, file, 32); AT(mw_setting_value, line, 40);
-AT(mw_setting_value, column, 44);
+AT(mw_setting_value, column, 44); AT(mw_setting_value, places, 48);
+
+SIZE(mw_setting_place, 24); AT(mw_setting_place, file, 0); AT(mw_setting_place, line, 8); AT(mw_setting_place, column, 12);
+AT(mw_setting_place, length, 16); AT(mw_setting_place, directive, 20);
 
 PIN(MW_FACT_NONE == 0); PIN(MW_FACT_TEXT == 1); PIN(MW_FACT_NUMBER == 2); PIN(MW_FACT_ADDRESS == 3); PIN(MW_FACT_ERROR == 4);
 /* Passed by value: it can never grow. */
@@ -99,7 +102,8 @@ HOST(56, watch); HOST(57, watch_change); HOST(58, watch_end); HOST(59, alarm); H
 HOST(61, dns); HOST(62, dns_cancel); HOST(63, job); HOST(64, note); HOST(65, tally); HOST(66, clock_ms);
 HOST(67, is_explained); HOST(68, explain);
 HOST(69, is_observed);
-SIZE(mw_host, 24 + 8 * 70);
+HOST(70, query); HOST(71, auth_result); HOST(72, authserv_id); HOST(73, body_is_replaced);
+SIZE(mw_host, 24 + 8 * 74);
 
 AT(mw_filter, size, 0); AT(mw_filter, abi, 8); AT(mw_filter, name, 16); AT(mw_filter, version, 24);
 AT(mw_filter, summary, 32); AT(mw_filter, settings, 40); AT(mw_filter, setting_count, 48);
@@ -109,7 +113,8 @@ FILTER(3, connect); FILTER(4, helo); FILTER(5, starttls); FILTER(6, auth); FILTE
 FILTER(9, rcpt_reply); FILTER(10, data); FILTER(11, header); FILTER(12, end_of_headers); FILTER(13, body);
 FILTER(14, end_of_message); FILTER(15, abort); FILTER(16, session_close); FILTER(17, command);
 FILTER(18, start); FILTER(19, report); FILTER(20, tool);
-SIZE(mw_filter, 56 + 8 * 21);
+FILTER(21, edited);
+SIZE(mw_filter, 56 + 8 * 22);
 
 PIN(MW_CONTENT_PARTS == 1); PIN(MW_CONTENT_TEXT == 2); PIN(MW_CONTENT_HTML == 4); PIN(MW_CONTENT_URLS == 8);
 PIN(MW_CONTENT_SHA256 == 16); PIN(MW_CONTENT_MAGIC == 32); PIN(MW_CONTENT_ARCHIVES == 64);

@@ -120,7 +120,7 @@ class Taste(Law):
                     ('Content-Type: application/octet-stream\r\nContent-Disposition: attachment; filename="Setup.EXE"', "MZ"))
 
     def start_taste(self, **settings):
-        # no filter that ships provides spf.result; test_rules_law.c has the file with that rule
+        # the filter spf is not in this chain, so nobody provides spf.result; test_rules_law.c has the file with that rule
         with open(os.path.join(self.DATA, "taste.rules"), encoding="utf-8") as file:
             taste = "".join(line for line in file if not line.startswith("forged:"))
         return self.start({"rules/20-taste.rules": taste},

@@ -303,6 +303,9 @@ void kit_end(struct kit *kit, bool is_aborted)
     kit->subject.rcpt_group = MW_EMPTY;
     kit->subject.rcpt_verdicts = NULL;
     kit->subject.rcpt_verdict_cap = 0;
+    kit->subject.auth_results = NULL;
+    kit->subject.auth_result_count = kit->subject.auth_result_octets = 0;
+    kit->subject.has_replaced_body = false;
     kit->subject.message_number++;
     kit->subject.messages += !is_aborted;
 }

@@ -48,7 +48,7 @@ struct mw_question {
     const struct kit_answer *answer; /* NULL: no such name */
     void (*answered)(void *user, const struct mw_dns_answer *answer);
     void *user;
-    bool is_ready, is_dead;
+    bool is_ready, is_dead, is_text;
     struct mw_question *next;
 };
 
@@ -191,14 +191,18 @@ host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind ki
          void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
 {
     struct list_kit *kit = kit_of(instance);
-    if (kit->dns == NULL || kind != MW_DNS_ADDRESS4)
+    if (kit->dns == NULL || (kind != MW_DNS_ADDRESS4 && kind != MW_DNS_STRINGS))
         return NULL;
+    char asked[300];
+    snprintf(asked, sizeof asked, "%s%.*s", kind == MW_DNS_STRINGS ? "TXT " : "", (int)name.len,
+             name.ptr);
     size_t len = strlen(kit->asked);
-    snprintf(kit->asked + len, sizeof kit->asked - len, "%.*s\n", (int)name.len, name.ptr);
+    snprintf(kit->asked + len, sizeof kit->asked - len, "%s\n", asked);
     struct mw_question *question = take(sizeof *question);
-    *question = (struct mw_question){NULL, answered, user, true, false, questions};
+    *question = (struct mw_question){.answered = answered, .user = user, .next = questions};
+    question->is_text = kind == MW_DNS_STRINGS;
     for (const struct kit_answer *at = kit->dns; at->name != NULL; at++)
-        if (text_is(name, at->name))
+        if (strcmp(asked, at->name) == 0)
             question->answer = at;
     question->is_ready = question->answer == NULL || question->answer->addresses[0] != '?';
     questions = question;
@@ -217,7 +221,11 @@ static void answer_question(struct mw_question *question)
     struct mw_dns_answer answer = {.size = sizeof answer, .values = values};
     const char *text = question->answer != NULL ? question->answer->addresses : "";
     answer.outcome = *text == '!' ? MW_DNS_FAILURE : *text == '\0' ? MW_DNS_NOTHING : MW_DNS_FOUND;
-    while (answer.outcome == MW_DNS_FOUND && *text != '\0') {
+    if (answer.outcome == MW_DNS_FOUND && question->is_text) {
+        values[0] = slice_of(text);
+        answer.count = 1;
+    }
+    while (answer.outcome == MW_DNS_FOUND && !question->is_text && *text != '\0') {
         char one[64];
         size_t len = strcspn(text, " ");
         snprintf(one, sizeof one, "%.*s", (int)len, text);
@@ -239,11 +247,11 @@ static void host_note(struct mw_instance *instance, enum mw_log_level level, con
     struct list_kit *kit = kit_of(instance);
     struct builder builder = {kit->notes, strlen(kit->notes), sizeof kit->notes - 1};
     (void)level;
-    rules_buildf(&builder, "%s", event);
+    builder_putf(&builder, "%s", event);
     for (size_t i = 0; i < count; i++)
-        rules_buildf(&builder, " %s=%.*s", pairs[i].key, (int)pairs[i].value.len,
+        builder_putf(&builder, " %s=%.*s", pairs[i].key, (int)pairs[i].value.len,
                      pairs[i].value.ptr);
-    rules_buildf(&builder, "\n");
+    builder_putf(&builder, "\n");
 }
 
 static void host_tally(struct mw_instance *instance, int counter, uint64_t by)
@@ -449,6 +457,8 @@ bool kit_load(struct list_kit *kit, const char *list, const char *field)
     if (of == NULL)
         abort();
     struct list *made = rules_list_find(kit->rules, LIT("l"));
+    if (made != NULL && rules_list_kind(made) == LIST_DNSBL) /* as `in` does */
+        rules_list_cut(made, rules_list_threshold(made));
     return made != NULL && rules_list_set(kit->rules, made, of) != NULL &&
            kit->instance.errors == 0;
 }
@@ -495,6 +505,16 @@ static bool is_answered(struct list_kit *kit)
     return was_answered;
 }
 
+static void ask(struct list_kit *kit, struct list_answers *answers)
+{
+    was_answered = false;
+    if (rules_list_pending(answers) != 1)
+        abort();
+    rules_list_ask(answers, on_done, NULL);
+    if (was_answered || !kit_run(kit, is_answered, 15000))
+        abort(); /* before it returned, or never */
+}
+
 enum list_answer kit_has_text(struct list_kit *kit, struct mw_slice text, const char **out_error)
 {
     const char *error = NULL;
@@ -502,12 +522,7 @@ enum list_answer kit_has_text(struct list_kit *kit, struct mw_slice text, const 
     struct list_answers *answers = rules_list_answers_new(kit->rules);
     enum list_answer answer = rules_list_has(kit_set(kit), &value, answers, &error);
     if (answer == LIST_ASK) {
-        was_answered = false;
-        if (rules_list_pending(answers) != 1)
-            abort();
-        rules_list_ask(answers, on_done, NULL);
-        if (was_answered || !kit_run(kit, is_answered, 15000))
-            abort(); /* before it returned, or never */
+        ask(kit, answers);
         answer = rules_list_has(kit_set(kit), &value, answers, &error);
     }
     rules_list_answers_free(&answers);
@@ -516,15 +531,58 @@ enum list_answer kit_has_text(struct list_kit *kit, struct mw_slice text, const 
     return answer;
 }
 
+/* `room`: for an address. */
+static struct mw_slice value_of(struct list_kit *kit, const char *text, unsigned char room[16])
+{
+    uint32_t prefix;
+    struct mw_slice value = slice_of(text);
+    if (kit_set(kit)->kind != SET_NETWORK)
+        return value;
+    if (!kit->rules->lang->parse_network(value, room, &prefix) || prefix != 128)
+        abort();
+    return SLICE((const char *)room, 16);
+}
+
+const char *kit_sum(struct list_kit *kit, const char *text)
+{
+    static char said[2000];
+    unsigned char ip[16];
+    struct list_sum sum;
+    struct value value = {.text = value_of(kit, text, ip)};
+    struct builder out = {.ptr = said, .cap = sizeof said - 1};
+    struct list_answers *answers = rules_list_answers_new(kit->rules);
+    if (rules_list_sum(kit_set(kit), &value, answers, &sum) == LIST_ASK) {
+        ask(kit, answers);
+        rules_list_sum(kit_set(kit), &value, answers, &sum);
+    }
+    builder_putf(&out, "%lld", (long long)sum.low);
+    if (sum.high != sum.low)
+        builder_putf(&out, "..%lld", (long long)sum.high);
+    for (size_t i = 0, count = 0; i < LIST_ZONES_MAX; i++)
+        if (sum.hits[i / 64] >> i % 64 & 1)
+            builder_putf(&out, "%s %s", count++ > 0 ? "" : " of",
+                         rules_list_zone_name(kit_set(kit)->list, i));
+    if (sum.text.len > 0)
+        builder_putf(&out, ", %.*s", (int)sum.text.len, sum.text.ptr);
+    rules_list_answers_free(&answers);
+    said[out.len] = '\0';
+    return said;
+}
+
+uint64_t kit_count(struct list_kit *kit, const char *counter)
+{
+    size_t len = strlen(counter), number = 0;
+    for (const char *at = kit->instance.counters; *at != '\0'; number++) {
+        size_t line = strcspn(at, "\n");
+        if (line == len && memcmp(at, counter, len) == 0)
+            return kit->tallies[number];
+        at += line + (at[line] == '\n');
+    }
+    return UINT64_MAX;
+}
+
 enum list_answer kit_has(struct list_kit *kit, const char *text, const char **out_error)
 {
     unsigned char ip[16];
-    uint32_t prefix;
-    struct mw_slice value = slice_of(text);
-    if (kit_set(kit)->kind == SET_NETWORK) {
-        if (!kit->rules->lang->parse_network(value, ip, &prefix) || prefix != 128)
-            abort();
-        value = SLICE((const char *)ip, 16);
-    }
-    return kit_has_text(kit, value, out_error);
+    return kit_has_text(kit, value_of(kit, text, ip), out_error);
 }

@@ -8,7 +8,7 @@
 
 enum { KIT_TEXT = 16384 };
 
-/* Answers to A questions: by name; what is not there does not exist. */
+/* Answers to A questions, by name, and to TXT questions, by "TXT NAME"; what is not there does not exist. */
 struct kit_answer {
     const char *name;
     const char *addresses; /* "127.0.0.2 127.0.0.4"; "!": a failure; "?": never answered */
@@ -58,6 +58,11 @@ bool kit_noted(struct list_kit *kit, const char *text, unsigned times);
 /* Look a value up: an IP address for an IP field. Asks if it has to and waits. */
 enum list_answer kit_has(struct list_kit *kit, const char *value, const char **out_error);
 enum list_answer kit_has_text(struct list_kit *kit, struct mw_slice value, const char **out_error);
+/* What its zones come to: "3 of bl.example two.example", "1..4 of bl.example"; behind it ", TEXT" if there is one.
+ * Asks and waits. Valid until the next call. */
+const char *kit_sum(struct list_kit *kit, const char *value);
+/* The counter's value; UINT64_MAX: there is none of that name. */
+uint64_t kit_count(struct list_kit *kit, const char *counter);
 /* The set of list "l". */
 struct list_set *kit_set(struct list_kit *kit);
 uint64_t kit_clock_ms(struct list_kit *kit);

@@ -32,14 +32,14 @@ static inline unsigned kit_choose(struct pattern_kit *kit, unsigned count)
 
 static inline void kit_put(struct pattern_kit *kit, const char *pattern)
 {
-    rules_build(&kit->pattern, slice_of(pattern));
+    builder_put(&kit->pattern, slice_of(pattern));
 }
 
 /* Whole characters only. */
 static inline void kit_say(struct pattern_kit *kit, const char *text)
 {
     if (!kit->is_muted && kit->text.cap - kit->text.len > 8)
-        rules_build(&kit->text, slice_of(text));
+        builder_put(&kit->text, slice_of(text));
 }
 
 static inline void kit_sequence(struct pattern_kit *kit, unsigned depth);
@@ -188,7 +188,7 @@ static inline void kit_quantifier(struct pattern_kit *kit, size_t from)
     if (known[which].copies < 0)
         kit->text.len = from;
     for (int i = 0; i < known[which].copies && kit->text.len + len < kit->text.cap; i++)
-        rules_build(&kit->text, SLICE(kit->text.ptr + from, len));
+        builder_put(&kit->text, SLICE(kit->text.ptr + from, len));
 }
 
 static inline void kit_sequence(struct pattern_kit *kit, unsigned depth)

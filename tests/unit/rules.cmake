@@ -6,15 +6,15 @@ list(APPEND rules_sources ${rules_dir}/rules.c)
 add_library(mw_rules_under_test STATIC ${rules_sources} rules_fake.c)
 target_include_directories(mw_rules_under_test PUBLIC ${rules_dir} ${PROJECT_SOURCE_DIR}/proxy/include
     ${CMAKE_CURRENT_SOURCE_DIR})
-target_link_libraries(mw_rules_under_test PUBLIC mw_base mw_message PkgConfig::PCRE2 PkgConfig::LMDB PkgConfig::HIREDIS PRIVATE mw_build)
+target_link_libraries(mw_rules_under_test PUBLIC filter_kit mw_base mw_message PkgConfig::PCRE2 PkgConfig::LMDB PkgConfig::HIREDIS PRIVATE mw_build)
 
 # ... and the machinery of patterns alone, which needs nothing else of it
-set(patterns_sources regex.c regex_class.c regex_price.c regex_tree.c regex_tree_set.c literal.c index.c index_scan.c text.c)
+set(patterns_sources regex.c regex_class.c regex_price.c regex_tree.c regex_tree_set.c literal.c index.c index_scan.c)
 list(TRANSFORM patterns_sources PREPEND ${rules_dir}/)
 add_library(mw_patterns_under_test STATIC ${patterns_sources} regex_kit.c)
 target_include_directories(mw_patterns_under_test PUBLIC ${rules_dir} ${PROJECT_SOURCE_DIR}/proxy/include
     ${CMAKE_CURRENT_SOURCE_DIR})
-target_link_libraries(mw_patterns_under_test PUBLIC PkgConfig::PCRE2 PRIVATE mw_build)
+target_link_libraries(mw_patterns_under_test PUBLIC filter_kit PkgConfig::PCRE2 PRIVATE mw_build)
 
 mw_test(rules.parse SOURCES test_rules_parse.c USES rules_under_test)
 mw_test(rules.eval SOURCES test_rules_eval.c USES rules_under_test)
@@ -28,6 +28,8 @@ mw_test(rules.regex SOURCES test_rules_regex.c USES patterns_under_test)
 mw_test(rules.lists SOURCES test_rules_lists.c list_kit.c USES rules_under_test)
 mw_test(rules.list_reload SOURCES test_rules_list_reload.c list_kit.c USES rules_under_test)
 mw_test(rules.list_slow SOURCES test_rules_list_slow.c list_kit.c USES rules_under_test)
+mw_test(rules.dnsbl SOURCES test_rules_dnsbl.c list_kit.c USES rules_under_test)
+mw_test(rules.dnsbl_rules SOURCES test_rules_dnsbl_rules.c USES rules_under_test)
 mw_test(rules.import SOURCES test_rules_import.c test_rules_import_checks.c test_rules_import_access.c
     test_rules_import_milter_regex.c test_rules_import_spamassassin.c test_rules_import_oracle.c import_kit.c USES rules_under_test)
 mw_test(rules.prefetch SOURCES test_rules_prefetch.c USES rules_under_test)

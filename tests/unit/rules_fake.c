@@ -97,7 +97,7 @@ static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 
 static const char *const fact_names[] = {
     "client.ip",      "client.name",      "client.port",    "listener",   "helo", "auth.user",
-    "auth.mechanism", "session.messages", "session.errors", "spf.result", NULL};
+    "auth.mechanism", "session.messages", "session.errors", "spf.result", "spf.helo_result", "dkim.passed", "dkim.signatures", "dmarc.aligned", "dmarc.policy", NULL};
 
 static int host_fact_id(struct mw_instance *instance, const char *name)
 {

@@ -147,6 +147,8 @@ static const struct known fields[] = {
     {"rcpt.local", F_TEXT, true, false, true},
     {"rcpt.domain", F_HOST, true, false, true},
     {"spf.result", F_SPF, false, false, false},
+    {"dkim.passed", F_HOST, true, true, false},
+    {"dkim.signatures", F_NUMBER, false, false, false},
     {"header(\"X-A\")", F_TEXT, true, true, false},
     {"header(\"X-B\")", F_TEXT, true, true, false},
     {"subject", F_TEXT, true, true, false},
@@ -526,6 +528,14 @@ static void make_facts(struct gen *gen, struct gen_case *out)
         .name = "spf.result",
         .kind = (enum gen_fact_kind[]){GEN_TEXT, GEN_TEXT, GEN_NONE, GEN_ERROR}[gen_below(gen, 4)]};
     SET(gen, fact->text, spfs);
+    *++fact = (struct gen_fact){
+        .name = "dkim.passed",
+        .kind = (enum gen_fact_kind[]){GEN_TEXT, GEN_TEXT, GEN_NONE, GEN_ERROR}[gen_below(gen, 4)]};
+    snprintf(fact->text, sizeof fact->text, "%s%s%s", PICK(gen, hosts),
+             (const char *[]){"", " ", "  "}[gen_below(gen, 3)], PICK(gen, hosts));
+    *++fact = (struct gen_fact){.name = "dkim.signatures",
+                                .kind = chance(gen, 80) ? GEN_NUMBER : GEN_NONE,
+                                .number = gen_below(gen, 3)};
 }
 
 static void put_words(struct gen *gen, struct out *out)

@@ -29,7 +29,7 @@ enum {
 };
 
 enum gen_fact_kind { GEN_NONE = 0, GEN_TEXT, GEN_NUMBER, GEN_IP, GEN_ERROR };
-enum { GEN_FACTS = 8 };
+enum { GEN_FACTS = 10 };
 struct gen_fact {
     const char *name;
     enum gen_fact_kind kind;

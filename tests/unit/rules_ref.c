@@ -108,7 +108,7 @@ static bool is_observed(const struct ref *ref, const struct rule *rule)
     if (rule->observe_percent == 0)
         return false;
     if (ref_values((struct ref *)(uintptr_t)ref, &use, false, ip, &has_failed) > 0)
-        draw = rules_text_hash(ip[0].text, false) % 100;
+        draw = text_hash(ip[0].text, false) % 100;
     return draw < rule->observe_percent &&
            (rule->observe_until == 0 || time(NULL) < rule->observe_until);
 }
@@ -350,7 +350,7 @@ static void mark_quarantined(struct ref *ref, const struct fate *fates)
 static bool redirect(struct ref *ref, const struct fate *fates, size_t at)
 {
     for (size_t i = 0; i < at; i++)
-        if (is_quarantined(&fates[i]) && rules_text_address_eq(fates[i].text, fates[at].text))
+        if (is_quarantined(&fates[i]) && text_address_eq(fates[i].text, fates[at].text))
             return fake_host.rcpt_delete(ref->ctx, at);
     return fake_host.rcpt_replace(ref->ctx, at, fates[at].text);
 }

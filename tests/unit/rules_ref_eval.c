@@ -223,7 +223,7 @@ static bool value_holds(struct ref *ref, const struct test *test, const struct r
     case OP_MATCH:
         return matches(ref, test, value->text);
     case OP_EMPTY:
-        return !type_is_number(test->use->field->type) && rules_text_trim(value->text).len == 0;
+        return !type_is_number(test->use->field->type) && text_trim(value->text).len == 0;
     case OP_IN:
         return is_in(ref, test, value->text);
     case OP_LT:

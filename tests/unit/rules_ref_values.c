@@ -24,6 +24,18 @@ static void take_count(struct taker *taker, uint64_t number)
     take(taker, EMPTY, (int64_t)number * NUMBER_UNIT, 0);
 }
 
+static void take_words(struct taker *taker, struct mw_slice text)
+{
+    size_t start = 0;
+    for (size_t i = 0; i <= text.len; i++) {
+        if (i < text.len && text.ptr[i] != ' ')
+            continue;
+        if (i > start)
+            take(taker, SLICE(text.ptr + start, i - start), 0, 0);
+        start = i + 1;
+    }
+}
+
 static void take_fact(struct taker *taker, const struct field *field)
 {
     const struct mw_ctx *ctx = taker->ref->ctx;
@@ -35,8 +47,10 @@ static void take_fact(struct taker *taker, const struct field *field)
             taker->has_failed = true;
         else if (fact->type == MW_FACT_NUMBER)
             take_count(taker, fact->number);
-        else if (fact->type != MW_FACT_NONE)
+        else if (fact->type != MW_FACT_NONE && !(field->flags & FLAG_MANY))
             take(taker, fact->text, 0, 0);
+        else if (fact->type == MW_FACT_TEXT)
+            take_words(taker, fact->text);
     }
 }
 
@@ -116,7 +130,7 @@ static void take_header(struct taker *taker, const struct field_use *use)
         take(taker,
              use->field->id == FIELD_HEADER_NAMES       ? slice_of(header->name)
              : use->field->id == FIELD_RAW_HEADER_LINES ? line_of(taker->ref, header)
-                                                        : rules_text_trim(slice_of(header->value)),
+                                                        : text_trim(slice_of(header->value)),
              0, 0);
     }
     if (use->field->id == FIELD_HEADER_COUNT)

@@ -68,6 +68,10 @@ TEST(everything_left_out_has_its_default)
     CHECK(strcmp(run.process.user, "mailweir") == 0);
     CHECK(strcmp(run.process.spool_dir, "/var/tmp") == 0);
     CHECK(run.snapshot->hostname.len > 0);
+    CHECK_INT(run.snapshot->authserv_id_count, 1);
+    CHECK(mw_slice_ieq(run.snapshot->authserv_ids[0], run.snapshot->hostname));
+    CHECK_INT(listen->trust_results_count, 0);
+    CHECK_INT(run.snapshot->query_limit, 500);
     fini();
 }
 
@@ -75,14 +79,17 @@ TEST(everything_given_arrives)
 {
     load("user alice\nhostname mx.example.test\nlog file weir.log format=json level=debug\n"
          "spool-dir /tmp\nplugin-path /a /b\ndrain-timeout 5s\nworkers 1\n"
+         "authserv-id MX.Example.org. 'b\xc3\xbc"
+         "cher.example'\nauthserv-id other\n"
          "resolver {\n nameserver 192.0.2.53:53 [2001:db8::53]:5353\n timeout 500ms\n attempts 3\n"
-         " cache 0\n}\n"
+         " cache 0\n session-queries 70\n}\n"
          "upstream pf { address 127.0.0.1:10025 [::1]:10026\n address unix:/run/x\n"
          " identity proxy-v2\n require-identity off\n max-connections 0\n queue-timeout 0s\n"
          " banner own }\n"
          "listen mx { address 127.0.0.1:2525 [::1]:2525\n address unix:/run/y\n upstream pf\n"
          " accept-proxy required\n accept-xclient on\n accept-xforward on\n client-name on\n"
          " mixed-verdict split\n handshake-timeout 5s\n trust 192.0.2.0/24\n trust 2001:db8::/32\n "
+         "trust-results 198.51.100.0/24\n "
          "auth always\n"
          " early-talker note\n bare-newline reject\n bare-cr pass\n nul reject\n"
          " max-message-size 0\n min-data-rate 0\n relay-verbs XADR YADR\n"
@@ -98,6 +105,12 @@ TEST(everything_given_arrives)
     CHECK_INT(listen->client_name, MW_CLIENT_NAME_ON);
     CHECK_INT(listen->mixed_verdict, MW_MIXED_SPLIT);
     CHECK_INT(listen->handshake_timeout_ms, 5000);
+    CHECK_INT(listen->trust_results_count, 1);
+    CHECK_INT(run.snapshot->query_limit, 70);
+    CHECK_INT(run.snapshot->authserv_id_count, 3);
+    CHECK_SLICE(run.snapshot->authserv_ids[0], "mx.example.org");
+    CHECK_SLICE(run.snapshot->authserv_ids[1], "xn--bcher-kva.example");
+    CHECK_SLICE(run.snapshot->authserv_ids[2], "other");
     CHECK_INT(listen->trust_count, 2);
     CHECK_INT(listen->auth, MW_AUTH_ALWAYS);
     CHECK_INT(listen->early_talker, MW_EARLY_NOTE);
@@ -164,7 +177,9 @@ TEST(chain_runs_its_filters_in_order_and_observes)
     CHECK_INT(counts.filters, 2);
     CHECK_INT(counts.chains, 1);
     CHECK_INT(counts.upstreams, 1);
-    CHECK(strcmp(mw_instance_name(mw_config_filter(run.snapshot, 1)), "b") == 0);
+    /* opened in the chain's order, whatever the files' is: b may define facts that a reads */
+    CHECK(strcmp(mw_instance_name(mw_config_filter(run.snapshot, 0)), "b") == 0);
+    CHECK(strcmp(mw_instance_name(mw_config_filter(run.snapshot, 1)), "a") == 0);
     fini();
 }
 
@@ -583,5 +598,13 @@ TEST(host_names)
     CHECK(!mw_config_hostname_ok(MW_LIT("a\r\nb")));
     load("hostname 'a b'\n" UPSTREAM LISTEN);
     CHECK(strstr(run.said, "t.conf:1:10: error: 'a b' is not a host name") == run.said);
+    fini();
+}
+
+TEST(authserv_ids_are_host_names)
+{
+    load("authserv-id mx.example.org 'a;b'\n" UPSTREAM LISTEN);
+    CHECK(strstr(run.said, "t.conf:1:28: error: 'a;b' is no authserv-id") == run.said);
+    CHECK(strstr(run.said, "a host name, such as mx.example.net") != NULL);
     fini();
 }

@@ -330,6 +330,42 @@ TEST(questions_of_every_kind_are_answered)
     CHECK(finish(&load));
 }
 
+/* A session's own questions; the run is the kit's, the loop is real. */
+static struct mw_ctx *asker;
+static enum mw_verdict show_ctx(const struct mw_host *host, struct mw_ctx *ctx, enum mw_stage stage,
+                                size_t index, struct mw_slice a, struct mw_slice b)
+{
+    (void)host, (void)stage, (void)index, (void)a, (void)b;
+    asker = ctx;
+    return MW_CONTINUE;
+}
+
+TEST(questions_of_a_session_are_answered_within_its_share)
+{
+    struct kit load = {0};
+    struct answers found = {0}, failed = {0}, never = {0};
+    CHECK(begin());
+    kit_script(show_ctx, on_open, NULL);
+    CHECK(kit_open(&load, "filter f {\n module script\n}\n", "f"));
+    load.services.query_limit = 1;
+    mw_instances_serve(load.instances, mw_driver_instance_services(driver));
+    CHECK_INT(kit_stage(&load, MW_STAGE_CONNECT), MW_OK);
+    CHECK(api->query(asker, MW_LIT("a.test"), MW_DNS_STRINGS, on_answer, &found) != NULL);
+    CHECK(api->query(asker, MW_LIT("a.test"), MW_DNS_STRINGS, on_answer, &failed) != NULL);
+    CHECK_INT(found.calls + failed.calls, 0);
+    dns_turn(&world, &found.calls, 1, TURN_MS);
+    dns_turn(&world, &failed.calls, 1, TURN_MS);
+    CHECK_INT(found.outcome, MW_DNS_FOUND);
+    CHECK_MEM(found.text, strlen(found.text), "v=spf1 -all ");
+    CHECK_INT(failed.outcome, MW_DNS_FAILURE);
+    load.services.query_limit = 0;
+    CHECK(api->query(asker, MW_LIT("slow.test"), MW_DNS_ADDRESS4, on_answer, &never) != NULL);
+    mw_run_free(&load.run);
+    dns_turn(&world, NULL, 0, SERVER_SLOW_MS + 50);
+    CHECK_INT(never.calls, 0);
+    CHECK(finish(&load));
+}
+
 TEST(question_without_a_resolver_is_not_possible)
 {
     struct kit load = {0};

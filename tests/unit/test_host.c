@@ -40,8 +40,6 @@ PLAY(reads_facts)
     snprintf(seen, sizeof seen, "%d %.*s %d %llu %d %zu", result.type, (int)result.text.len,
              result.text.len ? result.text.ptr : "", score.type, (unsigned long long)score.number,
              ip.type, ip.text.len);
-    host->fact_set(ctx, ids[0], (struct mw_fact){.type = MW_FACT_ERROR},
-                   1);             /* a's, not b's: ignored */
     host->count(ctx, ids[3], 100); /* nor its counter */
     return MW_CONTINUE;
 }

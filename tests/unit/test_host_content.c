@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "chain_play.h"
+#include "message/authres.h"
 #include "message/content.h"
 
 /* ---- what filters want and see ---- */
@@ -52,6 +53,19 @@ PLAY(looks)
     const struct mw_content_part *part = content->parts[0];
     snprintf(seen_text, sizeof seen_text, "%.*s",
              (int)(part->text.len < 200 ? part->text.len : 200), part->text.ptr);
+    return MW_CONTINUE;
+}
+
+/* Edits do not show in it either: not those of DATA, which come before the view is begun. */
+PLAY(keeps_header)
+{
+    UNUSED;
+    const struct mw_content *content = host->content(ctx);
+    if (stage == MW_STAGE_DATA)
+        host->header_add(ctx, MW_LIT("X-Early"), MW_LIT("y"));
+    if (content != NULL)
+        snprintf(seen_text, sizeof seen_text, "%.*s", (int)content->parts[0]->header.len,
+                 content->parts[0]->header.ptr);
     return MW_CONTINUE;
 }
 
@@ -482,5 +496,35 @@ TEST(a_held_view_is_read_by_a_thread)
     kit_end(&kit, false);
     CHECK_INT(held->parts[0]->text.len > MW_CONTENT_LIGHT / 2, 1);
     the_host->content_release(held);
+    kit_close(&kit);
+}
+
+/* ---- what the proxy took out ---- */
+
+TEST(fields_that_the_proxy_deleted_are_not_in_the_content)
+{
+    static const struct mw_header_limits limits = {65536, 1000, 50};
+    static const struct mw_slice id = MW_LIT("mx.test");
+    size_t used;
+    struct mw_slice body;
+    bool has_hops;
+    CHECK(begin_wanting(A, "a", MW_CONTENT_PARTS, 0));
+    play[0] = keeps_header;
+    CHECK_INT(kit_mail(&kit, "<s@example.net>"), MW_OK);
+    CHECK_INT(kit_stage(&kit, MW_STAGE_DATA), MW_OK);
+    mw_headers_init(&kit.headers, &kit.transaction_arena);
+    CHECK_INT(mw_headers_take(&kit.headers, &limits,
+                              MW_LIT("Subject: s\r\nAuthentication-Results: mx.test; none\r\n"
+                                     "To: r\r\n\r\n"),
+                              &used, &body, &has_hops),
+              MW_OK);
+    CHECK_INT(mw_authres_strip(&kit.headers, &id, 1), 1);
+    kit.subject.headers = &kit.headers;
+    kit.subject.spool = mw_spool_new(&kit.files, 65536);
+    CHECK_INT(kit_stage(&kit, MW_STAGE_END_OF_HEADERS), MW_OK);
+    CHECK_INT(kit_body(&kit, "text\r\n"), MW_OK);
+    CHECK_INT(kit_stage(&kit, MW_STAGE_END_OF_MESSAGE), MW_OK);
+    CHECK_OUTCOME(MW_CONTINUE, 0, "");
+    CHECK_MEM(seen_text, strlen(seen_text), "Subject: s\r\nTo: r\r\n");
     kit_close(&kit);
 }

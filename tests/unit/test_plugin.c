@@ -160,22 +160,72 @@ TEST(every_opened_instance_is_closed_with_its_set)
     CHECK_INT(closed, 2);
 }
 
-static int fact_ids[4], counter_ids[3];
+static int fact_ids[5], counter_ids[3];
 static int open_naming(const struct mw_host *host, struct mw_instance *instance, void **state)
 {
     (void)state;
     if (strcmp(host->instance_name(instance), "a") == 0) {
         fact_ids[0] = host->fact_define(instance, "a.result");
-        fact_ids[1] = host->fact_define(instance, "a.result");  /* taken */
+        fact_ids[1] = host->fact_define(instance, "a.result");  /* once more: the same */
         fact_ids[2] = host->fact_define(instance, "client.ip"); /* the proxy's */
         counter_ids[0] = host->counter(instance, "hits");
         counter_ids[1] = host->counter(instance, "hits");
     } else {
         fact_ids[3] = host->fact_id(instance, "a.result");
+        fact_ids[4] = host->fact_define(instance, "a.result"); /* of the same module */
         counter_ids[2] = host->counter(instance, "hits");
     }
     char *memory = host->instance_alloc(instance, 100);
     return memory[99];
+}
+
+static int open_defining(const struct mw_host *host, struct mw_instance *instance, void **state)
+{
+    (void)state;
+    return host->fact_define(instance, "script.result") >= 0 ? 0 : -1;
+}
+
+TEST(a_fact_of_another_module_cannot_be_defined)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, open_defining, NULL);
+    CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
+    CHECK(kit_load(&kit, "filter b {\n module odd_fact\n}\n") != NULL); /* it looks */
+    kit_close(&kit);
+}
+
+static char places[512];
+static int open_placing(const struct mw_host *host, struct mw_instance *instance, void **state)
+{
+    (void)state;
+    const struct mw_setting_value *words = host->setting(instance, "words");
+    size_t len = 0;
+    for (size_t i = 0; i < words->text_count; i++) {
+        const struct mw_setting_place *place = &words->places[i];
+        len += (size_t)snprintf(places + len, sizeof places - len, "%s:%u:%u+%u#%u ", place->file,
+                                place->line, place->column, place->length, place->directive);
+    }
+    const struct mw_setting_place *pause = host->setting(instance, "pause")->places;
+    snprintf(places + len, sizeof places - len, "%s %u %u", pause->file == NULL ? "default" : "?",
+             pause->line, pause->directive);
+    return host->setting(instance, "size")->places[0].line == 4 ? 0 : -1;
+}
+
+TEST(each_word_of_a_setting_has_its_place)
+{
+    struct kit kit = {0};
+    kit_script(no_opinion, open_placing, NULL);
+    CHECK(kit_load(&kit, "filter a {\n"
+                         "  module script\n"
+                         "  words one \"two three\"\n"
+                         "  size 10KiB\n"
+                         "    words four \\\n"
+                         "  five\n"
+                         "}\n") != NULL);
+    CHECK_MEM(places, strlen(places),
+              "test.conf:3:9+3#0 test.conf:3:13+11#0 test.conf:5:11+4#1 test.conf:6:3+4#1 "
+              "default 0 0");
+    kit_close(&kit);
 }
 
 TEST(facts_are_one_name_space_and_counters_one_each)
@@ -185,9 +235,10 @@ TEST(facts_are_one_name_space_and_counters_one_each)
     CHECK(kit_load(&kit, "filter a {\n module script\n}\n") != NULL);
     CHECK(kit_load(&kit, "filter b {\n module script\n}\n") != NULL);
     CHECK(fact_ids[0] >= 0);
-    CHECK_INT(fact_ids[1], -1);
+    CHECK_INT(fact_ids[1], fact_ids[0]);
     CHECK_INT(fact_ids[2], -1);
     CHECK_INT(fact_ids[3], fact_ids[0]);
+    CHECK_INT(fact_ids[4], fact_ids[0]);
     CHECK_INT(counter_ids[0], counter_ids[1]);
     CHECK(counter_ids[2] != counter_ids[0]);
     kit_close(&kit);

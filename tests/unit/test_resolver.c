@@ -6,7 +6,7 @@
 #include "dns_server.h"
 #include "test.h"
 
-/* c-ares itself would go on for 900 ms. LATE_MS: what a busy machine may add. */
+/* A question would go on for 900 ms. LATE_MS: what a busy machine may add. */
 enum {
     TIMEOUT_MS = 300,
     ATTEMPTS = 2,
@@ -32,6 +32,8 @@ static const struct dns_line lines[] = {
     {"servfail.test",  MW_DNS_A,       FAULT_SERVFAIL,         0, {NULL}},
     {"refused.test",   MW_DNS_A,       FAULT_REFUSED,          0, {NULL}},
     {"no-edns.test",   MW_DNS_A,       FAULT_NO_EDNS,        300, {"192.0.2.1"}},
+    {"no-edns2.test",  MW_DNS_A,       FAULT_NO_EDNS,        300, {"192.0.2.1"}},
+    {"no-edns3.test",  MW_DNS_A,       FAULT_NO_EDNS,        300, {"192.0.2.1"}},
     {"big.test",       MW_DNS_TXT,     FAULT_TRUNCATED,      300, {"big"}},
     {"big-mute.test",  MW_DNS_TXT,     FAULT_TRUNCATED_MUTE,   0, {NULL}},
     {"bigger.test",    MW_DNS_TXT,     FAULT_TRUNCATED_TWICE,  0, {NULL}},
@@ -39,12 +41,15 @@ static const struct dns_line lines[] = {
     {"id.test",        MW_DNS_A,       FAULT_WRONG_ID,       300, {"192.0.2.1"}},
     {"garbage.test",   MW_DNS_A,       FAULT_GARBAGE,        300, {"192.0.2.1"}},
     {"short.test",     MW_DNS_A,       FAULT_SHORT,          300, {"192.0.2.1"}},
+    {"servfail.test",  MW_DNS_TXT,     FAULT_SERVFAIL,         0, {NULL}},
+    {"refused.test",   MW_DNS_TXT,     FAULT_REFUSED,          0, {NULL}},
+    {"mute.test",      MW_DNS_TXT,     FAULT_MUTE,             0, {NULL}},
     {"loop.test",      MW_DNS_TXT,     FAULT_LOOP,           300, {NULL}},
 };
 /* clang-format on */
 
 static struct dns_world world;
-static struct dns_result results[1100];
+static struct dns_result results[MW_DNS_QUESTIONS_MAX + 2];
 
 static bool open_world(uint32_t cache_entries)
 {
@@ -185,7 +190,7 @@ TEST(resolver_says_none_and_remembers_it)
 
 TEST(resolver_refuses_bad_names_without_asking)
 {
-    static const char *const names[] = {"", ".", "a..test", "a b.test", "a\\.test", "b\xfc.test"};
+    static const char *const names[] = {"", ".", "a..test", ".a.test", "a.test..", "a. .."};
     CHECK(open_world(100));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct mw_query *query = ask(&results[1], names[i], MW_DNS_A);
@@ -197,6 +202,50 @@ TEST(resolver_refuses_bad_names_without_asking)
         results[1].calls = 0;
     }
     CHECK_INT(world.server.asked, 0);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_asks_for_names_of_any_octets)
+{ /* what arrives at the server is the name, octet for octet; a backslash is no escape */
+    static const char *const names[] = {"b\\c.test",    "a\\.test",      "\\046.test",
+                                        "a b.test",     "\xfc\xff.test", "\x01\r\n.test",
+                                        "a\"(;@$).test"};
+    CHECK(open_world(100));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        look_up(names[i], MW_DNS_A);
+        CHECK_INT(results[0].status, MW_DNS_NONE);
+        CHECK_INT(world.server.asked, (int)i + 1);
+        CHECK(strcmp(world.server.last_name, names[i]) == 0);
+    }
+    CHECK_INT(stats().ended[MW_DNS_ENDED_NONE], 7);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_counts_how_questions_end_and_how_long_they_take)
+{
+    static const char *const names[] = {"a.test",       "missing.test", "servfail.test",
+                                        "refused.test", "mute.test",    "loop.test"};
+    uint64_t latencies = 0, ended = 0;
+    CHECK(open_world(100));
+    for (size_t i = 0; i < 6; i++)
+        look_up(names[i], MW_DNS_TXT);
+    look_up("slow.test", MW_DNS_A);
+    dns_turn(&world, NULL, 0, DEADLINE_MS);
+    struct mw_resolver_stats got = stats();
+    CHECK_INT(got.ended[MW_DNS_ENDED_FOUND], 2);
+    CHECK_INT(got.ended[MW_DNS_ENDED_NONE], 1);
+    CHECK_INT(got.ended[MW_DNS_ENDED_REFUSED], 2);
+    CHECK_INT(got.ended[MW_DNS_ENDED_TIMEOUT], 1);
+    CHECK_INT(got.ended[MW_DNS_ENDED_UNUSABLE], 1);
+    CHECK_INT(got.failures, 4);
+    for (size_t i = 0; i < MW_DNS_ENDING_COUNT; i++)
+        ended += got.ended[i];
+    for (size_t i = 0; i < MW_DNS_LATENCIES; i++)
+        latencies += got.latency[i];
+    CHECK_INT(ended, got.queries);
+    CHECK_INT(latencies, 6);
+    CHECK(got.latency[5] + got.latency[6] >= 1); /* the slow one: 250 ms, or more on a busy day */
+    CHECK(got.latency_us >= SERVER_SLOW_MS * 1000);
     CHECK(dns_world_close(&world));
 }
 
@@ -354,23 +403,56 @@ TEST(resolver_late_answer_serves_those_who_ask_next)
 
 /* ---- bounds ---- */
 
+TEST(resolver_question_that_nobody_answers_ends)
+{ /* its place in the table is free again, whatever c-ares's own tries would still do */
+    CHECK(open_world(0));
+    struct mw_endpoint servers[3] = {world.server.endpoint, world.server.endpoint,
+                                     world.server.endpoint};
+    mw_resolver_free(&world.resolver);
+    world.resolver = new_resolver(servers, 3, TIMEOUT_MS, 0); /* c-ares: 3 x (300 + 600) ms */
+    look_up("mute.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_FAILED);
+    CHECK_INT(stats().under_way, 1);
+    dns_turn(&world, NULL, 0, DEADLINE_MS * 6 / 7 + LATE_MS); /* in all 3/2 x 8/7 x the deadline */
+    CHECK_INT(stats().under_way, 0);
+    CHECK_INT(stats().ended[MW_DNS_ENDED_TIMEOUT], 1);
+    look_up("a.test", MW_DNS_A);
+    CHECK_INT(results[0].status, MW_DNS_OK);
+    CHECK(dns_world_close(&world));
+}
+
+TEST(resolver_without_edns_answers_all_that_were_asked_at_once)
+{
+    CHECK(open_world(0));
+    for (int i = 0; i < 20; i++)
+        ask(&results[i], i % 2 == 0 ? "no-edns.test" : "no-edns2.test", MW_DNS_A);
+    ask(&results[20], "no-edns3.test", MW_DNS_A);
+    dns_turn(&world, &results[20].calls, 1, TURN_MS);
+    for (int i = 0; i < 21; i++) {
+        dns_turn(&world, &results[i].calls, 1, TURN_MS);
+        CHECK_INT(results[i].status, MW_DNS_OK);
+    }
+    CHECK(dns_world_close(&world));
+}
+
 TEST(resolver_bounds_the_questions_under_way)
 {
     char name[32];
     CHECK(open_world(0));
-    for (int i = 0; i < 1001; i++) {
+    for (int i = 0; i <= MW_DNS_QUESTIONS_MAX; i++) {
         snprintf(name, sizeof name, "n%d.nowhere", i);
         ask(&results[i], name, MW_DNS_A);
     }
-    CHECK_INT(results[1000].calls, 0); /* not from inside */
-    CHECK_INT(stats().under_way, 1000);
-    ask(&results[1001], "n7.nowhere", MW_DNS_A); /* joins */
-    dns_turn(&world, &results[1000].calls, 1, TURN_MS);
-    CHECK_INT(results[1000].status, MW_DNS_FAILED);
-    CHECK_INT(stats().queries, 1000);
-    for (int i = 0; i < 1000; i++)
+    CHECK_INT(results[MW_DNS_QUESTIONS_MAX].calls, 0); /* not from inside */
+    CHECK_INT(stats().under_way, MW_DNS_QUESTIONS_MAX);
+    ask(&results[MW_DNS_QUESTIONS_MAX + 1], "n7.nowhere", MW_DNS_A); /* joins */
+    dns_turn(&world, &results[MW_DNS_QUESTIONS_MAX].calls, 1, TURN_MS);
+    CHECK_INT(results[MW_DNS_QUESTIONS_MAX].status, MW_DNS_FAILED);
+    CHECK_INT(stats().queries, MW_DNS_QUESTIONS_MAX);
+    CHECK_INT(stats().dropped, 1);
+    for (int i = 0; i < MW_DNS_QUESTIONS_MAX; i++)
         dns_turn(&world, &results[i].calls, 1, TURN_MS);
-    CHECK_INT(results[1001].calls, 1);
+    CHECK_INT(results[MW_DNS_QUESTIONS_MAX + 1].calls, 1);
     look_up("a.test", MW_DNS_A);
     CHECK_INT(results[0].status, MW_DNS_OK);
     CHECK(dns_world_close(&world));

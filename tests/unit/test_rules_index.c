@@ -249,7 +249,7 @@ TEST(hits_are_the_same_without_the_index)
             rules_index_scan_begin(scan);
             rules_index_scan_text(scan, text);
             for (size_t i = 0; i < PATTERNS; i++) {
-                if (kits[i].is_utf && rules_text_utf8_len(text) != text.len)
+                if (kits[i].is_utf && text_utf8_len(text) != text.len)
                     continue;
                 rules_regex_begin(scratch, 1000000);
                 bool is_hit = rules_regex_match(scratch, regexes[i], text, NULL) == REGEX_YES;

@@ -252,10 +252,10 @@ TEST(what_is_too_much_is_told)
     SAYS(text, "1:27:8195: error: regular expression of more than 8192 octets\n");
 
     len = snprintf(text, sizeof text, "list l = dnsbl \"z.example\"");
-    for (int i = 0; i < 32; i++)
-        len += snprintf(text + len, sizeof text - (size_t)len, ", \"z%02d.example\"", i);
+    for (int i = 0; i < 128; i++)
+        len += snprintf(text + len, sizeof text - (size_t)len, ", \"z%03d.example\"", i);
     snprintf(text + len, sizeof text - (size_t)len, "\na: reject when helo in l\n");
-    SAYS(text, "1:494:13: error: more than 32 zones in one list\n");
+    SAYS(text, "1:2061:14: error: more than 128 zones in one list\n");
 }
 
 /* A file of the test's own; `%s` in `form` is its path. */

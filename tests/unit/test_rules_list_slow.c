@@ -35,7 +35,7 @@ static bool fits(const char *filter_text, const char *ip_text)
     struct dnsbl_filter filter;
     unsigned char ip[4];
     size_t at;
-    return rules_dnsbl_filter(slice_of(filter_text), &filter, &at) == NULL &&
+    return rules_dnsbl_filter(slice_of(filter_text), false, &filter, &at) == NULL &&
            inet_pton(AF_INET, ip_text, ip) == 1 && rules_dnsbl_fits(&filter, ip);
 }
 
@@ -65,7 +65,7 @@ TEST(filter_of_bad_form_is_refused_where_it_is_bad)
                  {"127.0.0.", "expected a number", 8},
                  {"127.0.0.256", "expected a number", 11},
                  {"127.0.0.2.3", "expected the end", 9},
-                 {"127.0.0.2*3", "weights", 9},
+                 {"127.0.0.2*3", "expected the end", 9},
                  {"127.0.0.[", "expected a number", 9},
                  {"127.0.0.[]", "expected a number", 9},
                  {"127.0.0.[3..2]", "a range goes", 13},
@@ -77,7 +77,7 @@ TEST(filter_of_bad_form_is_refused_where_it_is_bad)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct dnsbl_filter filter;
         size_t at;
-        const char *error = rules_dnsbl_filter(slice_of(cases[i].text), &filter, &at);
+        const char *error = rules_dnsbl_filter(slice_of(cases[i].text), false, &filter, &at);
         CHECK(error != NULL);
         if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0 || at != cases[i].at)
             mw_test_fail(__FILE__, __LINE__, "%s: '%s' at %zu", cases[i].text, error, at);
@@ -95,7 +95,7 @@ TEST(filter_of_any_octets_ends)
         for (size_t k = 0; k < len; k++)
             text[k] = signs[mw_test_random(&seed) % (sizeof signs - 1)];
         struct dnsbl_filter filter;
-        const char *error = rules_dnsbl_filter(SLICE(text, len), &filter, &at);
+        const char *error = rules_dnsbl_filter(SLICE(text, len), i % 2, &filter, &at);
         CHECK(at <= len && (error != NULL || at == len));
     }
 }
@@ -559,7 +559,6 @@ TEST(errors_of_slow_lists_say_what_is_expected)
     CHECK_ERROR("dnsbl \"a b.example\"", "client.ip", "is no zone of the DNS");
     CHECK_ERROR("dnsbl \"bl.example=127.0.0.x\"", "client.ip",
                 "t.rules:1:36:1: error: reply code: expected a number");
-    CHECK_ERROR("dnsbl \"bl.example=127.0.0.2*2\"", "client.ip", "weights are not known here");
     CHECK_ERROR("dnsbl \"bl.example\"", "subject", "is asked in the DNS, and subject is a text");
     kit_fini(&kit);
 }

@@ -20,10 +20,10 @@ static const char *told(const char *pattern, const char *flags, bool is_utf)
     if (!rules_literals_of(slice_of(pattern), slice_of(flags), is_utf, &room, &literals))
         return "-";
     for (size_t i = 0; i < literals.count; i++) {
-        rules_build(&out, i > 0 ? LIT(" & ") : EMPTY);
+        builder_put(&out, i > 0 ? LIT(" & ") : EMPTY);
         for (size_t k = 0; k < literals.clauses[i].count; k++) {
-            rules_build(&out, k > 0 ? LIT("|") : EMPTY);
-            rules_build(&out, literals.clauses[i].any[k]);
+            builder_put(&out, k > 0 ? LIT("|") : EMPTY);
+            builder_put(&out, literals.clauses[i].any[k]);
         }
     }
     text[out.len] = '\0';
@@ -199,14 +199,14 @@ TEST(large_patterns_give_what_fits)
     for (int words = 100; words <= 1000; words += 300) {
         struct builder out = {.ptr = pattern, .cap = sizeof pattern - 1};
         for (int i = 0; i < words; i++)
-            rules_buildf(&out, "%sw%dz", i > 0 ? "|" : "", i + 1000);
+            builder_putf(&out, "%sw%dz", i > 0 ? "|" : "", i + 1000);
         bool has_some = rules_literals_of(SLICE(pattern, out.len), EMPTY, true, &room, &literals);
         CHECK_INT(has_some, words <= LITERALS_MAX);
         CHECK(!has_some || literals.clauses[0].count == (size_t)words);
     }
     struct builder out = {.ptr = pattern, .cap = sizeof pattern - 1};
     for (int i = 0; i < 1000; i++)
-        rules_build(&out, LIT("longword."));
+        builder_put(&out, LIT("longword."));
     CHECK(rules_literals_of(SLICE(pattern, out.len), EMPTY, true, &room, &literals));
     CHECK_INT(literals.count, CLAUSES_MAX);
     memset(pattern, '(', 4000);

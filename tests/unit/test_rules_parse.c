@@ -293,7 +293,7 @@ TEST(test_blocks_are_checked)
           "miss, header, rcpt, sender, score "
           "or tag, found 'nothing'\n");
     DIAGS("test \"t\" {\n", "2:1:1: error: expected client, helo, auth, from, to, message, header, "
-                            "body, fact, expect or "
+                            "body, fact, listed, expect or "
                             "'}', found the end of the file\n");
 }
 

@@ -47,7 +47,7 @@ static void play_message(struct rules *rules, const struct message *message, str
 {
     static const char *const rcpts[] = {"alpha@example.com", "beta@example.org"};
     enum mw_verdict verdict = run(rules, MW_STAGE_MAIL, 0);
-    rules_buildf(out, " mail %d", verdict);
+    builder_putf(out, " mail %d", verdict);
     for (size_t i = 0; i < 2 && verdict == MW_CONTINUE; i++) {
         size_t index = ctx.rcpt_count++;
         snprintf(ctx.rcpts[index].address, sizeof ctx.rcpts[index].address, "%s", rcpts[i]);
@@ -55,7 +55,7 @@ static void play_message(struct rules *rules, const struct message *message, str
         ctx.rcpts[index].status = of_rcpt == MW_CONTINUE || of_rcpt == MW_ACCEPT
                                       ? MW_RCPT_ACCEPTED
                                       : MW_RCPT_REFUSED_FILTER;
-        rules_buildf(out, " rcpt %d", of_rcpt);
+        builder_putf(out, " rcpt %d", of_rcpt);
     }
     static const enum mw_stage stages[] = {MW_STAGE_DATA, MW_STAGE_END_OF_HEADERS,
                                            MW_STAGE_END_OF_MESSAGE};
@@ -66,7 +66,7 @@ static void play_message(struct rules *rules, const struct message *message, str
             fake_header(&ctx, "From", message->sender);
         }
         verdict = run(rules, stages[i], 0);
-        rules_buildf(out, " %d", verdict);
+        builder_putf(out, " %d", verdict);
     }
 }
 
@@ -78,16 +78,16 @@ static void play(struct rules *rules, const struct message *message, char *out, 
     fake_fact_ip(&ctx, "client.ip", "192.0.2.1");
     fake_fact_text(&ctx, "helo", "mail.example.net");
     enum mw_verdict connect = run(rules, MW_STAGE_CONNECT, 0);
-    rules_buildf(&text, "connect %d helo %d", connect, run(rules, MW_STAGE_HELO, 0));
+    builder_putf(&text, "connect %d helo %d", connect, run(rules, MW_STAGE_HELO, 0));
     ctx.in_transaction = true;
     snprintf(ctx.sender, sizeof ctx.sender, "%s", message->sender);
     ctx.body = message->body;
     ctx.body_len = message->body_len;
     play_message(rules, message, &text);
-    rules_buildf(&text, " %s\n", ctx.rule);
-    rules_build(&text, slice_of(ctx.log));
+    builder_putf(&text, " %s\n", ctx.rule);
+    builder_put(&text, slice_of(ctx.log));
     for (size_t i = 0; i < ctx.header_count; i++)
-        rules_buildf(&text, "%s: %s\n", ctx.headers[i].name, ctx.headers[i].value);
+        builder_putf(&text, "%s: %s\n", ctx.headers[i].name, ctx.headers[i].value);
     out[text.len] = '\0';
     fake_ctx_fini(&ctx);
 }
@@ -134,23 +134,23 @@ static void add_test(uint64_t *seed, struct builder *out)
     uint64_t kind = mw_test_random(seed) % 12;
     const char *name = field(seed);
     if (kind == 0) {
-        rules_buildf(out, "header(\"X\") == \"%s\"", word(seed));
+        builder_putf(out, "header(\"X\") == \"%s\"", word(seed));
     } else if (kind == 1) {
-        rules_buildf(out, "%s is empty", name);
+        builder_putf(out, "%s is empty", name);
     } else {
         const char *const form = patterns[mw_test_random(seed) % 9];
         const char *first = word(seed), *second = word(seed);
         struct builder text = {.ptr = pattern, .cap = sizeof pattern};
         for (const char *at = form; *at != '\0'; at++) {
             if (at[0] == '%' && at[1] == 's') {
-                rules_build(&text, slice_of(first));
+                builder_put(&text, slice_of(first));
                 first = second;
                 at++;
             } else {
-                rules_build(&text, SLICE(at, 1));
+                builder_put(&text, SLICE(at, 1));
             }
         }
-        rules_buildf(out, "%s %s %.*s", name, kind == 2 ? "!~" : "=~", (int)text.len, text.ptr);
+        builder_putf(out, "%s %s %.*s", name, kind == 2 ? "!~" : "=~", (int)text.len, text.ptr);
     }
 }
 
@@ -159,9 +159,9 @@ static void add_condition(uint64_t *seed, struct builder *out)
     uint64_t count = 1 + mw_test_random(seed) % 3;
     for (uint64_t i = 0; i < count; i++) {
         if (i > 0)
-            rules_build(out, mw_test_random(seed) % 4 ? LIT(" and ") : LIT(" or "));
+            builder_put(out, mw_test_random(seed) % 4 ? LIT(" and ") : LIT(" or "));
         if (mw_test_random(seed) % 6 == 0)
-            rules_build(out, LIT("not "));
+            builder_put(out, LIT("not "));
         add_test(seed, out);
     }
 }
@@ -186,9 +186,9 @@ static void add_rules(uint64_t *seed, struct builder *out, int count)
         bool is_verdict = which >= 9 && which < 12;
         if (is_verdict && mw_test_random(seed) % 3)
             action = "log \"n\"";
-        rules_buildf(out, "r%d: %s when ", i, action);
+        builder_putf(out, "r%d: %s when ", i, action);
         add_condition(seed, out);
-        rules_build(out, LIT("\n"));
+        builder_put(out, LIT("\n"));
     }
 }
 
@@ -197,7 +197,7 @@ static void make_message(uint64_t *seed, struct message *message, char *room, si
     struct builder body = {.ptr = room, .cap = size};
     size_t count = mw_test_random(seed) % 3 ? 8 : 4000;
     for (size_t i = 0; i < count; i++)
-        rules_buildf(&body, "%s%s", mw_test_random(seed) % 3 ? word(seed) : "nothing",
+        builder_putf(&body, "%s%s", mw_test_random(seed) % 3 ? word(seed) : "nothing",
                      mw_test_random(seed) % 5 ? " " : "\r\n");
     *message = (struct message){.sender = mw_test_random(seed) % 2 ? "lunch@example.org"
                                                                    : "refund@example.org",
@@ -213,11 +213,11 @@ TEST(with_and_without_the_index_rules_say_the_same)
     uint64_t first = 1;
     const char *given = getenv("SEED"); /* to look further: any number */
     if (given != NULL)
-        rules_text_number(slice_of(given), UINT32_MAX, &first);
+        text_number(slice_of(given), UINT32_MAX, &first);
     for (uint64_t round = first; round < first + 30; round++) {
         uint64_t seed = round * 7919 + 1;
         struct builder out = {.ptr = text, .cap = sizeof text - 1};
-        rules_build(&out,
+        builder_put(&out,
                     LIT("v: set var \"v\" \"invoice\", score 1 when sender.local == lunch\n"));
         add_rules(&seed, &out, 250);
         text[out.len] = '\0';
@@ -254,8 +254,8 @@ static void long_body(char *out, size_t size, const char *line, const char *last
 {
     struct builder body = {.ptr = out, .cap = size - 1};
     while (body.len + strlen(line) + strlen(last) + 4 < size)
-        rules_buildf(&body, "%s\r\n", line);
-    rules_build(&body, slice_of(last));
+        builder_putf(&body, "%s\r\n", line);
+    builder_put(&body, slice_of(last));
     out[body.len] = '\0';
 }
 
@@ -538,8 +538,8 @@ TEST(ten_thousand_rules_that_nothing_triggers_are_not_looked_at)
     CHECK(text != NULL);
     struct builder out = {.ptr = text, .cap = RULES * 100 - 1};
     for (int i = 0; i < RULES; i++)
-        rules_buildf(&out, "r%d: score 1 when body.text =~ /\\bword%dx\\b/i\n", i, i);
-    rules_build(&out, LIT("last: log \"hit\" when score > 0\n"));
+        builder_putf(&out, "r%d: score 1 when body.text =~ /\\bword%dx\\b/i\n", i, i);
+    builder_put(&out, LIT("last: log \"hit\" when score > 0\n"));
     text[out.len] = '\0';
     double start = milliseconds();
     struct rules *rules = load(text, true);
@@ -548,7 +548,7 @@ TEST(ten_thousand_rules_that_nothing_triggers_are_not_looked_at)
     static char body[5000], got[8192];
     struct builder lines = {.ptr = body, .cap = sizeof body};
     while (lines.len < sizeof body - 40)
-        rules_build(&lines, LIT("some ordinary words of a letter word12\r\n"));
+        builder_put(&lines, LIT("some ordinary words of a letter word12\r\n"));
     struct message message = {"a@example.org", " x", " y", body, lines.len};
     for (int i = 0; i < MESSAGES; i++)
         play(rules, &message, got, sizeof got);

@@ -332,7 +332,7 @@ TEST(body_and_header_hooks_may_not_wait)
     CHECK_OUTCOME(MW_TEMPFAIL, 451, "a");
     CHECK_INT(kit_body(&kit, "x\r\n"), MW_OK);
     CHECK_OUTCOME(MW_TEMPFAIL, 451, "a");
-    CHECK(kit_logged(&kit, "header and body hooks may not wait"));
+    CHECK(kit_logged(&kit, "header, body and edited hooks may not wait"));
     kit_close(&kit);
 }
 

@@ -148,7 +148,7 @@ TEST(conf_d_shows_every_directive_with_its_default)
     glob_t found;
     struct seen seen = {0};
     CHECK_INT(glob(CONF_D "*.conf", 0, NULL, &found), 0);
-    CHECK_INT(found.gl_pathc, 5);
+    CHECK(found.gl_pathc >= 5); /* each filter may bring one of its own */
     for (size_t i = 0; i < found.gl_pathc; i++)
         check_file(found.gl_pathv[i], &seen);
     globfree(&found);

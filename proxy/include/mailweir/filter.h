@@ -54,6 +54,7 @@ enum mw_stage {
     MW_STAGE_ABORT,          /* the transaction ended without a message; verdict ignored */
     MW_STAGE_CLOSE,          /* the session ends; verdict ignored */
     MW_STAGE_COMMAND,        /* any other command: NOOP, RSET, VRFY, ... */
+    MW_STAGE_EDITED,         /* the message passed every filter, and leaves otherwise than it came: the last look at it */
     MW_STAGE_COUNT
 };
 #define MW_STAGE_BIT(stage) (1u << (stage))
@@ -98,6 +99,14 @@ struct mw_setting {
     const char *help;           /* one sentence for the manual */
 };
 
+/* Where one word of a setting stands. Words with the same `directive` (from 0) stood on one line. */
+struct mw_setting_place {
+    const char *file; /* NULL: the default */
+    uint32_t line, column;
+    uint32_t length; /* octets to underline */
+    uint32_t directive;
+};
+
 /* A setting's value as open() reads it. TEXT, CHOICE and FILES: `texts`, `text_count`, NUL-terminated, valid as long as the
  * instance. The position is for diagnostics about what the value means (file NULL when the default is in force). */
 struct mw_setting_value {
@@ -107,6 +116,7 @@ struct mw_setting_value {
     size_t text_count;
     const char *file;
     uint32_t line, column;
+    const struct mw_setting_place *places; /* parallel to `texts`; test `size` before use */
 };
 
 /* ---- facts: what is known about the session, by name (docs/filters.md has the table) ---- */
@@ -220,7 +230,8 @@ struct mw_host {
     void (*diag)(struct mw_instance *, const struct mw_diag *);
     /* Id of a fact by name, or -1. Ids hold for this instance's life. */
     int (*fact_id)(struct mw_instance *, const char *name);
-    /* Provide a fact of our own ("spf.result"): returns its id, -1 if the name is taken. */
+    /* Provide a fact of our own ("spf.result"): returns its id, -1 if the name is taken. Instances of one module share their facts
+     * (each chain may have its own): a session sees those of the filters in its chain. */
     int (*fact_define)(struct mw_instance *, const char *name);
     /* Counter by name ("hits"): returned id is for count(). Shown as FILTER.NAME. -1 above 100,000 counters of all filters. */
     int (*counter)(struct mw_instance *, const char *name);
@@ -336,8 +347,9 @@ struct mw_host {
     /* fn(user) once after `delay_ms`; gone afterwards. */
     struct mw_alarm *(*alarm)(struct mw_instance *, uint64_t delay_ms, void (*fn)(void *user), void *user);
     void (*alarm_cancel)(struct mw_alarm *);
-    /* Ask the DNS (the proxy's resolver with its cache, `resolver { }`). `name`: printable ASCII, at most 253 octets. `answered`
-     * runs once, on the loop, never before this returns. NULL: no resolver. */
+    /* Ask the DNS (the proxy's resolver with its cache, `resolver { }`). `name`: labels with dots between them, 1 to 253 octets, any
+     * octets but NUL; what is no name is answered MW_DNS_NOTHING. `answered` runs once, on the loop, never before this returns. NULL: no
+     * resolver. */
     struct mw_question *(*dns)(struct mw_instance *, struct mw_slice name, enum mw_dns_kind kind,
                                void (*answered)(void *user, const struct mw_dns_answer *answer), void *user);
     void (*dns_cancel)(struct mw_question *);
@@ -356,6 +368,24 @@ struct mw_host {
     /* 1: the chain only observes this filter. The host keeps verdicts and edits without effect; what else would show to the
      * client, such as an answer that is held back on purpose, is the filter's to leave out. Test host->size before use. */
     int (*is_observed)(struct mw_ctx *);
+
+    /* -- names, for a session (test host->size before use) -- */
+    /* As dns(), charged to the session's share of the resolver (`resolver { session-queries }`; beyond it the answer is MW_DNS_FAILURE)
+     * and dropped, unanswered, when the session ends. `name`: labels with dots between them, 1 to 253 octets, any octets but NUL;
+     * a name that cannot be asked for is answered MW_DNS_NOTHING. dns_cancel() ends it early. NULL: no resolver, or no `answered`. */
+    struct mw_question *(*query)(struct mw_ctx *, struct mw_slice name, enum mw_dns_kind kind,
+                                 void (*answered)(void *user, const struct mw_dns_answer *answer), void *user);
+
+    /* -- results for other programs -- */
+    /* One method's result for the one Authentication-Results field (RFC 8601) that the proxy writes at the top of the header under its
+     * own name: "spf=pass smtp.mailfrom=example.net", without line ends, printable ASCII (UTF-8 in a message of SMTPUTF8), at most
+     * 1,000 octets; a ";" or an open "(" or quote in it is refused. From mail to end_of_message; up to end_of_headers where the
+     * message streams. In the order in which they were given. An observed filter's results are not written. 1 = taken, 0 = refused (logged). */
+    int (*auth_result)(struct mw_ctx *, struct mw_slice result);
+    /* The proxy's name in that field (`authserv-id`, the first one). NUL-terminated, valid as long as the instance. */
+    const char *(*authserv_id)(struct mw_instance *);
+    /* At end_of_message and edited: 1 if some filter has replaced the body (body_view() then shows the new one). */
+    int (*body_is_replaced)(struct mw_ctx *);
 };
 
 /* How a filter's answer to a topic (`mailweir check --stages`) or a tool's output leaves: one line each, without its end. */
@@ -402,6 +432,10 @@ struct mw_filter {
     /* A command that the filter brings along: `mailweir NAME ARGS` with the filter's name. `instance` serves host->lang,
      * instance_alloc and diag; no settings, no loop. Prints on stdout and stderr; returns the exit status (sysexits.h). */
     int (*tool)(const struct mw_host *host, struct mw_instance *instance, int argc, char **argv);
+
+    /* Asked last, for a message that every filter let pass, if its header or body leaves otherwise than it came in (also when only the
+     * proxy changed it): the edits are final and none can be made any more. May refuse the message; may not wait. Needs end_of_message. */
+    enum mw_verdict (*edited)(struct mw_ctx *);
 };
 
 /* The one exported symbol. The host's table outlives the module. NULL: this filter cannot work with that host. */

@@ -185,6 +185,10 @@ static int edit_group(struct mw_ctx *ctx, struct mw_slice value)
 {
     return host->rcpt_group(ctx, value);
 }
+static int edit_auth_result(struct mw_ctx *ctx, struct mw_slice value)
+{
+    return host->auth_result(ctx, value);
+}
 static int edit_body(struct mw_ctx *ctx, struct mw_slice value)
 {
     return host->body_replace(ctx, value) && host->body_replace(ctx, text_of("\r\n"));
@@ -202,6 +206,7 @@ static const struct edit edits[] = {
     {"tempfail-rcpt", edit_tempfail_rcpt},
     {"discard-rcpt", edit_discard_rcpt},
     {"group", edit_group},
+    {"auth-result", edit_auth_result},
 };
 
 static const struct edit *find_edit(struct mw_slice key)
@@ -239,6 +244,7 @@ static int parse_stage(struct rule *rule, struct mw_slice word)
         [MW_STAGE_BODY] = "body",
         [MW_STAGE_END_OF_MESSAGE] = "end_of_message",
         [MW_STAGE_COMMAND] = "command",
+        [MW_STAGE_EDITED] = "edited",
     };
     struct mw_slice number, name = head_of(word, ':', &number);
     rule->index = number.len > 0 ? number_of(number) : -1;
@@ -429,6 +435,11 @@ static enum mw_verdict on_command(struct mw_ctx *ctx, struct mw_slice verb, stru
     return run(ctx, MW_STAGE_COMMAND);
 }
 
+static enum mw_verdict on_edited(struct mw_ctx *ctx)
+{
+    return run(ctx, MW_STAGE_EDITED);
+}
+
 static const struct mw_filter filter = {
     .size = sizeof filter,
     .abi = MAILWEIR_ABI,
@@ -450,6 +461,7 @@ static const struct mw_filter filter = {
     .body = on_body,
     .end_of_message = on_end_of_message,
     .command = on_command,
+    .edited = on_edited,
 };
 
 const struct mw_filter *mailweir_filter(const struct mw_host *given)

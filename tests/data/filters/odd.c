@@ -16,7 +16,9 @@ static int open_odd(const struct mw_host *host, struct mw_instance *instance, vo
     return 0; /* errors were told: that is enough */
 #endif
     (void)host, (void)instance;
-#ifdef ODD_SILENT
+#ifdef ODD_FACT
+    return host->fact_define(instance, "script.result") == -1 && host->fact_id(instance, "script.result") >= 0 ? 0 : -1;
+#elif defined ODD_SILENT
     return -1;
 #else
     return 0;

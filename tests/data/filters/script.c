@@ -88,6 +88,7 @@ HOOK(on_end_of_message, END_OF_MESSAGE)
 HOOK_VOID(on_abort, ABORT)
 HOOK_VOID(on_close, CLOSE)
 HOOK_SLICES(on_command, COMMAND)
+HOOK(on_edited, EDITED)
 
 static int run_tests(void *state, mw_test_report *report, void *user)
 {
@@ -103,7 +104,7 @@ static const struct mw_filter filter = {
     .connect = on_connect, .helo = on_helo, .starttls = on_starttls, .auth = on_auth, .mail = on_mail, .rcpt = on_rcpt,
     .rcpt_reply = on_rcpt_reply, .data = on_data, .header = on_header, .end_of_headers = on_end_of_headers,
     .body = on_body, .end_of_message = on_end_of_message, .abort = on_abort, .session_close = on_close,
-    .command = on_command,
+    .command = on_command, .edited = on_edited,
     .start = start_script, .report = report_script, .tool = tool_script,
 };
 

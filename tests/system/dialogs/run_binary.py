@@ -303,10 +303,12 @@ class Play:
 
     def start_proxy(self, filters):
         from harness import Mailweir
-        listen, upstream, rules, spool = [], [], [], False
+        listen, upstream, rules, spool, top = [], [], [], False, []
         for step in self.steps:
             if step.kind == "set" and step.text.startswith("upstream."):
                 upstream.append(step.text[len("upstream."):])
+            elif step.kind == "set" and step.text.startswith("authserv-id "):
+                top.append(step.text)
             elif step.kind == "set":
                 (upstream if step.text.split()[0] in UPSTREAM_SETTINGS else listen).append(step.text)
             elif step.kind == "filter":
@@ -319,7 +321,7 @@ class Play:
         block = "filter script {\n    module dialog\n    spool %s\n%s}\n" % ("on" if spool else "off", "".join(rules))
         return Mailweir(self.upstream.port, listen=listen, upstream=upstream, filters=block if has_filter else "",
                         chain="script" if has_filter else "", name="dialog",
-                        top=("hostname weir.test", "plugin-path %s" % filters))
+                        top=("hostname weir.test", "plugin-path %s" % filters, *top))
 
     def connect(self, is_small):
         client = socket.socket()

@@ -4,6 +4,7 @@
     relay = nameserver.Relay(server.port, silent=[b"\\3lost"])
 """
 import os
+import signal
 import socket
 import threading
 
@@ -32,6 +33,29 @@ class Nsd(harness.Process):
                 file.write('zone:\n name: "%s"\n zonefile: "%s"\n' % (name, name))
         super().__init__([program, "-d", "-c", conf], "nsd", directory)
         harness.wait_for(lambda: harness.accepts(self.port), 10, lambda: "nsd:\n" + self.log())
+
+
+    def freeze(self):
+        """SIGSTOP, to its children too: questions wait in its sockets, or are lost where these are full."""
+        for pid in self._family():
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self):
+        for pid in self._family():
+            os.kill(pid, signal.SIGCONT)
+
+    def _family(self):
+        parents = {}
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/stat" % entry, encoding="utf-8", errors="replace") as file:
+                    parents[int(entry)] = int(file.read().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue  # gone meanwhile
+        family = [self.pid]
+        for pid in family:
+            family += [child for child, parent in parents.items() if parent == pid]
+        return family
 
 
 class Relay:

@@ -1,7 +1,7 @@
 /* text.h - octets: comparing, copying and building. A filter links nothing of the proxy, so it
  * brings its own few. */
-#ifndef RULES_TEXT_H
-#define RULES_TEXT_H
+#ifndef FILTERS_KIT_TEXT_H
+#define FILTERS_KIT_TEXT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,33 +40,33 @@ static inline bool text_is_digit(char c)
 }
 
 /* Without regard to ASCII case. */
-bool rules_text_ieq(struct mw_slice a, struct mw_slice b);
+bool text_ieq(struct mw_slice a, struct mw_slice b);
 /* Position of the first / last `c`, or -1. */
-ptrdiff_t rules_text_find(struct mw_slice text, char c);
-ptrdiff_t rules_text_rfind(struct mw_slice text, char c);
+ptrdiff_t text_find(struct mw_slice text, char c);
+ptrdiff_t text_rfind(struct mw_slice text, char c);
 /* Without blanks and line ends around it. */
-struct mw_slice rules_text_trim(struct mw_slice text);
+struct mw_slice text_trim(struct mw_slice text);
 /* The domain of an address: behind the last '@'; empty if there is none. */
-struct mw_slice rules_text_domain(struct mw_slice address);
+struct mw_slice text_domain(struct mw_slice address);
 /* Two addresses: the local part as it is, the domain without case (RFC 5321 2.4). */
-bool rules_text_address_eq(struct mw_slice a, struct mw_slice b);
+bool text_address_eq(struct mw_slice a, struct mw_slice b);
 /* All decimal digits, at most `max`; false for anything else. */
-bool rules_text_number(struct mw_slice text, uint64_t max, uint64_t *out);
+bool text_number(struct mw_slice text, uint64_t max, uint64_t *out);
 /* How many octets at the front are well-formed UTF-8 (RFC 3629). */
-size_t rules_text_utf8_len(struct mw_slice text);
+size_t text_utf8_len(struct mw_slice text);
 /* Copy of `text` into `out` (3 * text.len octets of room) with each bad octet as U+FFFD; returns
  * the length. */
-size_t rules_text_utf8_mend(struct mw_slice text, char *out);
+size_t text_utf8_mend(struct mw_slice text, char *out);
 /* 64-bit FNV-1a; `fold` takes ASCII letters as lower case. */
-uint64_t rules_text_hash(struct mw_slice text, bool fold);
+uint64_t text_hash(struct mw_slice text, bool fold);
 
 /* A text being built in the caller's array; what does not fit is left out. */
 struct builder {
     char *ptr;
     size_t len, cap;
 };
-void rules_build(struct builder *builder, struct mw_slice text);
-void rules_buildf(struct builder *builder, const char *format, ...)
+void builder_put(struct builder *builder, struct mw_slice text);
+void builder_putf(struct builder *builder, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

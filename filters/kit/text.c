@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool rules_text_ieq(struct mw_slice a, struct mw_slice b)
+bool text_ieq(struct mw_slice a, struct mw_slice b)
 {
     if (a.len != b.len)
         return false;
@@ -14,13 +14,13 @@ bool rules_text_ieq(struct mw_slice a, struct mw_slice b)
     return true;
 }
 
-ptrdiff_t rules_text_find(struct mw_slice text, char c)
+ptrdiff_t text_find(struct mw_slice text, char c)
 {
     const char *found = text.len ? memchr(text.ptr, c, text.len) : NULL;
     return found == NULL ? -1 : found - text.ptr;
 }
 
-ptrdiff_t rules_text_rfind(struct mw_slice text, char c)
+ptrdiff_t text_rfind(struct mw_slice text, char c)
 {
     for (size_t i = text.len; i > 0; i--)
         if (text.ptr[i - 1] == c)
@@ -33,7 +33,7 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
-struct mw_slice rules_text_trim(struct mw_slice text)
+struct mw_slice text_trim(struct mw_slice text)
 {
     while (text.len > 0 && is_blank(text.ptr[0]))
         text = text_skip(text, 1);
@@ -42,23 +42,23 @@ struct mw_slice rules_text_trim(struct mw_slice text)
     return text;
 }
 
-struct mw_slice rules_text_domain(struct mw_slice address)
+struct mw_slice text_domain(struct mw_slice address)
 {
-    ptrdiff_t at = rules_text_rfind(address, '@');
+    ptrdiff_t at = text_rfind(address, '@');
     return at < 0 ? EMPTY : text_skip(address, (size_t)at + 1);
 }
 
-bool rules_text_address_eq(struct mw_slice a, struct mw_slice b)
+bool text_address_eq(struct mw_slice a, struct mw_slice b)
 {
-    ptrdiff_t at = rules_text_rfind(a, '@');
-    if (a.len != b.len || at != rules_text_rfind(b, '@'))
+    ptrdiff_t at = text_rfind(a, '@');
+    if (a.len != b.len || at != text_rfind(b, '@'))
         return false;
     size_t local = at < 0 ? a.len : (size_t)at;
     return text_eq(SLICE(a.ptr, local), SLICE(b.ptr, local)) &&
-           rules_text_ieq(text_skip(a, local), text_skip(b, local));
+           text_ieq(text_skip(a, local), text_skip(b, local));
 }
 
-bool rules_text_number(struct mw_slice text, uint64_t max, uint64_t *out)
+bool text_number(struct mw_slice text, uint64_t max, uint64_t *out)
 {
     uint64_t value = 0;
     if (text.len == 0)
@@ -95,7 +95,7 @@ static size_t sequence_len(const unsigned char *p, size_t len)
     return need;
 }
 
-size_t rules_text_utf8_len(struct mw_slice text)
+size_t text_utf8_len(struct mw_slice text)
 {
     const unsigned char *p = (const unsigned char *)text.ptr;
     size_t at = 0;
@@ -116,11 +116,11 @@ size_t rules_text_utf8_len(struct mw_slice text)
     return at;
 }
 
-size_t rules_text_utf8_mend(struct mw_slice text, char *out)
+size_t text_utf8_mend(struct mw_slice text, char *out)
 {
     size_t len = 0;
     while (text.len > 0) {
-        size_t good = rules_text_utf8_len(text);
+        size_t good = text_utf8_len(text);
         memcpy(out + len, text.ptr, good);
         len += good;
         if (good == text.len)
@@ -132,7 +132,7 @@ size_t rules_text_utf8_mend(struct mw_slice text, char *out)
     return len;
 }
 
-uint64_t rules_text_hash(struct mw_slice text, bool fold)
+uint64_t text_hash(struct mw_slice text, bool fold)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
     for (size_t i = 0; i < text.len; i++) {
@@ -142,7 +142,7 @@ uint64_t rules_text_hash(struct mw_slice text, bool fold)
     return hash ^ hash >> 32;
 }
 
-void rules_build(struct builder *builder, struct mw_slice text)
+void builder_put(struct builder *builder, struct mw_slice text)
 {
     size_t room = builder->cap - builder->len;
     size_t len = text.len < room ? text.len : room;
@@ -151,7 +151,7 @@ void rules_build(struct builder *builder, struct mw_slice text)
     builder->len += len;
 }
 
-void rules_buildf(struct builder *builder, const char *format, ...)
+void builder_putf(struct builder *builder, const char *format, ...)
 {
     char text[512];
     va_list args;
@@ -159,6 +159,6 @@ void rules_buildf(struct builder *builder, const char *format, ...)
     int len = vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (len > 0)
-        rules_build(builder,
+        builder_put(builder,
                     SLICE(text, (size_t)len < sizeof text ? (size_t)len : sizeof text - 1));
 }

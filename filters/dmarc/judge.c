@@ -1,0 +1,372 @@
+/* judge.c - see judge.h. In the order in which it happens. */
+#include "judge.h"
+
+#include <stdlib.h>
+
+#include "report.h"
+
+void judge_open(struct dmarc *dmarc, struct mw_instance *instance)
+{
+    const struct mw_host *host = dmarc->host;
+    dmarc->instance = instance;
+    dmarc->client_ip = host->fact_id(instance, "client.ip");
+    dmarc->auth_user = host->fact_id(instance, "auth.user");
+    report_open(dmarc, instance);
+}
+
+/* ---- a message's lookup ---- */
+
+static struct lookup *lookup_of(struct mw_ctx *ctx, const struct dmarc *dmarc)
+{
+    return *dmarc->host->session_slot(ctx);
+}
+
+static struct lookup *lookup_new(struct mw_ctx *ctx, struct dmarc *dmarc)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (lookup == NULL)
+        abort(); /* out of memory: as everywhere, the worker ends */
+    lookup->ctx = ctx;
+    lookup->dmarc = dmarc;
+    lookup->began_ms = dmarc->host->now_ms(ctx);
+    *dmarc->host->session_slot(ctx) = lookup;
+    return lookup;
+}
+
+static void cancel_questions(struct lookup *lookup)
+{
+    for (size_t i = 0; i < lookup->answers.count && lookup->pending > 0; i++) {
+        struct answer *answer = &lookup->answers.list[i];
+        if (answer->pending == NULL)
+            continue;
+        lookup->dmarc->host->dns_cancel(answer->pending);
+        answer->pending = NULL;
+        lookup->pending--;
+    }
+}
+
+void judge_release(struct mw_ctx *ctx, struct dmarc *dmarc)
+{
+    struct lookup *lookup = lookup_of(ctx, dmarc);
+    if (lookup == NULL)
+        return;
+    cancel_questions(lookup);
+    if (lookup->timer != NULL)
+        dmarc->host->timer_cancel(lookup->timer);
+    *dmarc->host->session_slot(ctx) = NULL;
+    free(lookup);
+}
+
+/* ---- the header has come ---- */
+
+static struct mw_slice text_fact(struct mw_ctx *ctx, const struct dmarc *dmarc, int id)
+{
+    struct mw_fact fact = id < 0 ? (struct mw_fact){.type = MW_FACT_NONE}
+                                 : dmarc->host->fact(ctx, id);
+    return fact.type == MW_FACT_TEXT ? fact.text : EMPTY;
+}
+
+/* 16 octets, or NULL. */
+static const char *client_of(struct mw_ctx *ctx, const struct dmarc *dmarc)
+{
+    struct mw_fact client = dmarc->host->fact(ctx, dmarc->client_ip);
+    return client.type == MW_FACT_ADDRESS && client.text.len == 16 ? client.text.ptr : NULL;
+}
+
+static bool is_skipped(struct mw_ctx *ctx, const struct dmarc *dmarc)
+{
+    const char *client = client_of(ctx, dmarc);
+    if (client != NULL && networks_have(&dmarc->settings.skip_networks, client)) {
+        report_count(ctx, dmarc, TALLY_SKIPPED_NETWORK, 1);
+        return true;
+    }
+    if (dmarc->settings.skip_authenticated && text_fact(ctx, dmarc, dmarc->auth_user).len > 0) {
+        report_count(ctx, dmarc, TALLY_SKIPPED_AUTHENTICATED, 1);
+        return true;
+    }
+    return false;
+}
+
+struct memory {
+    const struct mw_host *host;
+    struct mw_ctx *ctx;
+};
+
+static void *allot(void *user, size_t size)
+{
+    const struct memory *memory = user;
+    return memory->host->transaction_alloc(memory->ctx, size);
+}
+
+static void read_authors(struct mw_ctx *ctx, const struct mw_host *host, struct authors *authors)
+{
+    struct memory memory = {.host = host, .ctx = ctx};
+    struct mw_header_view field = {.size = sizeof field};
+    const struct mw_address *const *addresses;
+    ptrdiff_t at = host->header_find(ctx, LIT("From"), 0);
+    /* one more than is read tells that there are too many */
+    for (; at >= 0 && authors->fields <= AUTHOR_FIELDS_MAX;
+         at = host->header_find(ctx, LIT("From"), (size_t)at + 1)) {
+        if (!host->header(ctx, (size_t)at, &field))
+            break;
+        size_t count = host->header_addresses(field.value, allot, &memory, &addresses);
+        authors_add(authors, addresses, count);
+    }
+    authors_close(authors);
+}
+
+/* ---- questions ---- */
+
+static void answered(void *user, const struct mw_dns_answer *dns);
+
+/* Ask what waits. True: something could not be asked, and so has its answer. */
+static bool ask(struct lookup *lookup)
+{
+    const struct mw_host *host = lookup->dmarc->host;
+    bool has_failed = false;
+    for (size_t i = 0; i < lookup->answers.count; i++) {
+        struct answer *answer = &lookup->answers.list[i];
+        if (answer->state != ANSWER_WANTED)
+            continue;
+        answer->state = ANSWER_ASKED;
+        answer->owner = lookup;
+        answer->pending = host->query(lookup->ctx, SLICE(answer->name, answer->name_len),
+                                      answer->kind, answered, answer);
+        report_count(lookup->ctx, lookup->dmarc, TALLY_QUESTIONS, 1);
+        if (answer->pending != NULL) {
+            lookup->pending++;
+        } else {
+            answer->state = ANSWER_FAILED;
+            has_failed = true;
+        }
+    }
+    return has_failed;
+}
+
+/* As far as the answers go. True: judged. */
+static bool advance(struct lookup *lookup)
+{
+    const struct identifiers *identifiers = lookup->has_identifiers ? &lookup->identifiers : NULL;
+    while (!align_judge(&lookup->answers, &lookup->authors, identifiers, &lookup->judgement))
+        if (!ask(lookup))
+            return false;
+    return true;
+}
+
+/* It has taken too long: what is not known has failed. Ends, for the table of answers does. */
+static void give_up(struct lookup *lookup)
+{
+    report_count(lookup->ctx, lookup->dmarc, TALLY_LATE, 1);
+    cancel_questions(lookup);
+    do
+        answers_give_up(&lookup->answers);
+    while (
+        !align_judge(&lookup->answers, &lookup->authors, &lookup->identifiers, &lookup->judgement));
+}
+
+enum mw_verdict judge_headers(struct mw_ctx *ctx, struct dmarc *dmarc)
+{
+    judge_release(ctx, dmarc); /* of a message that ended without a word to us */
+    if (is_skipped(ctx, dmarc))
+        return MW_CONTINUE;
+    struct lookup *lookup = lookup_new(ctx, dmarc);
+    read_authors(ctx, dmarc->host, &lookup->authors);
+    advance(lookup);
+    return MW_CONTINUE;
+}
+
+/* ---- the message has come ---- */
+
+static void find_others(struct dmarc *dmarc)
+{
+    const struct mw_host *host = dmarc->host;
+    if (dmarc->has_others)
+        return;
+    dmarc->has_others = true;
+    dmarc->spf_result = host->fact_id(dmarc->instance, "spf.result");
+    dmarc->spf_domain = host->fact_id(dmarc->instance, "spf.domain");
+    dmarc->spf_identity = host->fact_id(dmarc->instance, "spf.identity");
+    dmarc->dkim_result = host->fact_id(dmarc->instance, "dkim.result");
+    dmarc->dkim_passed = host->fact_id(dmarc->instance, "dkim.passed");
+    dmarc->dkim_domain = host->fact_id(dmarc->instance, "dkim.domain");
+    dmarc->dkim_unsure = host->fact_id(dmarc->instance, "dkim.unsure");
+}
+
+static void tell_blind(struct mw_ctx *ctx, struct dmarc *dmarc, enum method method, int id)
+{
+    if (dmarc->is_blind_told[method])
+        return;
+    dmarc->is_blind_told[method] = true;
+    report_blind(ctx, dmarc, method, id >= 0);
+}
+
+/* RFC 9989 4.4.2: of the identity MAIL FROM alone; that of the null sender is postmaster at HELO's name (RFC 7208 2.4). */
+static struct mw_slice read_spf(struct lookup *lookup)
+{
+    struct dmarc *dmarc = lookup->dmarc;
+    struct mw_ctx *ctx = lookup->ctx;
+    struct mw_slice result = text_fact(ctx, dmarc, dmarc->spf_result);
+    struct mw_slice identity = text_fact(ctx, dmarc, dmarc->spf_identity);
+    struct mw_path_view sender = {.size = sizeof sender};
+    bool is_null = dmarc->host->sender(ctx, &sender) && sender.original.len == 0;
+    if (result.len == 0)
+        tell_blind(ctx, dmarc, METHOD_SPF, dmarc->spf_result);
+    if (text_is(identity, "helo") && !is_null)
+        return EMPTY;
+    bool is_open = text_is(result, "temperror");
+    if (is_open || text_is(result, "pass"))
+        identifiers_add(&lookup->identifiers, METHOD_SPF, text_fact(ctx, dmarc, dmarc->spf_domain),
+                        is_open);
+    return result;
+}
+
+/* Each domain of a list with blanks between. */
+static void add_dkim(struct lookup *lookup, struct mw_slice list, bool is_open)
+{
+    while (list.len > 0) {
+        ptrdiff_t blank = text_find(list, ' ');
+        struct mw_slice domain = blank < 0 ? list : SLICE(list.ptr, (size_t)blank);
+        identifiers_add(&lookup->identifiers, METHOD_DKIM, domain, is_open);
+        list = text_skip(list, domain.len + 1);
+    }
+}
+
+/* Every signature that passed, and those that might have. Where none passed, dkim.domain is of the one nearest to the (first) author. */
+static struct mw_slice read_dkim(struct lookup *lookup)
+{
+    struct dmarc *dmarc = lookup->dmarc;
+    struct mw_ctx *ctx = lookup->ctx;
+    struct mw_slice result = text_fact(ctx, dmarc, dmarc->dkim_result);
+    struct mw_slice domain = text_fact(ctx, dmarc, dmarc->dkim_domain);
+    if (result.len == 0)
+        tell_blind(ctx, dmarc, METHOD_DKIM, dmarc->dkim_result);
+    add_dkim(lookup, text_fact(ctx, dmarc, dmarc->dkim_passed), false);
+    add_dkim(lookup, text_fact(ctx, dmarc, dmarc->dkim_unsure), true);
+    if (!text_is(result, "temperror"))
+        return result;
+    add_dkim(lookup, domain, true);
+    lookup->identifiers.is_open[METHOD_DKIM] = domain.len == 0 || lookup->authors.count > 1;
+    return result;
+}
+
+static void read_identifiers(struct lookup *lookup)
+{
+    struct mw_slice spf = read_spf(lookup), dkim = read_dkim(lookup);
+    lookup->has_identifiers = true;
+    lookup->both_failed = (text_is(spf, "fail") || text_is(spf, "softfail")) &&
+                          text_is(dkim, "fail");
+}
+
+/* ---- the conclusion ---- */
+
+static enum mw_verdict refuse(struct lookup *lookup, const struct decision *decision)
+{
+    const struct mw_host *host = lookup->dmarc->host;
+    char text[POLICY_REPLY_MAX];
+    struct reply reply = policy_reply(&lookup->judgement, decision->action, lookup->both_failed,
+                                      text);
+    host->reply(lookup->ctx, reply.code, slice_of(reply.dsn), reply.text);
+    report_because(lookup, decision);
+    bool is_deferred = decision->action == ACTION_DEFER;
+    report_count(lookup->ctx, lookup->dmarc, is_deferred ? TALLY_DEFERRED : TALLY_REJECTED, 1);
+    return is_deferred ? MW_TEMPFAIL : MW_REJECT;
+}
+
+static enum mw_verdict act(struct lookup *lookup, const struct decision *decision)
+{
+    const struct dmarc *dmarc = lookup->dmarc;
+    char why[40];
+    switch (decision->action) {
+    case ACTION_DEFER:
+    case ACTION_REJECT:
+        return refuse(lookup, decision);
+    case ACTION_TAG:
+        report_count(lookup->ctx, dmarc, TALLY_TAGGED, 1);
+        action_tag(dmarc->host, lookup->ctx, report_tag(&lookup->judgement, why));
+        break;
+    case ACTION_QUARANTINE:
+        report_count(lookup->ctx, dmarc, TALLY_QUARANTINED, 1);
+        if (!action_quarantine(dmarc->host, lookup->ctx, dmarc->settings.quarantine_address,
+                               report_tag(&lookup->judgement, why)))
+            return MW_ERROR; /* not to those for whom it was not meant any more */
+        break;
+    case ACTION_PASS:
+    case ACTION_ADD_HEADER:
+    case ACTION_COUNT:
+        break;
+    }
+    return MW_CONTINUE;
+}
+
+/* Ends the lookup. */
+static enum mw_verdict conclude(struct lookup *lookup)
+{
+    struct mw_ctx *ctx = lookup->ctx;
+    struct dmarc *dmarc = lookup->dmarc;
+    const struct decision decision = policy_decide(&dmarc->settings, &lookup->judgement,
+                                                   client_of(ctx, dmarc));
+    report_concluded(lookup, &decision);
+    enum mw_verdict verdict = act(lookup, &decision);
+    judge_release(ctx, dmarc);
+    return verdict;
+}
+
+/* ---- waiting ---- */
+
+static void resume(struct lookup *lookup)
+{
+    const struct mw_host *host = lookup->dmarc->host;
+    struct mw_ticket *ticket = lookup->ticket;
+    host->resume(ticket, conclude(lookup));
+}
+
+static void answered(void *user, const struct mw_dns_answer *dns)
+{
+    struct answer *answer = user;
+    struct lookup *lookup = answer->owner;
+    answer->pending = NULL;
+    lookup->pending--;
+    answer_put(answer, dns);
+    if (advance(lookup) && lookup->ticket != NULL)
+        resume(lookup);
+}
+
+static void late(void *user)
+{
+    struct lookup *lookup = user;
+    lookup->timer = NULL;
+    if (lookup->ticket == NULL)
+        return; /* the host's deadline was shorter */
+    give_up(lookup);
+    resume(lookup);
+}
+
+static void cancelled(void *user)
+{
+    struct lookup *lookup = user;
+    lookup->ticket = NULL;
+}
+
+static enum mw_verdict wait_for_answers(struct lookup *lookup)
+{
+    const struct mw_host *host = lookup->dmarc->host;
+    uint64_t limit = lookup->dmarc->settings.lookup_ms;
+    uint64_t past = host->now_ms(lookup->ctx) - lookup->began_ms;
+    if (past >= limit) {
+        give_up(lookup);
+        return conclude(lookup);
+    }
+    lookup->timer = host->timer(lookup->ctx, limit - past, late, lookup);
+    lookup->ticket = host->park(lookup->ctx, cancelled, lookup);
+    return lookup->ticket != NULL ? MW_WAIT : MW_ERROR;
+}
+
+enum mw_verdict judge_message(struct mw_ctx *ctx, struct dmarc *dmarc)
+{
+    struct lookup *lookup = lookup_of(ctx, dmarc);
+    if (lookup == NULL)
+        return MW_CONTINUE;
+    find_others(dmarc);
+    read_identifiers(lookup);
+    return advance(lookup) ? conclude(lookup) : wait_for_answers(lookup);
+}

@@ -1,0 +1,65 @@
+/* settings.h - what one `filter` block of module dmarc says, read and checked.
+ *
+ * settings_read() is called in open(); what it leaves behind lives as long as the instance and never changes. Judging by it is policy.h. */
+#ifndef DMARC_SETTINGS_H
+#define DMARC_SETTINGS_H
+
+#include "action.h"
+#include "domain.h"
+
+enum profile { PROFILE_OBSERVE = 0, PROFILE_ENFORCE };
+
+/* What an action can be given for. The first three are a fail, by the policy that applies. */
+enum outcome {
+    OUTCOME_REJECT = 0,
+    OUTCOME_QUARANTINE,
+    OUTCOME_NONE, /* in on-domain only: "p=none MUST NOT modify existing mail handling" (RFC 9989 5.4) */
+    OUTCOME_TEMPERROR,
+    OUTCOME_PERMERROR,
+    OUTCOME_COUNT
+};
+
+struct network {
+    unsigned char address[16];
+    uint32_t prefix;
+};
+struct networks {
+    struct network *list;
+    size_t count;
+};
+/* An action, and the setting that says so: "conf.d/30-filters.conf:12". */
+struct choice {
+    enum action action;
+    struct mw_slice where;
+};
+/* "example.net", or ".example.net" for it and all below. */
+struct exception {
+    struct mw_slice domain; /* normal form (domain.h) */
+    bool is_below;
+    uint32_t outcomes; /* bits 1 << enum outcome */
+    struct choice choice;
+};
+
+struct settings {
+    enum profile profile;
+    uint64_t lookup_ms;
+    /* What is done in this profile, and what `profile enforce` would do. */
+    struct choice acts[OUTCOME_COUNT], would[OUTCOME_COUNT];
+    struct exception *exceptions; /* `on-domain`; the first that fits counts */
+    size_t exception_count;
+    struct networks skip_networks, forwarders;
+    bool skip_authenticated;
+    struct mw_slice quarantine_address;
+};
+
+/* For the descriptor. */
+enum { DMARC_SETTING_COUNT = 8 };
+extern const struct mw_setting dmarc_settings[DMARC_SETTING_COUNT];
+
+/* Read the block; everything that is wrong goes to host->diag. False: there was an error. */
+bool settings_read(const struct mw_host *host, struct mw_instance *instance, struct settings *out);
+
+/* `address`: 16 octets. */
+bool networks_have(const struct networks *networks, const char *address);
+
+#endif

@@ -1,0 +1,229 @@
+/* host_query.c - questions to the DNS for a session (host->query): the instance's own way to ask
+ * (host_loop.c), with a share of the resolver that one client cannot exceed.
+ *
+ *   asked    the resolver has it; at most 64 of a session at once
+ *   queued   waits, in order, until one of those is answered or cancelled
+ *   failing  beyond the session's share: a timer of no length brings MW_DNS_FAILURE, because no
+ *            callback comes from inside the call that started it
+ *
+ * The share (`resolver { session-queries }`, mw_services.query_limit) is a bucket that is full when
+ * the session first asks, holds as many questions as the setting says, and is refilled evenly within
+ * a minute; a question costs its place when it is asked for, answered from the cache or not, because
+ * what it guards against is a peer that has us ask (a tree of SPF includes, a message of a thousand
+ * signatures). What exceeds it is counted for the filter ("query-limit") and told once a session.
+ *
+ * Beyond 1,000 questions open in one session, and beyond 100,000 of one instance, there is no
+ * handle: that is a filter in a loop. Everything here ends with the session. The handle that the
+ * filter holds is of the instance's kind, so that a late dns_cancel() finds a dead one. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain/chain_priv.h"
+
+enum {
+    ASKED_MAX = 64,
+    OPEN_MAX = 1000,
+    WINDOW_MS = 60000,
+    NAME_KEPT_MAX = 254, /* one more than a name may have: a longer one stays too long */
+};
+
+enum query_state { QUERY_QUEUED = 0, QUERY_ASKED, QUERY_FAILING };
+
+struct mw_query_entry {
+    struct mw_link link; /* mw_queries.open or .queued */
+    struct mw_run *run;
+    struct mw_loop_handle *handle;
+    enum query_state state;
+    enum mw_dns_kind kind;
+    size_t name_len;
+    char name[NAME_KEPT_MAX];
+};
+
+void mw_queries_init(struct mw_live *live)
+{
+    mw_list_init(&live->queries.open);
+    mw_list_init(&live->queries.queued);
+}
+
+/* ---- the share ---- */
+
+/* One question costs WINDOW_MS, and a millisecond brings `limit`: whole numbers, however the two
+ * divide. */
+static bool takes_share(struct mw_run *run, const struct mw_instance_services *services)
+{
+    struct mw_queries *queries = &run->live->queries;
+    uint64_t limit = run->services->query_limit, full = limit * WINDOW_MS;
+    uint64_t now = services->now_ms(services->user);
+    if (limit == 0)
+        return true;
+    uint64_t passed = queries->has_begun ? now - queries->refilled_ms : WINDOW_MS;
+    queries->has_begun = true;
+    queries->refilled_ms = now;
+    queries->allowance = passed >= WINDOW_MS || queries->allowance + passed * limit > full
+                             ? full
+                             : queries->allowance + passed * limit;
+    if (queries->allowance < WINDOW_MS)
+        return false;
+    queries->allowance -= WINDOW_MS;
+    return true;
+}
+
+static void tell_limit(struct mw_ctx *ctx)
+{
+    struct mw_run *run = ctx->run;
+    mw_instance_tally(mw_ctx_instance(ctx), "query-limit");
+    if (run->live->queries.was_told || run->services->log == NULL)
+        return;
+    run->live->queries.was_told = true;
+    char id[MW_RUN_ID_MAX];
+    MW_LOG(run->services->log, mw_run_id(run, id), MW_EV_QUERY_LIMIT,
+           mw_cstr("filter", mw_ctx_instance(ctx)->name),
+           mw_uint("limit", run->services->query_limit));
+}
+
+/* ---- life ---- */
+
+static struct mw_query_entry *query_new(struct mw_run *run, struct mw_loop_handle *handle,
+                                        struct mw_slice name, enum mw_dns_kind kind)
+{
+    struct mw_query_entry *query = mw_xcalloc(1, sizeof *query);
+    name = mw_slice_take(name, NAME_KEPT_MAX);
+    query->run = run;
+    query->handle = handle;
+    query->kind = kind;
+    query->name_len = name.len;
+    if (name.len > 0)
+        memcpy(query->name, name.ptr, name.len);
+    handle->query = query;
+    mw_list_append(&run->live->queries.queued, &query->link);
+    run->live->queries.count++;
+    return query;
+}
+
+/* Its callback runs next, or never. */
+static void query_end(struct mw_query_entry *query)
+{
+    struct mw_queries *queries = &query->run->live->queries;
+    queries->count--;
+    queries->asked -= query->state == QUERY_ASKED;
+    mw_list_remove(&query->link);
+    mw_loop_handle_end(query->handle);
+    free(query);
+}
+
+static void answer(struct mw_loop_handle *handle, const struct mw_dns_answer *answer);
+
+static void on_answer(void *arg, const struct mw_dns_answer *given)
+{
+    answer(arg, given);
+}
+
+static void on_failure(void *arg)
+{
+    static const struct mw_dns_answer failure = {.size = sizeof failure, .outcome = MW_DNS_FAILURE};
+    answer(arg, &failure);
+}
+
+static void enter(struct mw_query_entry *query, enum query_state state, void *service)
+{
+    struct mw_queries *queries = &query->run->live->queries;
+    query->state = state;
+    query->handle->service = service;
+    queries->asked += state == QUERY_ASKED;
+    mw_list_remove(&query->link);
+    mw_list_append(&queries->open, &query->link);
+}
+
+static bool ask(struct mw_query_entry *query)
+{
+    const struct mw_instance_services *services = query->handle->instance->set->services;
+    void *service = services->dns_ask(services->user, MW_SLICE(query->name, query->name_len),
+                                      query->kind, on_answer, query->handle);
+    if (service != NULL)
+        enter(query, QUERY_ASKED, service);
+    return service != NULL;
+}
+
+static void fail_soon(struct mw_query_entry *query)
+{
+    const struct mw_instance_services *services = query->handle->instance->set->services;
+    enter(query, QUERY_FAILING,
+          services->timer_start(services->user, 0, on_failure, query->handle));
+}
+
+/* There is room among those asked. */
+static void ask_next(struct mw_run *run)
+{
+    struct mw_queries *queries = &run->live->queries;
+    while (queries->asked < ASKED_MAX && !mw_list_is_empty(&queries->queued)) {
+        struct mw_query_entry *query = mw_container_of(queries->queued.next, struct mw_query_entry,
+                                                       link);
+        if (!ask(query))
+            fail_soon(query);
+    }
+}
+
+/* The filter may end the session in its callback: everything of ours is done before. */
+static void answer(struct mw_loop_handle *handle, const struct mw_dns_answer *given)
+{
+    struct mw_instances *set = handle->instance->set;
+    struct mw_run *run = handle->query->run;
+    void (*fn)(void *user, const struct mw_dns_answer *answer) = handle->answered;
+    void *user = handle->user;
+    query_end(handle->query);
+    ask_next(run);
+    mw_instances_hold(set);
+    fn(user, given);
+    mw_instances_release(set);
+}
+
+static void query_stop(struct mw_query_entry *query)
+{
+    const struct mw_instance_services *services = query->handle->instance->set->services;
+    if (query->state == QUERY_ASKED)
+        services->dns_cancel(services->user, query->handle->service);
+    else if (query->state == QUERY_FAILING)
+        services->timer_stop(services->user, query->handle->service);
+    query_end(query);
+}
+
+void mw_query_drop(struct mw_query_entry *query)
+{
+    struct mw_run *run = query->run;
+    query_stop(query);
+    ask_next(run);
+}
+
+void mw_queries_stop(struct mw_run *run)
+{
+    mw_list_for_each (link, &run->live->queries.queued)
+        query_stop(mw_container_of(link, struct mw_query_entry, link));
+    mw_list_for_each (link, &run->live->queries.open)
+        query_stop(mw_container_of(link, struct mw_query_entry, link));
+}
+
+/* ---- host->query ---- */
+
+struct mw_question *mw_host_query(struct mw_ctx *ctx, struct mw_slice name, enum mw_dns_kind kind,
+                                  void (*answered)(void *user, const struct mw_dns_answer *answer),
+                                  void *user)
+{
+    struct mw_live *live = ctx->run->live;
+    struct mw_instance *instance = mw_ctx_instance(ctx);
+    const struct mw_instance_services *services = mw_loop_services_for(instance, MW_LOOP_QUERY);
+    if (answered == NULL || !mw_dns_is_kind(kind) || services == NULL ||
+        services->dns_ask == NULL || services->timer_start == NULL || live->is_closing ||
+        live->queries.count >= OPEN_MAX)
+        return NULL;
+    struct mw_loop_handle *handle = mw_loop_handle_new(instance, MW_LOOP_QUERY, user);
+    handle->answered = answered;
+    struct mw_query_entry *query = query_new(ctx->run, handle, name, kind);
+    if (!takes_share(ctx->run, services)) {
+        tell_limit(ctx);
+        fail_soon(query);
+    } else if (live->queries.asked < ASKED_MAX && !ask(query)) {
+        query_end(query); /* no resolver */
+        return NULL;
+    }
+    return mw_container_of(handle, struct mw_question, handle);
+}

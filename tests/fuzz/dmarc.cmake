@@ -1,0 +1,1 @@
+mw_fuzz(dmarc_record USES dmarc_under_test)

@@ -1,0 +1,1 @@
+mw_fuzz(taglist LIBS filter_kit)

@@ -1,0 +1,26 @@
+# The SPF filter's files are compiled into the tests. The evaluator, alone: no host, no proxy.
+set(spf_dir ${PROJECT_SOURCE_DIR}/filters/spf)
+include(${spf_dir}/sources.cmake)
+set(spf_pure ${spf_pure_sources})
+list(TRANSFORM spf_pure PREPEND ${spf_dir}/)
+add_library(mw_spf_pure STATIC ${spf_pure})
+target_include_directories(mw_spf_pure PUBLIC ${spf_dir})
+target_link_libraries(mw_spf_pure PUBLIC filter_kit Spf2::spf2 PRIVATE mw_build)
+target_compile_options(mw_spf_pure PRIVATE -include ${PROJECT_SOURCE_DIR}/proxy/base/banned.h)
+
+mw_test(spf.record SOURCES test_spf_record.c USES spf_pure)
+mw_test(spf.macro SOURCES test_spf_macro.c USES spf_pure)
+mw_test(spf.engine SOURCES test_spf_engine.c USES spf_pure)
+mw_test(spf.check SOURCES test_spf_check.c spf_zone.c USES spf_pure)
+mw_test(spf.broken SOURCES test_spf_broken.c spf_zone.c USES spf_pure LIBS ${CMAKE_DL_LIBS})
+
+# The filter around it, over a fake host (spf_fake.c) with a DNS that answers when the test says so.
+set(spf_filter ${spf_sources})
+list(REMOVE_ITEM spf_filter ${spf_pure_sources})
+list(TRANSFORM spf_filter PREPEND ${spf_dir}/)
+add_library(mw_spf_under_test STATIC ${spf_filter} spf_fake.c)
+target_include_directories(mw_spf_under_test PUBLIC ${spf_dir} ${PROJECT_SOURCE_DIR}/proxy/include ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(mw_spf_under_test PUBLIC mw_spf_pure filter_kit mw_base PRIVATE mw_build)
+foreach(test settings policy words judge wait)
+    mw_test(spf.${test} SOURCES test_spf_${test}.c USES spf_under_test)
+endforeach()

@@ -1,0 +1,138 @@
+/* RFC 9989 5.3.1, 11.5: author domains, from raw From fields. */
+#include "author.h"
+
+#include <stdlib.h>
+
+#include "message/address.h"
+#include "test.h"
+
+static struct authors authors;
+
+static void *allot(void *user, size_t size)
+{
+    (void)user;
+    void *memory = calloc(1, size > 0 ? size : 1);
+    if (memory == NULL)
+        abort();
+    return memory;
+}
+
+/* Each field becomes addresses as the host makes them. */
+static void read_fields(const char *const *fields, size_t count)
+{
+    authors = (struct authors){.count = 0};
+    for (size_t i = 0; i < count; i++) {
+        const struct mw_address *const *list;
+        size_t found = mw_address_list(slice_of(fields[i]), allot, NULL, &list);
+        authors_add(&authors, list, found);
+    }
+    authors_close(&authors);
+}
+#define READ(...)                                   \
+    read_fields((const char *const[]){__VA_ARGS__}, \
+                sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
+
+static const char *domains(void)
+{
+    static char text[1000];
+    struct builder out = {.ptr = text, .cap = sizeof text - 1};
+    for (size_t i = 0; i < authors.count; i++)
+        builder_putf(&out, "%s%s", i > 0 ? " " : "", authors.list[i].octets);
+    text[out.len] = '\0';
+    return text;
+}
+#define CHECK_DOMAINS(want)                  \
+    do {                                     \
+        const char *got_ = domains();        \
+        CHECK_MEM(got_, strlen(got_), want); \
+    } while (0)
+
+TEST(one_address_gives_one_domain)
+{
+    static const char *const fields[] = {
+        " a@Example.NET",
+        " \"b@evil.example\" <a@example.net>",
+        " b@evil.example <a@example.net>", /* the name looks like an address: 11.4, out of scope */
+        " Group: a@example.net;",
+        " a@example.net, b@EXAMPLE.net.",
+        " (comment) <a@example.net> (x@y.example)",
+        " Smith, John <a@example.net>",
+        " =?utf-8?q?b=40evil.example?= <a@example.net>",
+        "\r\n\t<a@example.net>",
+        " <@relay.example:a@example.net>",
+    };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        READ(fields[i]);
+        if (strcmp(domains(), "example.net") != 0 || authors.is_incomplete)
+            mw_test_fail(__FILE__, __LINE__, "'%s': %s", fields[i], domains());
+    }
+}
+
+TEST(u_labels_become_a_labels)
+{
+    READ(" a@b\xc3\xbc"
+         "cher.example");
+    CHECK_DOMAINS("xn--bcher-kva.example");
+    CHECK(authors.problem == NULL && !authors.is_incomplete);
+    READ(" a@B\xc3\x9c"
+         "CHER.example, b@xn--bcher-kva.example");
+    CHECK_DOMAINS("xn--bcher-kva.example");
+}
+
+TEST(several_domains_are_all_judged)
+{
+    READ(" a@one.example, b@two.example");
+    CHECK_DOMAINS("one.example two.example");
+    CHECK(!authors.is_incomplete && authors.problem != NULL);
+    READ(" a@one.example", " b@two.example");
+    CHECK_DOMAINS("one.example two.example");
+    CHECK(!authors.is_incomplete && authors.problem != NULL);
+    READ(" a@one.example", " a@one.example");
+    CHECK_DOMAINS("one.example");
+    CHECK(!authors.is_incomplete && authors.problem != NULL);
+    READ(" Group: a@one.example, b@two.example;");
+    CHECK_DOMAINS("one.example two.example");
+    READ(" <a@one.example> <b@two.example>"); /* a comma is missing */
+    CHECK_DOMAINS("one.example two.example");
+}
+
+TEST(more_than_can_be_judged_is_told)
+{
+    READ(" a@1.example, a@2.example, a@3.example, a@4.example, a@5.example");
+    CHECK_DOMAINS("1.example 2.example 3.example");
+    CHECK(authors.is_incomplete);
+    authors = (struct authors){.count = 0};
+    static const struct mw_address one = {.domain = {"one.example", 11}};
+    const struct mw_address *list[] = {&one};
+    for (int i = 0; i < 1000; i++)
+        authors_add(&authors, list, 1);
+    authors_close(&authors);
+    CHECK_DOMAINS("one.example");
+    CHECK(authors.is_incomplete && authors.fields == 1000);
+}
+
+TEST(no_domain_is_told)
+{
+    static const char *const fields[] = {
+        "",    " ",   " root", " \"Some One\"",  " undisclosed:;",
+        " <>", " a@", " ,,,",  " (x@y.example)", " \"a@b.example\""};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        READ(fields[i]);
+        if (authors.count != 0 || !authors.is_incomplete || authors.problem == NULL)
+            mw_test_fail(__FILE__, __LINE__, "'%s': %s", fields[i], domains());
+    }
+    authors = (struct authors){.count = 0};
+    authors_close(&authors);
+    CHECK(authors.is_incomplete && authors.problem != NULL);
+}
+
+TEST(domain_that_is_none_is_told)
+{
+    static const char *const fields[] = {" a@[192.0.2.1]", " a@exa..mple.net", " a@-\x80.net",
+                                         " a@x.example, b@[IPv6:::1]", " a@exa!mple.net"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        READ(fields[i]);
+        if (!authors.is_incomplete || authors.problem == NULL)
+            mw_test_fail(__FILE__, __LINE__, "'%s': %s", fields[i], domains());
+    }
+}
