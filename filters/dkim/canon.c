@@ -20,11 +20,19 @@ struct relaxed {
     bool has_blank, has_text;
 };
 
-/* How many octets at the front are neither blank nor a line end: they go as they are. */
+/* A blank that is a single space between two words is the same in the relaxed form. */
+static bool stays(struct mw_slice text, size_t at)
+{
+    return text.ptr[at] == ' ' && at > 0 && at + 1 < text.len && !is_blank(text.ptr[at + 1]) &&
+           text.ptr[at + 1] != '\r';
+}
+
+/* How many octets at the front go as they are: neither line ends nor blanks, but for those. */
 static size_t plain_len(struct mw_slice text)
 {
     size_t len = 0;
-    while (len < text.len && !is_blank(text.ptr[len]) && text.ptr[len] != '\r')
+    while (len < text.len && text.ptr[len] != '\r' &&
+           (!is_blank(text.ptr[len]) || stays(text, len)))
         len++;
     return len;
 }

@@ -289,6 +289,7 @@ static enum mw_verdict conclude(struct session *session)
     struct dkim *dkim = session->dkim;
     struct mw_ctx *ctx = session->ctx;
     stop_asking(session);
+    message_of(ctx, dkim)->is_concluded = true;
     if (session->check != NULL)
         dkim_check_end(session->check);
     struct decision decision = policy_decide(&dkim->settings, session->check);
@@ -358,7 +359,7 @@ enum mw_verdict judge_message(struct mw_ctx *ctx, struct dkim *dkim)
 
 static size_t check_again(struct mw_ctx *ctx, struct dkim *dkim, const struct dkim_check *check)
 {
-    size_t passing[DKIM_SIGNATURES_MAX], broken = 0, count = dkim_check_passing(check, passing);
+    size_t passing[DKIM_SIGNATURES_MAX], broken = 0, count = dkim_check_having(check, DKIM_PASS, passing);
     struct header header = read_header(ctx, dkim, false);
     bool is_replaced = dkim->host->body_is_replaced(ctx) != 0;
     struct mw_slice body = is_replaced ? dkim->host->body_view(ctx, SIZE_MAX) : EMPTY;
@@ -389,8 +390,13 @@ static enum mw_verdict refuse_broken(struct mw_ctx *ctx, const struct dkim *dkim
 enum mw_verdict judge_edited(struct mw_ctx *ctx, struct dkim *dkim)
 {
     struct session *session = session_of(ctx, dkim);
-    if (message_of(ctx, dkim) == NULL || session->check == NULL)
+    const struct message *message = message_of(ctx, dkim);
+    if (message == NULL || session->check == NULL)
         return MW_CONTINUE;
+    if (!message->is_concluded) { /* a filter before us accepted the message: nobody wants to know */
+        release(session);
+        return MW_CONTINUE;
+    }
     size_t broken = check_again(ctx, dkim, session->check);
     dkim_check_free(&session->check);
     return broken > 0 && dkim->settings.protect == PROTECT_ON ? refuse_broken(ctx, dkim)

@@ -15,6 +15,7 @@ enum fact {
     FACT_ALGORITHM,
     FACT_PROBLEM,
     FACT_PASSED,
+    FACT_UNSURE,
     FACT_SIGNATURES,
     FACT_COUNT
 };
@@ -60,7 +61,7 @@ struct session {
 };
 /* What is known of a message; in the transaction's memory from end_of_headers on. */
 struct message {
-    bool is_skipped, is_utf8, is_late;
+    bool is_skipped, is_utf8, is_late, is_concluded;
 };
 
 void judge_open(struct dkim *dkim, struct mw_instance *instance);

@@ -12,7 +12,7 @@ static bool has_temperror(const struct dkim_check *check)
 static bool has_author(const struct dkim_check *check)
 {
     size_t passing[DKIM_SIGNATURES_MAX];
-    return check != NULL && dkim_check_passing(check, passing) > 0 &&
+    return check != NULL && dkim_check_having(check, DKIM_PASS, passing) > 0 &&
            dkim_check_verdict(check, passing[0])->is_author;
 }
 

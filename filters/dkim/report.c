@@ -9,7 +9,8 @@ static const char *const fact_names[FACT_COUNT] = {
     [FACT_RESULT] = "dkim.result",       [FACT_DOMAIN] = "dkim.domain",
     [FACT_SELECTOR] = "dkim.selector",   [FACT_IDENTITY] = "dkim.identity",
     [FACT_ALGORITHM] = "dkim.algorithm", [FACT_PROBLEM] = "dkim.problem",
-    [FACT_PASSED] = "dkim.passed",       [FACT_SIGNATURES] = "dkim.signatures"};
+    [FACT_PASSED] = "dkim.passed",       [FACT_UNSURE] = "dkim.unsure",
+    [FACT_SIGNATURES] = "dkim.signatures"};
 
 static const char *const tally_names[TALLY_COUNT] = {
     [TALLY_SIGNATURES] = "signatures",
@@ -94,8 +95,8 @@ void report_skip(struct mw_ctx *ctx, const struct dkim *dkim, enum tally why)
     log_line(ctx, dkim, MW_LOG_DEBUG, "dkim-skipped", &line);
     if (dkim->host->is_explained(ctx))
         dkim->host->explain(ctx, 0,
-                            is_network ? LIT("dkim: not looked at (network)")
-                                       : LIT("dkim: not looked at (authenticated)"));
+                            is_network ? LIT("not looked at (network)")
+                                       : LIT("not looked at (authenticated)"));
 }
 
 static void log_signatures(struct mw_ctx *ctx, const struct dkim *dkim,
@@ -169,30 +170,31 @@ static void set_fact(struct mw_ctx *ctx, const struct dkim *dkim, enum fact fact
                              (struct mw_fact){.type = MW_FACT_TEXT, .text = text}, 0);
 }
 
-static bool is_listed(const struct dkim_check *check, const size_t *passing, size_t count,
+static bool is_listed(const struct dkim_check *check, const size_t *which, size_t count,
                       struct mw_slice domain)
 {
     for (size_t i = 0; i < count; i++)
-        if (text_eq(dkim_check_verdict(check, passing[i])->domain, domain))
+        if (text_eq(dkim_check_verdict(check, which[i])->domain, domain))
             return true;
     return false;
 }
 
-/* The domains that vouch for the message, each once. */
-static void set_passed(struct mw_ctx *ctx, const struct dkim *dkim, const struct dkim_check *check)
+/* The domains of the signatures with that result, each once. */
+static void set_domains(struct mw_ctx *ctx, const struct dkim *dkim, enum fact fact,
+                        const struct dkim_check *check, enum dkim_result result)
 {
-    size_t passing[DKIM_SIGNATURES_MAX], count = dkim_check_passing(check, passing);
+    size_t which[DKIM_SIGNATURES_MAX], count = dkim_check_having(check, result, which);
     size_t size = count * (DOMAIN_MAX + 1) + 1;
     struct builder list = {.ptr = dkim->host->transaction_alloc(ctx, size), .cap = size};
     for (size_t i = 0; i < count; i++) {
-        struct mw_slice domain = dkim_check_verdict(check, passing[i])->domain;
-        if (is_listed(check, passing, i, domain))
+        struct mw_slice domain = dkim_check_verdict(check, which[i])->domain;
+        if (is_listed(check, which, i, domain))
             continue;
         if (list.len > 0)
             builder_put(&list, LIT(" "));
         builder_put(&list, domain);
     }
-    set_fact(ctx, dkim, FACT_PASSED, SLICE(list.ptr, list.len));
+    set_fact(ctx, dkim, fact, SLICE(list.ptr, list.len));
 }
 
 static void set_facts(struct mw_ctx *ctx, const struct dkim *dkim, const struct dkim_check *check,
@@ -206,8 +208,10 @@ static void set_facts(struct mw_ctx *ctx, const struct dkim *dkim, const struct 
     set_fact(ctx, dkim, FACT_IDENTITY, verdict->identity);
     set_fact(ctx, dkim, FACT_ALGORITHM, verdict->algorithm);
     set_fact(ctx, dkim, FACT_PROBLEM, slice_of(verdict->problem == NULL ? "" : verdict->problem));
-    if (check != NULL)
-        set_passed(ctx, dkim, check);
+    if (check != NULL) {
+        set_domains(ctx, dkim, FACT_PASSED, check, DKIM_PASS);
+        set_domains(ctx, dkim, FACT_UNSURE, check, DKIM_TEMPERROR);
+    }
     if (dkim->facts[FACT_SIGNATURES] >= 0)
         dkim->host->fact_set(ctx, dkim->facts[FACT_SIGNATURES],
                              (struct mw_fact){.type = MW_FACT_NUMBER, .number = count}, 0);
@@ -264,7 +268,7 @@ static void explain_message(struct mw_ctx *ctx, const struct dkim *dkim,
 {
     char octets[600];
     struct builder text = {.ptr = octets, .cap = sizeof octets};
-    builder_putf(&text, "dkim: %s: %s", dkim_result_name(decision->result),
+    builder_putf(&text, "%s: %s", dkim_result_name(decision->result),
                  action_name(decision->action));
     if (decision->where.len > 0)
         builder_putf(&text, " (%.*s)", (int)decision->where.len, decision->where.ptr);

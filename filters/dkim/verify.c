@@ -446,12 +446,13 @@ size_t dkim_check_best(const struct dkim_check *check)
     return best;
 }
 
-size_t dkim_check_passing(const struct dkim_check *check, size_t out_indexes[DKIM_SIGNATURES_MAX])
+size_t dkim_check_having(const struct dkim_check *check, enum dkim_result result,
+                         size_t out_indexes[DKIM_SIGNATURES_MAX])
 {
     size_t count = 0;
     for (unsigned near = 0; near <= DISTANT; near++)
         for (size_t i = 0; i < check->count; i++)
-            if (check->entries[i].verdict.result == DKIM_PASS && check->entries[i].distance == near)
+            if (check->entries[i].verdict.result == result && check->entries[i].distance == near)
                 out_indexes[count++] = i;
     return count;
 }

@@ -62,8 +62,9 @@ struct dkim_verdict {
 const struct dkim_verdict *dkim_check_verdict(const struct dkim_check *check, size_t index);
 /* The signature that stands for the message. */
 size_t dkim_check_best(const struct dkim_check *check);
-/* Passing ones, the nearest to the author first; returns their number, at most the number of signatures. */
-size_t dkim_check_passing(const struct dkim_check *check, size_t out_indexes[DKIM_SIGNATURES_MAX]);
+/* Those with that result, the nearest to the author first; returns their number, at most the number of signatures. */
+size_t dkim_check_having(const struct dkim_check *check, enum dkim_result result,
+                         size_t out_indexes[DKIM_SIGNATURES_MAX]);
 
 /* What of a signature that passed does not hold any more. */
 enum dkim_part {

@@ -89,12 +89,14 @@ static bool is_token(struct mw_slice text)
 static bool is_plain(struct mw_slice value, bool is_utf8)
 {
     ptrdiff_t at = text_rfind(value, '@');
-    if (at < 0)
-        return is_token(value) || (is_utf8 && is_dot_atom(value, true));
-    struct mw_slice domain = text_skip(value, (size_t)at + 1);
+    if (at < 0 && is_token(value))
+        return true;
+    struct mw_slice domain = text_skip(value, (size_t)(at + 1));
     for (size_t i = 0; i < domain.len; i++)
         if (strchr("/?=", domain.ptr[i]) != NULL)
             return false;
+    if (at < 0)
+        return is_utf8 && is_dot_atom(domain, true);
     return (at == 0 || is_dot_atom(SLICE(value.ptr, (size_t)at), is_utf8)) &&
            is_dot_atom(domain, is_utf8);
 }

@@ -8,9 +8,12 @@
  *   - behind each ")" in them: a reader that does not know of nesting, or of quoted pairs, is out of
  *     the comment there
  *   - behind each "(" and quote, where a comment or quoted string has no end
- *   - the same again in the value as RFC 2047 decodes it, if there is an encoded-word
+ *   - the same again in the first piece that is not empty of a value that is cut at each ";": a
+ *     reader that cuts first sees neither comments nor quoted strings around it
+ *   - all this again in the value as RFC 2047 decodes it, if there is an encoded-word
  *
- * A word's backslashes are dropped, whoever may have unquoted them or not. If what stands between
+ * A word's backslashes are dropped, whoever may have unquoted them or not, and so are octets that are
+ * no UTF-8 and blanks of Unicode, which decoders and trimmers leave out. If what stands between
  * the first word and the first ";" is not what the grammar wants, the octets in front of that ";"
  * are joined without comments, blanks and quotes: what a reader is left with that takes those out.
  *
@@ -121,23 +124,58 @@ static bool is_among(const struct search *search, struct mw_slice name)
     return false;
 }
 
+/* Of category Zs, or a control that ends lines, as UTF-8. */
+static bool is_wide_blank(struct mw_slice text)
+{
+    static const char *const blanks[] = {"\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80",
+                                         "\xe2\x80\xa8", "\xe2\x80\xa9", "\xe2\x80\xaf",
+                                         "\xe2\x81\x9f", "\xe3\x80\x80"};
+    for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++)
+        if (mw_slice_eq(text, mw_slice_cstr(blanks[i])))
+            return true;
+    return text.len == 3 && memcmp(text.ptr, "\xe2\x80", 2) == 0 && /* U+2000 to U+200A */
+           (unsigned char)text.ptr[2] <= 0x8a;
+}
+
+/* What is left of `name` for a reader that ignores octets which are no UTF-8, and trims. */
+static void put_readable(struct mw_slice name, struct mw_buf *out)
+{
+    for (size_t at = 0, len; at < name.len; at += len) {
+        bool is_valid;
+        len = mw_utf8_next(mw_slice_skip(name, at), &is_valid);
+        struct mw_slice character = mw_slice_take(mw_slice_skip(name, at), len);
+        if (is_wide_blank(character) && out->len > 0)
+            return;
+        if (is_valid && !is_wide_blank(character))
+            mw_buf_put(out, character);
+    }
+}
+
+/* `name` has octets above ASCII. */
+static bool is_international_own(struct search *search, struct mw_slice name)
+{
+    struct mw_buf text = {0}, ascii = {0};
+    put_readable(name, &text);
+    name = mw_buf_view(&text);
+    bool is_own = is_ascii(name)
+                      ? is_among(search, name)
+                      : put_a_labels(name, &ascii) && is_among(search, mw_buf_view(&ascii));
+    mw_buf_fini(&text);
+    mw_buf_fini(&ascii);
+    return is_own;
+}
+
 /* search->word is what some reader takes for the id. */
 static void judge(struct search *search)
 {
     struct mw_slice name = mw_buf_view(&search->word);
     if (search->is_own || name.len == 0 || name.len > WORD_MAX)
         return;
-    if (is_ascii(name)) {
+    if (is_ascii(name))
         search->is_own = is_among(search, name);
-        return;
-    }
-    if (search->conversions++ >= CONVERSIONS_MAX) {
-        search->is_own = true;
-        return;
-    }
-    struct mw_buf ascii = {0};
-    search->is_own = put_a_labels(name, &ascii) && is_among(search, mw_buf_view(&ascii));
-    mw_buf_fini(&ascii);
+    else
+        search->is_own = search->conversions++ >= CONVERSIONS_MAX ||
+                         is_international_own(search, name);
 }
 
 static size_t skip_blanks(const struct search *search, size_t at)
@@ -281,6 +319,29 @@ static void look(struct search *search)
         try_broken(search);
 }
 
+/* The reader that cuts at each ";" before anything else, and leaves out empty pieces. */
+static void look_at_first_piece(struct search *search, struct mw_slice value)
+{
+    size_t from = 0;
+    for (size_t at = skip_cfws(value, 0); at < value.len && value.ptr[at] == ';';
+         at = skip_cfws(value, at + 1))
+        from = at + 1;
+    value = mw_slice_skip(value, from);
+    ptrdiff_t end = mw_slice_find(value, ';');
+    search->value = end < 0 ? value : mw_slice_take(value, (size_t)end);
+    search->places = 0;
+    look(search);
+}
+
+static void look_both_ways(struct search *search, struct mw_slice value)
+{
+    search->value = value;
+    search->places = 0;
+    look(search);
+    if (!search->is_own && mw_slice_find(value, ';') >= 0)
+        look_at_first_piece(search, value);
+}
+
 static bool has_encoded_word(struct mw_slice value)
 {
     for (size_t i = 0; i + 1 < value.len; i++)
@@ -291,13 +352,12 @@ static bool has_encoded_word(struct mw_slice value)
 
 bool mw_authres_is_own(struct mw_slice value, const struct mw_slice *ids, size_t id_count)
 {
-    struct search search = {.value = value, .ids = ids, .id_count = id_count};
+    struct search search = {.ids = ids, .id_count = id_count};
     struct mw_buf decoded = {0};
-    look(&search);
+    look_both_ways(&search, value);
     if (!search.is_own && has_encoded_word(value)) {
         mw_header_decode(value, value.len, &decoded);
-        search.value = mw_buf_view(&decoded);
-        look(&search);
+        look_both_ways(&search, mw_buf_view(&decoded));
     }
     mw_buf_fini(&decoded);
     mw_buf_fini(&search.word);

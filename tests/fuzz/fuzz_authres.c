@@ -50,6 +50,8 @@ static bool skip_one_comment(struct reader *reader)
                 reader->is_simple = false;
         } else if (c == ')') {
             depth--;
+        } else if (c == ';') { /* a reader may cut there first */
+            reader->is_simple = false;
         }
         reader->at++;
     } while (depth > 0);
@@ -79,7 +81,7 @@ static bool read_quoted(struct reader *reader, struct mw_buf *out)
             return false;
         if (c != ' ' && c != '\t' && c != '\r' && c != '\n')
             mw_buf_putc(out, (char)c);
-        reader->is_simple &= c > ' ' && c < 0x7f && c != '\\' && c != '"';
+        reader->is_simple &= c > ' ' && c < 0x7f && c != '\\' && c != '"' && c != ';';
     }
     reader->at++;
     return true;

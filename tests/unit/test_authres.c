@@ -79,6 +79,11 @@ TEST(foreign_ids_are_not_ours)
         MW_LIT(" b\xfc"
                "cher.example; spf=pass"),
         MW_LIT(" m\xc3\xa4x.example.org; spf=pass"),
+        MW_LIT(" (by mx.example.org; or so) mx.example.net; spf=pass"),
+        MW_LIT(" \"mx.example.net; mx.example.org\"; spf=pass"),
+        MW_LIT(" mx.example.net; mx.example.org; spf=pass"),
+        MW_LIT("; mx.example.net; mx.example.org"),
+        MW_LIT(" mx\xc2\xa0.example.org; spf=pass"),
     };
     CHECK_ALL(values, false);
 }
@@ -106,6 +111,21 @@ TEST(broken_values_are_ours_where_any_reader_could_think_so)
         MW_LIT(" mx.example.org@x; none"),
         MW_LIT(" \xef\xbb\xbfmx.example.org; none"), /* a mark that IDNA takes out */
         MW_LIT(" \xef\xbd\x8dx.example.org; none"),  /* a letter of full width */
+        /* a reader that cuts at each ";" first, and takes quotes and brackets off what it has */
+        MW_LIT(" \"mx.example.org; x\"; spf=pass"),
+        MW_LIT(" \"mx.example.org;\" x.example; spf=pass"),
+        MW_LIT(" (mx.example.org; x) x.example; spf=pass"),
+        MW_LIT(" (a) \"mx.example.org ; x\"; spf=pass"),
+        /* ... and leaves out empty pieces */
+        MW_LIT("; mx.example.org; spf=pass"),
+        MW_LIT(" ; ;; (c) ; mx.example.org; spf=pass"),
+        MW_LIT("(c);mx.example.org"),
+        MW_LIT(" mx.exam\xffple.org; none"), /* a decoder that ignores what is no UTF-8 */
+        MW_LIT(" \xfcmx.example.org; none"),
+        MW_LIT(" \xc2\xa0mx.example.org; none"), /* blanks that a trimmer takes off */
+        MW_LIT(" mx.example.org\xc2\xa0x; none"),
+        MW_LIT(" \xe2\x80\x83\xe3\x80\x80mx.example.org\xe2\x80\xa8; none"),
+        MW_LIT(" \"\xe2\x81\x9fmx.example.org\"; none"),
     };
     CHECK_ALL(values, true);
 }

@@ -37,6 +37,7 @@ TEST(property_plain_and_quoted)
         {"\303\274@example.net", "\"??@example.net\"", false},
         {"\303\274@ex\303\244mple.net", "\303\274@ex\303\244mple.net", true},
         {"ex\303\244mple.net", "ex\303\244mple.net", true},
+        {"b7wHAN/W", "\"b7wHAN/W\"", true}, /* base64, as in header.b */
         {"\303@example.net", "\"?@example.net\"", true},
         {"a\302\205b", "\"a??b\"", true},  /* NEL, a line end to some */
         {"\355\240\200", "\"???\"", true}, /* a surrogate */
