@@ -48,11 +48,6 @@ endfunction()
 # mw_filter(NAME SOURCES a.c LIBS ...): a loadable filter module <NAME>.so; it sees the public header only.
 function(mw_filter name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
-    foreach(source ${ARG_SOURCES}) # TEMPORARY-GUARD
-        if(NOT EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
-            list(REMOVE_ITEM ARG_SOURCES ${source})
-        endif()
-    endforeach() # TEMPORARY-GUARD-END
     add_library(filter_${name} MODULE ${ARG_SOURCES})
     set_target_properties(filter_${name} PROPERTIES PREFIX "" OUTPUT_NAME ${name}
         LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/filters)

@@ -162,21 +162,31 @@ static bool find_plan(struct spf_check *check, struct mw_slice domain, struct pl
 
 /* ---- one record, and those it leads to ---- */
 
-struct frame {
-    struct spf_check *check;
-    struct plan *plan;
-};
+/* What the terms that need lookups answer, as far as anybody wants to know: none behind a match. False: halted. Most rounds of a check end
+ * here, waiting for the DNS; libspf2 has its turn when all its questions have an answer. */
+static bool test_terms(struct spf_check *check, struct plan *plan,
+                       enum engine_answer answers[ENGINE_TERMS_MAX])
+{
+    for (size_t i = 0; i < plan->count && is_test(plan->terms[i].term.kind); i++) {
+        answers[i] = term_test(check, plan, &plan->terms[i]);
+        if (answers[i] != ENGINE_NO)
+            return answers[i] == ENGINE_YES;
+    }
+    return true;
+}
 
 static enum engine_answer on_test(void *user, size_t index)
 {
-    struct frame *frame = user;
-    return term_test(frame->check, frame->plan, &frame->plan->terms[index]);
+    return ((const enum engine_answer *)user)[index];
 }
 
-static void run_plan(struct spf_check *check, struct plan *plan, struct engine_outcome *out)
+/* False: halted. */
+static bool run_plan(struct spf_check *check, struct plan *plan, struct engine_outcome *out)
 {
     struct engine_term terms[ENGINE_TERMS_MAX];
-    struct frame frame = {check, plan};
+    enum engine_answer answers[ENGINE_TERMS_MAX] = {ENGINE_NO};
+    if (!test_terms(check, plan, answers))
+        return false;
     for (size_t i = 0; i < plan->count; i++) {
         const struct record_term *term = &plan->terms[i].term;
         terms[i].qualifier = term->qualifier;
@@ -184,7 +194,12 @@ static void run_plan(struct spf_check *check, struct plan *plan, struct engine_o
                         : term->kind == RECORD_ALL ? ENGINE_ALL
                                                    : ENGINE_SURE;
     }
-    engine_run(terms, plan->count, on_test, &frame, out);
+    engine_run(terms, plan->count, on_test, answers, out);
+    if (out->end != ENGINE_BROKEN)
+        return true;
+    CHECK_ERROR(check, SPF_TEMPERROR, plan, EMPTY, LIT("libspf2 failed with the record of "),
+                plan->domain, LIT(": "), slice_of(out->problem));
+    return false;
 }
 
 /* RFC 7208 6.1. False: halted. */
@@ -211,12 +226,7 @@ bool evaluate_domain(struct spf_check *check, struct mw_slice domain, struct fin
         return false;
     while (plan != NULL) {
         struct engine_outcome outcome;
-        run_plan(check, plan, &outcome);
-        if (outcome.end == ENGINE_BROKEN && check->halt == HALT_NONE)
-            CHECK_ERROR(check, SPF_TEMPERROR, plan, EMPTY,
-                        LIT("libspf2 failed with the record of "), plan->domain, LIT(": "),
-                        slice_of(outcome.problem));
-        if (check->halt != HALT_NONE)
+        if (!run_plan(check, plan, &outcome))
             return false;
         *out = (struct finding){
             .result = outcome.result, .plan = plan, .mechanism = LIT("default")};

@@ -8,9 +8,10 @@
  *
  * The share (`resolver { session-queries }`, mw_services.query_limit) is a bucket that is full when
  * the session first asks, holds as many questions as the setting says, and is refilled evenly within
- * a minute; a question costs its place when it is asked for, answered from the cache or not, because
- * what it guards against is a peer that has us ask (a tree of SPF includes, a message of a thousand
- * signatures). What exceeds it is counted for the filter ("query-limit") and told once a session.
+ * a minute. What it guards against is a peer that has us ask (a tree of SPF includes, a message of a
+ * thousand signatures): a question costs its place when it is asked for, and gives it back if no
+ * server was asked because of it (the cache had the answer, or another session waits for the same),
+ * so that a busy relay's session is not held up. What exceeds it is counted for the filter ("query-limit") and told once a session.
  *
  * Beyond 1,000 questions open in one session, and beyond 100,000 of one instance, there is no
  * handle: that is a filter in a loop. Everything here ends with the session. The handle that the
@@ -81,6 +82,14 @@ static void tell_limit(struct mw_ctx *ctx)
            mw_uint("limit", run->services->query_limit));
 }
 
+static void give_back(struct mw_run *run)
+{
+    uint64_t full = run->services->query_limit * WINDOW_MS;
+    struct mw_queries *queries = &run->live->queries;
+    queries->allowance = full - queries->allowance < WINDOW_MS ? full
+                                                               : queries->allowance + WINDOW_MS;
+}
+
 /* ---- life ---- */
 
 static struct mw_query_entry *query_new(struct mw_run *run, struct mw_loop_handle *handle,
@@ -139,9 +148,12 @@ static bool ask(struct mw_query_entry *query)
     const struct mw_instance_services *services = query->handle->instance->set->services;
     void *service = services->dns_ask(services->user, MW_SLICE(query->name, query->name_len),
                                       query->kind, on_answer, query->handle);
-    if (service != NULL)
-        enter(query, QUERY_ASKED, service);
-    return service != NULL;
+    if (service == NULL)
+        return false;
+    enter(query, QUERY_ASKED, service);
+    if (services->dns_is_free != NULL && services->dns_is_free(services->user, service))
+        give_back(query->run);
+    return true;
 }
 
 static void fail_soon(struct mw_query_entry *query)

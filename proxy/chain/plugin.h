@@ -61,6 +61,8 @@ struct mw_instance_services {
     /* answered(arg, answer) once; the handle is for dns_cancel until then. NULL: no resolver. */
     void *(*dns_ask)(void *user, struct mw_slice name, enum mw_dns_kind kind,
                      void (*answered)(void *arg, const struct mw_dns_answer *answer), void *arg);
+    /* Right behind dns_ask: no server was asked because of it. NULL: nobody knows. */
+    bool (*dns_is_free)(void *user, void *handle);
     void (*dns_cancel)(void *user, void *handle);
     /* As mw_services.work (run.h). */
     bool (*work)(void *user, void (*run)(void *arg), void (*done)(void *arg), void *arg);

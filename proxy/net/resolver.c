@@ -112,6 +112,11 @@ void mw_query_end(struct mw_query *query)
     query->resolver->live--;
 }
 
+bool mw_query_is_free(const struct mw_query *query)
+{
+    return !query->is_put;
+}
+
 void mw_query_cancel(struct mw_query **query)
 {
     struct mw_query *gone = *query;
@@ -355,6 +360,7 @@ static void seek(struct mw_resolver *resolver, const struct mw_dns_key *key, str
         resolver->stats.joined++;
         mw_list_append(&question->asks, &ask->place);
     } else if (resolver->stats.under_way < MW_DNS_QUESTIONS_MAX) {
+        ask->query.is_put = true;
         put_question(resolver, key, ask);
     } else {
         resolver->stats.dropped++;

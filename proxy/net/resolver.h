@@ -82,6 +82,9 @@ typedef void mw_dns_name_fn(void *user, enum mw_dns_status status, struct mw_sli
 struct mw_query *mw_resolver_client_name(struct mw_resolver *resolver,
                                          const struct mw_inet *address, mw_dns_name_fn *done,
                                          void *user);
+/* Right behind the call that asked: this question made no server work, because its answer is in the
+ * cache or another one waits for it. */
+bool mw_query_is_free(const struct mw_query *query);
 /* No answer will come. The handle is gone. NULL: nothing. */
 void mw_query_cancel(struct mw_query **query);
 

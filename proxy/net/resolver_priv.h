@@ -22,6 +22,7 @@ struct mw_query {
     struct mw_link by_deadline;
     uint64_t deadline_ms; /* uv_now() */
     bool is_running;      /* its callback runs: a cancel from there does nothing */
+    bool is_put;          /* a server was asked because of it */
 };
 struct mw_query_kind {
     void (*expire)(struct mw_query *query);  /* the deadline has passed; not on the list any more */

@@ -102,6 +102,13 @@ static void *dns_ask(void *user, struct mw_slice name, enum mw_dns_kind kind,
     return question;
 }
 
+static bool dns_is_free(void *user, void *handle)
+{
+    const struct question *question = handle;
+    (void)user;
+    return mw_query_is_free(question->query);
+}
+
 static void dns_cancel(void *user, void *handle)
 {
     struct question *question = handle;
@@ -124,6 +131,7 @@ void mw_loop_instance_services(struct mw_loop_services *services, struct mw_log 
         .timer_start = timer_start,
         .timer_stop = timer_stop,
         .dns_ask = dns_ask,
+        .dns_is_free = dns_is_free,
         .dns_cancel = dns_cancel,
         .work = work,
         .log = log,

@@ -128,6 +128,37 @@ TEST(queries_beyond_the_share_fail_later_and_it_is_told_once)
     end();
 }
 
+static bool is_free;
+
+static bool free_now(void *user, void *handle)
+{
+    (void)user;
+    return is_free && handle != NULL;
+}
+
+TEST(questions_that_ask_no_server_cost_nothing)
+{
+    CHECK(begin_asking(5));
+    loop.services.dns_is_free = free_now;
+    is_free = true; /* in the cache: a relay's session of hundreds of messages */
+    CHECK_INT(ask_many(50), 50);
+    settle();
+    CHECK_INT(outcomes[MW_DNS_NOTHING], 50);
+    is_free = false;
+    CHECK_INT(ask_many(6), 6);
+    settle();
+    CHECK_INT(outcomes[MW_DNS_NOTHING], 55);
+    CHECK_INT(outcomes[MW_DNS_FAILURE], 1);
+    is_free = true; /* never more comes back than was taken */
+    loop.now += 60000;
+    CHECK_INT(ask_many(5), 5);
+    is_free = false;
+    CHECK_INT(ask_many(6), 6);
+    settle();
+    CHECK_INT(outcomes[MW_DNS_FAILURE], 2);
+    end();
+}
+
 TEST(share_is_refilled_evenly_within_a_minute)
 {
     CHECK(begin_asking(60));

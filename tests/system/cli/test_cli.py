@@ -73,7 +73,7 @@ class Cli(unittest.TestCase):
     def test_check_of_the_shipped_configuration(self):
         status, out, err = weir("check", "-c", os.path.join(harness.SOURCE_ROOT, "conf.d"))
         self.assertEqual((status, err), (0, ""))
-        self.assertRegex(out, r"\Aok: 1 listener, 1 upstream, 2 filters, 1 chain; \d+ tests passed\n\Z")
+        self.assertRegex(out, r"\Aok: 1 listener, 1 upstream, 5 filters, 1 chain; \d+ tests passed\n\Z")
 
     def test_check_verbose_names_filters(self):
         status, out, _ = weir("check", "-v", "-c", os.path.join(harness.SOURCE_ROOT, "conf.d"))
