@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "memory.h"
+
 struct hash {
     enum canon canon;
     bool has_length;
@@ -40,9 +42,7 @@ static void put(void *user, struct mw_slice octets)
 
 struct body *body_new(size_t max)
 {
-    struct body *body = calloc(1, sizeof *body + max * sizeof *body->hashes);
-    if (body == NULL)
-        abort(); /* out of memory: as everywhere, the worker ends */
+    struct body *body = memory_new(1, sizeof *body + max * sizeof *body->hashes);
     body->max = max;
     for (int i = 0; i < CANONS; i++) {
         body->streams[i].body = body;

@@ -14,6 +14,7 @@
 
 #include <mailweir/content.h>
 
+#include "memory.h"
 #include "report.h"
 
 /* ---- loading ---- */
@@ -27,8 +28,7 @@ void judge_open(struct dkim *dkim, struct mw_instance *instance)
     if (dkim->settings.protect != PROTECT_OFF)
         stages |= MW_STAGE_BIT(MW_STAGE_EDITED);
     host->want(instance, stages);
-    dkim->client_ip = host->fact_id(instance, "client.ip");
-    dkim->auth_user = host->fact_id(instance, "auth.user");
+    dkim->client = client_open(host, instance);
     report_open(dkim, instance);
 }
 
@@ -84,39 +84,20 @@ void judge_release(struct mw_ctx *ctx, struct dkim *dkim)
 
 static bool is_skipped(struct mw_ctx *ctx, const struct dkim *dkim)
 {
-    const struct mw_host *host = dkim->host;
-    struct mw_fact client = host->fact(ctx, dkim->client_ip);
-    if (client.type == MW_FACT_ADDRESS && client.text.len == 16 &&
-        settings_skip_client(&dkim->settings, client.text.ptr)) {
-        report_skip(ctx, dkim, TALLY_SKIPPED_NETWORK);
-        return true;
-    }
-    struct mw_fact user = host->fact(ctx, dkim->auth_user);
-    if (dkim->settings.skip_authenticated && user.type == MW_FACT_TEXT && user.text.len > 0) {
-        report_skip(ctx, dkim, TALLY_SKIPPED_AUTHENTICATED);
-        return true;
-    }
-    return false;
-}
-
-/* A parameter of MAIL without a value. RFC 6531 3.4. */
-static bool has_word(struct mw_slice params, struct mw_slice word)
-{
-    while (params.len > 0) {
-        ptrdiff_t blank = text_find(params, ' ');
-        struct mw_slice first = blank < 0 ? params : SLICE(params.ptr, (size_t)blank);
-        if (text_ieq(first, word))
-            return true;
-        params = text_skip(params, first.len + 1);
-    }
-    return false;
+    enum client_kind kind = client_kind(&dkim->client, dkim->host, ctx, &dkim->settings.skip);
+    if (kind == CLIENT_STRANGER)
+        return false;
+    report_skip(ctx, dkim,
+                kind == CLIENT_OF_NETWORK ? TALLY_SKIPPED_NETWORK : TALLY_SKIPPED_AUTHENTICATED);
+    return true;
 }
 
 static struct message *message_new(struct mw_ctx *ctx, const struct dkim *dkim)
 {
     struct mw_path_view from = {.size = sizeof from};
     struct message *message = dkim->host->transaction_alloc(ctx, sizeof *message);
-    message->is_utf8 = dkim->host->sender(ctx, &from) && has_word(from.params, LIT("SMTPUTF8"));
+    message->is_utf8 = dkim->host->sender(ctx, &from) &&
+                       text_has_word(from.params, LIT("SMTPUTF8"));
     message->is_skipped = is_skipped(ctx, dkim);
     *dkim->host->transaction_slot(ctx) = message;
     return message;
@@ -146,9 +127,7 @@ static struct field field_of(const struct mw_header_view *view)
 static struct header read_header(struct mw_ctx *ctx, const struct dkim *dkim, bool as_it_came)
 {
     size_t count = dkim->host->header_count(ctx);
-    struct header header = {.fields = calloc(count + 1, sizeof *header.fields)};
-    if (header.fields == NULL)
-        abort(); /* out of memory: as everywhere, the worker ends */
+    struct header header = {.fields = memory_new(count + 1, sizeof *header.fields)};
     for (size_t i = 0; i < count; i++) {
         struct mw_header_view view = {.size = sizeof view};
         if (dkim->host->header(ctx, i, &view) && !(as_it_came && view.is_added))
@@ -157,29 +136,21 @@ static struct header read_header(struct mw_ctx *ctx, const struct dkim *dkim, bo
     return header;
 }
 
-struct scratch {
-    const struct mw_host *host;
-    struct mw_ctx *ctx;
-};
-
-static void *scratch_alloc(void *user, size_t size)
-{
-    const struct scratch *scratch = user;
-    return scratch->host->transaction_alloc(scratch->ctx, size);
-}
-
 /* The domain of the first author, in normal form; empty: there is none. */
 static struct mw_slice author_of(struct mw_ctx *ctx, const struct dkim *dkim,
                                  const struct header *header, char room[DOMAIN_MAX + 1])
 {
-    struct scratch scratch = {dkim->host, ctx};
+    struct memory memory = {dkim->host, ctx};
     for (size_t i = 0; i < header->count; i++) {
         const struct mw_address *const *addresses;
         if (!text_ieq(header->fields[i].name, LIT("From")))
             continue;
-        size_t count = dkim->host->header_addresses(header->fields[i].value, scratch_alloc,
-                                                    &scratch, &addresses);
-        return SLICE(room, count == 0 ? 0 : domain_normalize(addresses[0]->domain, room));
+        size_t count = dkim->host->header_addresses(header->fields[i].value, memory_of_transaction,
+                                                    &memory, &addresses);
+        for (size_t j = 0; j < count; j++) /* not the "Smith" of "Smith, John <j@example.net>" */
+            if (addresses[j]->domain.len > 0)
+                return SLICE(room, domain_normalize(addresses[j]->domain, room));
+        return EMPTY;
     }
     return EMPTY;
 }
@@ -248,12 +219,12 @@ static enum mw_verdict refuse(struct mw_ctx *ctx, const struct dkim *dkim,
     char text[POLICY_TEXT_MAX];
     bool is_reject = decision->action == ACTION_REJECT;
     struct reply reply = policy_reply(decision, decision->action, text);
-    dkim->host->reply(ctx, reply.code, slice_of(reply.dsn), reply.text);
+    enum mw_verdict verdict = action_refuse(dkim->host, ctx, decision->action, &reply);
     dkim->host->because(
         ctx, slice_of(dkim_result_name(decision->result)), decision->where,
         slice_of(decision->verdict.problem == NULL ? "" : decision->verdict.problem));
     report_count(ctx, dkim, is_reject ? TALLY_REJECTED : TALLY_DEFERRED, 1);
-    return is_reject ? MW_REJECT : MW_TEMPFAIL;
+    return verdict;
 }
 
 static enum mw_verdict act(struct mw_ctx *ctx, const struct dkim *dkim,
@@ -261,26 +232,16 @@ static enum mw_verdict act(struct mw_ctx *ctx, const struct dkim *dkim,
 {
     char why[40];
     struct builder text = {.ptr = why, .cap = sizeof why};
-    builder_putf(&text, "dkim=%s", dkim_result_name(decision->result));
-    switch (decision->action) {
-    case ACTION_DEFER:
-    case ACTION_REJECT:
+    if (decision->action >= ACTION_DEFER)
         return refuse(ctx, dkim, decision);
-    case ACTION_TAG:
-        action_tag(dkim->host, ctx, SLICE(text.ptr, text.len));
+    builder_putf(&text, "dkim=%s", dkim_result_name(decision->result));
+    if (!action_edit(dkim->host, ctx, decision->action, dkim->settings.quarantine_address,
+                     SLICE(text.ptr, text.len)))
+        return MW_ERROR; /* it may not go to where it was addressed */
+    if (decision->action == ACTION_TAG)
         report_count(ctx, dkim, TALLY_TAGGED, 1);
-        break;
-    case ACTION_QUARANTINE:
-        if (!action_quarantine(dkim->host, ctx, dkim->settings.quarantine_address,
-                               SLICE(text.ptr, text.len)))
-            return MW_ERROR; /* it may not go to where it was addressed */
+    if (decision->action == ACTION_QUARANTINE)
         report_quarantined(ctx, dkim, decision);
-        break;
-    case ACTION_PASS:
-    case ACTION_ADD_HEADER:
-    case ACTION_COUNT:
-        break;
-    }
     return MW_CONTINUE;
 }
 
@@ -359,7 +320,8 @@ enum mw_verdict judge_message(struct mw_ctx *ctx, struct dkim *dkim)
 
 static size_t check_again(struct mw_ctx *ctx, struct dkim *dkim, const struct dkim_check *check)
 {
-    size_t passing[DKIM_SIGNATURES_MAX], broken = 0, count = dkim_check_having(check, DKIM_PASS, passing);
+    size_t passing[DKIM_SIGNATURES_MAX], broken = 0,
+                                         count = dkim_check_having(check, DKIM_PASS, passing);
     struct header header = read_header(ctx, dkim, false);
     bool is_replaced = dkim->host->body_is_replaced(ctx) != 0;
     struct mw_slice body = is_replaced ? dkim->host->body_view(ctx, SIZE_MAX) : EMPTY;
@@ -393,7 +355,8 @@ enum mw_verdict judge_edited(struct mw_ctx *ctx, struct dkim *dkim)
     const struct message *message = message_of(ctx, dkim);
     if (message == NULL || session->check == NULL)
         return MW_CONTINUE;
-    if (!message->is_concluded) { /* a filter before us accepted the message: nobody wants to know */
+    if (!message
+             ->is_concluded) { /* a filter before us accepted the message: nobody wants to know */
         release(session);
         return MW_CONTINUE;
     }

@@ -39,7 +39,7 @@ enum tally {
 struct dkim {
     const struct mw_host *host;
     struct settings settings;
-    int client_ip, auth_user;
+    struct client client;
     int facts[FACT_COUNT], results[DKIM_RESULTS], tallies[TALLY_COUNT];
 };
 

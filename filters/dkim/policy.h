@@ -19,11 +19,6 @@ struct decision {
 struct decision policy_decide(const struct settings *settings, const struct dkim_check *check);
 
 enum { POLICY_TEXT_MAX = 600 };
-struct reply {
-    uint32_t code;
-    const char *dsn;
-    struct mw_slice text;
-};
 /* For the actions defer and reject. */
 struct reply policy_reply(const struct decision *decision, enum action action,
                           char out[POLICY_TEXT_MAX]);

@@ -1,15 +1,17 @@
 /* report.c - see report.h. */
 #include "report.h"
 
+#include "facts.h"
+#include "log_line.h"
 #include "result.h"
 
 /* ---- names ---- */
 
 static const char *const fact_names[FACT_COUNT] = {
-    [FACT_RESULT] = "dkim.result",       [FACT_DOMAIN] = "dkim.domain",
-    [FACT_SELECTOR] = "dkim.selector",   [FACT_IDENTITY] = "dkim.identity",
-    [FACT_ALGORITHM] = "dkim.algorithm", [FACT_PROBLEM] = "dkim.problem",
-    [FACT_PASSED] = "dkim.passed",       [FACT_UNSURE] = "dkim.unsure",
+    [FACT_RESULT] = "dkim.result",        [FACT_DOMAIN] = "dkim.domain",
+    [FACT_SELECTOR] = "dkim.selector",    [FACT_IDENTITY] = "dkim.identity",
+    [FACT_ALGORITHM] = "dkim.algorithm",  [FACT_PROBLEM] = "dkim.problem",
+    [FACT_PASSED] = "dkim.passed",        [FACT_UNSURE] = "dkim.unsure",
     [FACT_SIGNATURES] = "dkim.signatures"};
 
 static const char *const tally_names[TALLY_COUNT] = {
@@ -31,10 +33,8 @@ void report_open(struct dkim *dkim, struct mw_instance *instance)
     const struct mw_host *host = dkim->host;
     for (int i = 0; i < DKIM_RESULTS; i++)
         dkim->results[i] = host->counter(instance, dkim_result_name((enum dkim_result)i));
-    for (int i = 0; i < TALLY_COUNT; i++)
-        dkim->tallies[i] = host->counter(instance, tally_names[i]);
-    for (int i = 0; i < FACT_COUNT; i++)
-        dkim->facts[i] = host->fact_define(instance, fact_names[i]);
+    counters_define(host, instance, tally_names, TALLY_COUNT, dkim->tallies);
+    facts_define(host, instance, fact_names, FACT_COUNT, dkim->facts);
 }
 
 void report_count(struct mw_ctx *ctx, const struct dkim *dkim, enum tally tally, uint64_t by)
@@ -44,55 +44,30 @@ void report_count(struct mw_ctx *ctx, const struct dkim *dkim, enum tally tally,
 
 /* ---- log ---- */
 
-struct line {
-    struct mw_log_pair pairs[12];
-    size_t count;
-    char bits[24], number[24];
-};
-
-static void put(struct line *line, const char *key, struct mw_slice value)
-{
-    if (value.len > 0 && line->count < sizeof line->pairs / sizeof *line->pairs)
-        line->pairs[line->count++] = (struct mw_log_pair){.key = key, .value = value};
-}
-
-static struct mw_slice number(size_t value, char room[24])
-{
-    struct builder text = {.ptr = room, .cap = 24};
-    builder_putf(&text, "%zu", value);
-    return SLICE(text.ptr, text.len);
-}
-
 static struct mw_slice cut(struct mw_slice text)
 {
     text.len = text.len < 300 ? text.len : 300;
     return text;
 }
 
-static void put_verdict(struct line *line, const struct dkim_verdict *verdict)
+static void put_verdict(struct log_line *line, const struct dkim_verdict *verdict)
 {
-    put(line, "d", verdict->domain);
-    put(line, "s", verdict->selector);
-    put(line, "a", verdict->algorithm);
+    log_put_some(line, "d", verdict->domain);
+    log_put_some(line, "s", verdict->selector);
+    log_put_some(line, "a", verdict->algorithm);
     if (verdict->key_bits > 0)
-        put(line, "bits", number(verdict->key_bits, line->bits));
-    put(line, "b", verdict->tag);
-    put(line, "problem", slice_of(verdict->problem == NULL ? "" : verdict->problem));
-}
-
-static void log_line(struct mw_ctx *ctx, const struct dkim *dkim, enum mw_log_level level,
-                     const char *event, const struct line *line)
-{
-    dkim->host->log(ctx, level, event, line->pairs, line->count);
+        log_put_number(line, "bits", verdict->key_bits);
+    log_put_some(line, "b", verdict->tag);
+    log_put_some(line, "problem", slice_of(verdict->problem == NULL ? "" : verdict->problem));
 }
 
 void report_skip(struct mw_ctx *ctx, const struct dkim *dkim, enum tally why)
 {
-    struct line line = {.count = 0};
+    struct log_line line = {.count = 0};
     bool is_network = why == TALLY_SKIPPED_NETWORK;
-    put(&line, "reason", is_network ? LIT("network") : LIT("authenticated"));
+    log_put_some(&line, "reason", is_network ? LIT("network") : LIT("authenticated"));
     report_count(ctx, dkim, why, 1);
-    log_line(ctx, dkim, MW_LOG_DEBUG, "dkim-skipped", &line);
+    log_write(&line, dkim->host, ctx, MW_LOG_DEBUG, "dkim-skipped");
     if (dkim->host->is_explained(ctx))
         dkim->host->explain(ctx, 0,
                             is_network ? LIT("not looked at (network)")
@@ -104,60 +79,60 @@ static void log_signatures(struct mw_ctx *ctx, const struct dkim *dkim,
 {
     for (size_t i = 0; i < dkim_check_count(check); i++) {
         const struct dkim_verdict *verdict = dkim_check_verdict(check, i);
-        struct line line = {.count = 0};
-        put(&line, "result", slice_of(dkim_result_name(verdict->result)));
+        struct log_line line = {.count = 0};
+        log_put_some(&line, "result", slice_of(dkim_result_name(verdict->result)));
         put_verdict(&line, verdict);
-        log_line(ctx, dkim, MW_LOG_DEBUG, "dkim-result", &line);
+        log_write(&line, dkim->host, ctx, MW_LOG_DEBUG, "dkim-result");
     }
     if (dkim_check_ignored(check) == 0)
         return;
-    struct line line = {.count = 0};
-    put(&line, "count", number(dkim_check_ignored(check), line.number));
-    log_line(ctx, dkim, MW_LOG_INFO, "dkim-ignored", &line);
+    struct log_line line = {.count = 0};
+    log_put_number(&line, "count", dkim_check_ignored(check));
+    log_write(&line, dkim->host, ctx, MW_LOG_INFO, "dkim-ignored");
 }
 
 static void log_would(struct mw_ctx *ctx, const struct dkim *dkim, const struct decision *decision)
 {
     char text[POLICY_TEXT_MAX];
-    struct line line = {.count = 0};
+    struct log_line line = {.count = 0};
     struct reply reply = policy_reply(decision, decision->would, text);
     bool is_reject = decision->would == ACTION_REJECT;
-    put(&line, "action", slice_of(action_name(decision->would)));
-    put(&line, "code", number(reply.code, line.number));
-    put(&line, "dsn", slice_of(reply.dsn));
-    put(&line, "result", slice_of(dkim_result_name(decision->result)));
+    log_put_some(&line, "action", slice_of(action_name(decision->would)));
+    log_put_number(&line, "code", reply.code);
+    log_put_some(&line, "dsn", slice_of(reply.dsn));
+    log_put_some(&line, "result", slice_of(dkim_result_name(decision->result)));
     put_verdict(&line, &decision->verdict);
-    put(&line, "where", dkim->settings.require_where);
+    log_put_some(&line, "where", dkim->settings.require_where);
     report_count(ctx, dkim, is_reject ? TALLY_WOULD_REJECT : TALLY_WOULD_DEFER, 1);
-    log_line(ctx, dkim, MW_LOG_INFO, "dkim-would", &line);
+    log_write(&line, dkim->host, ctx, MW_LOG_INFO, "dkim-would");
 }
 
 /* The host tells an observed filter's edits. */
 void report_quarantined(struct mw_ctx *ctx, const struct dkim *dkim,
                         const struct decision *decision)
 {
-    struct line line = {.count = 0};
+    struct log_line line = {.count = 0};
     report_count(ctx, dkim, TALLY_QUARANTINED, 1);
     if (dkim->host->is_observed(ctx))
         return;
-    put(&line, "result", slice_of(dkim_result_name(decision->result)));
+    log_put_some(&line, "result", slice_of(dkim_result_name(decision->result)));
     put_verdict(&line, &decision->verdict);
-    put(&line, "to", dkim->settings.quarantine_address);
-    put(&line, "where", decision->where);
-    log_line(ctx, dkim, MW_LOG_INFO, "dkim-quarantined", &line);
+    log_put_some(&line, "to", dkim->settings.quarantine_address);
+    log_put_some(&line, "where", decision->where);
+    log_write(&line, dkim->host, ctx, MW_LOG_INFO, "dkim-quarantined");
 }
 
 void report_broken(struct mw_ctx *ctx, const struct dkim *dkim, const struct dkim_verdict *verdict,
                    enum dkim_part part, struct mw_slice field)
 {
-    struct line line = {.count = 0};
-    put(&line, "d", verdict->domain);
-    put(&line, "s", verdict->selector);
-    put(&line, "b", verdict->tag);
-    put(&line, "part", slice_of(dkim_part_name(part)));
-    put(&line, "field", cut(field));
+    struct log_line line = {.count = 0};
+    log_put_some(&line, "d", verdict->domain);
+    log_put_some(&line, "s", verdict->selector);
+    log_put_some(&line, "b", verdict->tag);
+    log_put_some(&line, "part", slice_of(dkim_part_name(part)));
+    log_put_some(&line, "field", cut(field));
     report_count(ctx, dkim, TALLY_BROKEN, 1);
-    log_line(ctx, dkim, MW_LOG_WARNING, "dkim-broken", &line);
+    log_write(&line, dkim->host, ctx, MW_LOG_WARNING, "dkim-broken");
 }
 
 /* ---- facts ---- */
@@ -165,9 +140,8 @@ void report_broken(struct mw_ctx *ctx, const struct dkim *dkim, const struct dki
 static void set_fact(struct mw_ctx *ctx, const struct dkim *dkim, enum fact fact,
                      struct mw_slice text)
 {
-    if (text.len > 0 && dkim->facts[fact] >= 0)
-        dkim->host->fact_set(ctx, dkim->facts[fact],
-                             (struct mw_fact){.type = MW_FACT_TEXT, .text = text}, 0);
+    if (text.len > 0)
+        fact_put(dkim->host, ctx, dkim->facts[fact], text);
 }
 
 static bool is_listed(const struct dkim_check *check, const size_t *which, size_t count,

@@ -18,16 +18,6 @@ const char *dkim_result_name(enum dkim_result result)
     return result_names[result];
 }
 
-bool dkim_result_parse(struct mw_slice word, enum dkim_result *out)
-{
-    for (int i = 0; i < DKIM_RESULTS; i++)
-        if (text_is(word, result_names[i])) {
-            *out = (enum dkim_result)i;
-            return true;
-        }
-    return false;
-}
-
 /* ---- single tags: true = fine ---- */
 
 static bool parse_algorithm(struct mw_slice text, struct signature *out)
@@ -176,8 +166,6 @@ static const char *check_required(const struct taglist *tags)
 static const char *check_values(const struct taglist *tags, struct signature *out)
 {
     size_t hash_len;
-    if (text_ieq(out->algorithm_name, LIT("rsa-sha1")))
-        return "rsa-sha1 is too weak to count"; /* RFC 8301 3.1 */
     if (!parse_algorithm(out->algorithm_name, out))
         return "unknown algorithm";
     if (!parse_canons(taglist_find(tags, "c"), out))
@@ -194,8 +182,8 @@ static const char *check_values(const struct taglist *tags, struct signature *ou
         return "t= is no number";
     if (!parse_optional(taglist_find(tags, "x"), &out->has_expiry, &out->expiry_s))
         return "x= is no number";
-    if (out->has_time && out->has_expiry && out->expiry_s < out->time_s)
-        return "x= is before t=";
+    if (out->has_time && out->has_expiry && out->expiry_s <= out->time_s)
+        return "x= is not behind t=";
     if (!dkim_base64(taglist_find(tags, "bh"), out->body_hash, sizeof out->body_hash, &hash_len) ||
         hash_len != sizeof out->body_hash)
         return "bh= is no SHA-256 hash";
@@ -226,6 +214,10 @@ const char *signature_parse(struct mw_slice value, struct signature *out,
     out->identity = shown(taglist_find(&tags, "i"));
     find_data(value, &tags, out);
     const char *problem = check_required(&tags);
+    if (problem == NULL && text_ieq(out->algorithm_name, LIT("rsa-sha1"))) {
+        *out_result = DKIM_PERMERROR;
+        problem = "rsa-sha1 is too weak to count"; /* RFC 8301 3.1: "permanently failed" */
+    }
     if (problem == NULL)
         problem = check_values(&tags, out);
     if (problem == NULL)

@@ -26,8 +26,6 @@ enum dkim_result {
     DKIM_RESULTS
 };
 const char *dkim_result_name(enum dkim_result result);
-/* False: no such result. */
-bool dkim_result_parse(struct mw_slice word, enum dkim_result *out);
 
 enum canon { CANON_SIMPLE = 0, CANON_RELAXED, CANONS };
 enum algorithm { ALGORITHM_OTHER = 0, ALGORITHM_RSA_SHA256, ALGORITHM_ED25519_SHA256 };

@@ -8,6 +8,7 @@
 
 #include "body.h"
 #include "key.h"
+#include "memory.h"
 #include "select.h"
 
 struct entry {
@@ -33,14 +34,6 @@ struct dkim_check {
     size_t count, ignored;
     struct entry entries[];
 };
-
-static void *allocate(size_t size)
-{
-    void *made = calloc(1, size);
-    if (made == NULL)
-        abort(); /* out of memory: as everywhere, the worker ends */
-    return made;
-}
 
 static void decide(struct entry *entry, enum dkim_result result, const char *problem)
 {
@@ -138,7 +131,7 @@ static const char *find_double(const struct signature *signature, const size_t c
 static void copy_field(struct entry *entry, const struct field *field)
 {
     size_t len = field->name.len + field->gap.len + field->value.len;
-    struct builder octets = {.ptr = allocate(len + 1), .cap = len};
+    struct builder octets = {.ptr = memory_new(1, len + 1), .cap = len};
     builder_put(&octets, field->name);
     builder_put(&octets, field->gap);
     builder_put(&octets, field->value);
@@ -224,7 +217,7 @@ static void begin_entry(struct dkim_check *check, struct entry *entry, const str
     if (entry->is_decided)
         return;
     if (check->setup.is_checked_again)
-        entry->marks = allocate(signature->name_count * sizeof *entry->marks);
+        entry->marks = memory_new(1, signature->name_count * sizeof *entry->marks);
     hash_header(entry, fields, count, own, entry->header_hash, entry->marks);
     entry->body = body_want(check->body, signature->body, signature->has_length, signature->length);
     check->wants_body = true;
@@ -281,7 +274,7 @@ struct dkim_check *dkim_check_new(const struct dkim_setup *setup, const struct f
     size_t max = setup->signatures_max < DKIM_SIGNATURES_MAX ? setup->signatures_max
                                                              : DKIM_SIGNATURES_MAX;
     size_t room = found < max ? found : max;
-    struct dkim_check *check = allocate(sizeof *check + room * sizeof *check->entries);
+    struct dkim_check *check = memory_new(1, sizeof *check + room * sizeof *check->entries);
     check->setup = *setup;
     check->body = body_new(room);
     check->ignored = found - room;

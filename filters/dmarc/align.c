@@ -263,6 +263,8 @@ bool align_judge(struct answers *answers, const struct authors *authors,
     }
     if (!is_done)
         return false;
+    if (worst.result == DMARC_PASS && authors->fields > 1)
+        worst.result = DMARC_PERMERROR; /* RFC 9989 4.4: a repeated From cannot be aligned */
     if (authors->problem != NULL)
         tell(&worst, authors->problem, EMPTY);
     *out = worst;

@@ -1,6 +1,8 @@
 /* author.c - see author.h. */
 #include "author.h"
 
+#include "from.h"
+
 static void note(struct authors *authors, const char *problem)
 {
     if (authors->problem == NULL)
@@ -40,16 +42,65 @@ static void add_domain(struct authors *authors, struct mw_slice text)
     author->domain = SLICE(author->octets, len);
 }
 
-void authors_add(struct authors *authors, const struct mw_address *const *addresses, size_t count)
+/* ---- what programs read in different ways ---- */
+
+/* "=?...?=", which is no encoded word in an address (RFC 2047 5) and is decoded there by some all the same. */
+static bool has_encoded_word(struct mw_slice text)
+{
+    bool is_open = false;
+    for (size_t i = 0; i + 1 < text.len; i++) {
+        if (is_open && text.ptr[i] == '?' && text.ptr[i + 1] == '=')
+            return true;
+        is_open |= text.ptr[i] == '=' && text.ptr[i + 1] == '?';
+    }
+    return false;
+}
+
+static bool is_ascii(struct mw_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if ((unsigned char)text.ptr[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* NULL: there is one way to read it. A local part with an '@' stands for "a@b@c", too, where some take the first '@' and some the last one.
+ * 8-bit octets that are no UTF-8 are of whatever charset a program likes (RFC 6532 3.2). */
+static const char *find_doubt(struct mw_slice value, const struct mw_address *address)
+{
+    if (address->domain.len == 0)
+        return text_find(address->name, '@') < 0 ? NULL : "a name in From holds an address";
+    if (text_find(address->local, '@') >= 0)
+        return "an address in From has more than one '@'";
+    if (has_encoded_word(address->local))
+        return "an address in From has encoded words";
+    if (!is_ascii(address->domain) && text_utf8_len(value) < value.len)
+        return "a domain in From is not UTF-8";
+    return NULL;
+}
+
+/* ---- fields ---- */
+
+void authors_add(struct authors *authors, struct mw_slice value,
+                 const struct mw_address *const *addresses, size_t count)
 {
     if (++authors->fields > AUTHOR_FIELDS_MAX) {
         miss(authors, "too many From fields");
         return;
     }
-    /* an entry without a domain ("Smith, John <j@example.net>" has one) names nobody whom DMARC could ask */
-    for (size_t i = 0; i < count; i++)
+    const char *problem = from_problem(value);
+    if (problem != NULL)
+        miss(authors, problem);
+    if (count >= AUTHOR_ENTRIES_MAX)
+        miss(authors, "From has too many addresses");
+    for (size_t i = 0; i < count; i++) {
+        const char *doubt = find_doubt(value, addresses[i]);
+        if (doubt != NULL)
+            miss(authors, doubt);
+        /* an entry without a domain ("Smith, John <j@example.net>" has one) names nobody whom DMARC could ask */
         if (addresses[i]->domain.len > 0)
             add_domain(authors, addresses[i]->domain);
+    }
 }
 
 void authors_close(struct authors *authors)

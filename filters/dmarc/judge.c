@@ -3,14 +3,15 @@
 
 #include <stdlib.h>
 
+#include "facts.h"
+#include "memory.h"
 #include "report.h"
 
 void judge_open(struct dmarc *dmarc, struct mw_instance *instance)
 {
     const struct mw_host *host = dmarc->host;
     dmarc->instance = instance;
-    dmarc->client_ip = host->fact_id(instance, "client.ip");
-    dmarc->auth_user = host->fact_id(instance, "auth.user");
+    dmarc->client = client_open(host, instance);
     report_open(dmarc, instance);
 }
 
@@ -23,9 +24,7 @@ static struct lookup *lookup_of(struct mw_ctx *ctx, const struct dmarc *dmarc)
 
 static struct lookup *lookup_new(struct mw_ctx *ctx, struct dmarc *dmarc)
 {
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-    if (lookup == NULL)
-        abort(); /* out of memory: as everywhere, the worker ends */
+    struct lookup *lookup = memory_new(1, sizeof *lookup);
     lookup->ctx = ctx;
     lookup->dmarc = dmarc;
     lookup->began_ms = dmarc->host->now_ms(ctx);
@@ -59,43 +58,15 @@ void judge_release(struct mw_ctx *ctx, struct dmarc *dmarc)
 
 /* ---- the header has come ---- */
 
-static struct mw_slice text_fact(struct mw_ctx *ctx, const struct dmarc *dmarc, int id)
-{
-    struct mw_fact fact = id < 0 ? (struct mw_fact){.type = MW_FACT_NONE}
-                                 : dmarc->host->fact(ctx, id);
-    return fact.type == MW_FACT_TEXT ? fact.text : EMPTY;
-}
-
-/* 16 octets, or NULL. */
-static const char *client_of(struct mw_ctx *ctx, const struct dmarc *dmarc)
-{
-    struct mw_fact client = dmarc->host->fact(ctx, dmarc->client_ip);
-    return client.type == MW_FACT_ADDRESS && client.text.len == 16 ? client.text.ptr : NULL;
-}
-
 static bool is_skipped(struct mw_ctx *ctx, const struct dmarc *dmarc)
 {
-    const char *client = client_of(ctx, dmarc);
-    if (client != NULL && networks_have(&dmarc->settings.skip_networks, client)) {
-        report_count(ctx, dmarc, TALLY_SKIPPED_NETWORK, 1);
-        return true;
-    }
-    if (dmarc->settings.skip_authenticated && text_fact(ctx, dmarc, dmarc->auth_user).len > 0) {
-        report_count(ctx, dmarc, TALLY_SKIPPED_AUTHENTICATED, 1);
-        return true;
-    }
-    return false;
-}
-
-struct memory {
-    const struct mw_host *host;
-    struct mw_ctx *ctx;
-};
-
-static void *allot(void *user, size_t size)
-{
-    const struct memory *memory = user;
-    return memory->host->transaction_alloc(memory->ctx, size);
+    enum client_kind kind = client_kind(&dmarc->client, dmarc->host, ctx, &dmarc->settings.skip);
+    if (kind == CLIENT_STRANGER)
+        return false;
+    report_count(ctx, dmarc,
+                 kind == CLIENT_OF_NETWORK ? TALLY_SKIPPED_NETWORK : TALLY_SKIPPED_AUTHENTICATED,
+                 1);
+    return true;
 }
 
 static void read_authors(struct mw_ctx *ctx, const struct mw_host *host, struct authors *authors)
@@ -109,8 +80,9 @@ static void read_authors(struct mw_ctx *ctx, const struct mw_host *host, struct 
          at = host->header_find(ctx, LIT("From"), (size_t)at + 1)) {
         if (!host->header(ctx, (size_t)at, &field))
             break;
-        size_t count = host->header_addresses(field.value, allot, &memory, &addresses);
-        authors_add(authors, addresses, count);
+        size_t count = host->header_addresses(field.value, memory_of_transaction, &memory,
+                                              &addresses);
+        authors_add(authors, field.value, addresses, count);
     }
     authors_close(authors);
 }
@@ -205,8 +177,8 @@ static struct mw_slice read_spf(struct lookup *lookup)
 {
     struct dmarc *dmarc = lookup->dmarc;
     struct mw_ctx *ctx = lookup->ctx;
-    struct mw_slice result = text_fact(ctx, dmarc, dmarc->spf_result);
-    struct mw_slice identity = text_fact(ctx, dmarc, dmarc->spf_identity);
+    struct mw_slice result = fact_text(dmarc->host, ctx, dmarc->spf_result);
+    struct mw_slice identity = fact_text(dmarc->host, ctx, dmarc->spf_identity);
     struct mw_path_view sender = {.size = sizeof sender};
     bool is_null = dmarc->host->sender(ctx, &sender) && sender.original.len == 0;
     if (result.len == 0)
@@ -215,8 +187,8 @@ static struct mw_slice read_spf(struct lookup *lookup)
         return EMPTY;
     bool is_open = text_is(result, "temperror");
     if (is_open || text_is(result, "pass"))
-        identifiers_add(&lookup->identifiers, METHOD_SPF, text_fact(ctx, dmarc, dmarc->spf_domain),
-                        is_open);
+        identifiers_add(&lookup->identifiers, METHOD_SPF,
+                        fact_text(dmarc->host, ctx, dmarc->spf_domain), is_open);
     return result;
 }
 
@@ -236,12 +208,12 @@ static struct mw_slice read_dkim(struct lookup *lookup)
 {
     struct dmarc *dmarc = lookup->dmarc;
     struct mw_ctx *ctx = lookup->ctx;
-    struct mw_slice result = text_fact(ctx, dmarc, dmarc->dkim_result);
-    struct mw_slice domain = text_fact(ctx, dmarc, dmarc->dkim_domain);
+    struct mw_slice result = fact_text(dmarc->host, ctx, dmarc->dkim_result);
+    struct mw_slice domain = fact_text(dmarc->host, ctx, dmarc->dkim_domain);
     if (result.len == 0)
         tell_blind(ctx, dmarc, METHOD_DKIM, dmarc->dkim_result);
-    add_dkim(lookup, text_fact(ctx, dmarc, dmarc->dkim_passed), false);
-    add_dkim(lookup, text_fact(ctx, dmarc, dmarc->dkim_unsure), true);
+    add_dkim(lookup, fact_text(dmarc->host, ctx, dmarc->dkim_passed), false);
+    add_dkim(lookup, fact_text(dmarc->host, ctx, dmarc->dkim_unsure), true);
     if (!text_is(result, "temperror"))
         return result;
     add_dkim(lookup, domain, true);
@@ -261,40 +233,30 @@ static void read_identifiers(struct lookup *lookup)
 
 static enum mw_verdict refuse(struct lookup *lookup, const struct decision *decision)
 {
-    const struct mw_host *host = lookup->dmarc->host;
     char text[POLICY_REPLY_MAX];
     struct reply reply = policy_reply(&lookup->judgement, decision->action, lookup->both_failed,
                                       text);
-    host->reply(lookup->ctx, reply.code, slice_of(reply.dsn), reply.text);
-    report_because(lookup, decision);
+    enum mw_verdict verdict = action_refuse(lookup->dmarc->host, lookup->ctx, decision->action,
+                                            &reply);
     bool is_deferred = decision->action == ACTION_DEFER;
+    report_because(lookup, decision);
     report_count(lookup->ctx, lookup->dmarc, is_deferred ? TALLY_DEFERRED : TALLY_REJECTED, 1);
-    return is_deferred ? MW_TEMPFAIL : MW_REJECT;
+    return verdict;
 }
 
 static enum mw_verdict act(struct lookup *lookup, const struct decision *decision)
 {
     const struct dmarc *dmarc = lookup->dmarc;
     char why[40];
-    switch (decision->action) {
-    case ACTION_DEFER:
-    case ACTION_REJECT:
+    if (decision->action >= ACTION_DEFER)
         return refuse(lookup, decision);
-    case ACTION_TAG:
+    if (decision->action == ACTION_TAG)
         report_count(lookup->ctx, dmarc, TALLY_TAGGED, 1);
-        action_tag(dmarc->host, lookup->ctx, report_tag(&lookup->judgement, why));
-        break;
-    case ACTION_QUARANTINE:
+    if (decision->action == ACTION_QUARANTINE)
         report_count(lookup->ctx, dmarc, TALLY_QUARANTINED, 1);
-        if (!action_quarantine(dmarc->host, lookup->ctx, dmarc->settings.quarantine_address,
-                               report_tag(&lookup->judgement, why)))
-            return MW_ERROR; /* not to those for whom it was not meant any more */
-        break;
-    case ACTION_PASS:
-    case ACTION_ADD_HEADER:
-    case ACTION_COUNT:
-        break;
-    }
+    if (!action_edit(dmarc->host, lookup->ctx, decision->action, dmarc->settings.quarantine_address,
+                     report_tag(&lookup->judgement, why)))
+        return MW_ERROR; /* not to those for whom it was not meant any more */
     return MW_CONTINUE;
 }
 
@@ -303,8 +265,8 @@ static enum mw_verdict conclude(struct lookup *lookup)
 {
     struct mw_ctx *ctx = lookup->ctx;
     struct dmarc *dmarc = lookup->dmarc;
-    const struct decision decision = policy_decide(&dmarc->settings, &lookup->judgement,
-                                                   client_of(ctx, dmarc));
+    const struct decision decision = policy_decide(
+        &dmarc->settings, &lookup->judgement, client_address(&dmarc->client, dmarc->host, ctx));
     report_concluded(lookup, &decision);
     enum mw_verdict verdict = act(lookup, &decision);
     judge_release(ctx, dmarc);

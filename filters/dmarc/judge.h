@@ -40,7 +40,7 @@ struct dmarc {
     const struct mw_host *host;
     struct mw_instance *instance;
     struct settings settings;
-    int client_ip, auth_user;
+    struct client client;
     int facts[FACT_COUNT], results[DMARC_RESULTS], tallies[TALLY_COUNT];
     /* Facts of other filters, looked for at the first message: those filters may be loaded behind this one. */
     bool has_others;

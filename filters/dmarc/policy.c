@@ -29,10 +29,7 @@ static const struct exception *find_exception(const struct settings *settings,
 {
     for (size_t i = 0; i < settings->exception_count; i++) {
         const struct exception *exception = &settings->exceptions[i];
-        if ((exception->outcomes >> outcome & 1) == 0)
-            continue;
-        if (exception->is_below ? domain_is_below(domain, exception->domain)
-                                : text_eq(domain, exception->domain))
+        if ((exception->outcomes >> outcome & 1) != 0 && domain_fits(&exception->domain, domain))
             return exception;
     }
     return NULL;

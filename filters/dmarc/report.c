@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "facts.h"
+#include "log_line.h"
 #include "result.h"
 
 static const char *const fact_names[FACT_COUNT] = {
@@ -32,13 +34,11 @@ static const char *const method_names[METHOD_COUNT] = {
 void report_open(struct dmarc *dmarc, struct mw_instance *instance)
 {
     const struct mw_host *host = dmarc->host;
-    for (int fact = 0; fact < FACT_COUNT; fact++)
-        dmarc->facts[fact] = host->fact_define(instance, fact_names[fact]);
+    facts_define(host, instance, fact_names, FACT_COUNT, dmarc->facts);
     for (int result = 0; result < DMARC_RESULTS; result++)
         dmarc->results[result] = host->counter(instance,
                                                dmarc_result_name((enum dmarc_result)result));
-    for (int tally = 0; tally < TALLY_COUNT; tally++)
-        dmarc->tallies[tally] = host->counter(instance, tally_names[tally]);
+    counters_define(host, instance, tally_names, TALLY_COUNT, dmarc->tallies);
 }
 
 void report_count(struct mw_ctx *ctx, const struct dmarc *dmarc, enum tally tally, uint64_t by)
@@ -98,10 +98,7 @@ void report_because(const struct lookup *lookup, const struct decision *decision
 
 static void set_fact(const struct lookup *lookup, enum fact fact, struct mw_slice text)
 {
-    const struct dmarc *dmarc = lookup->dmarc;
-    if (dmarc->facts[fact] >= 0)
-        dmarc->host->fact_set(lookup->ctx, dmarc->facts[fact],
-                              (struct mw_fact){.type = MW_FACT_TEXT, .text = text}, 0);
+    fact_put(lookup->dmarc->host, lookup->ctx, lookup->dmarc->facts[fact], text);
 }
 
 static void set_facts(const struct lookup *lookup)
@@ -148,36 +145,31 @@ static void put_result(const struct lookup *lookup, const struct decision *decis
 
 void report_blind(struct mw_ctx *ctx, const struct dmarc *dmarc, enum method method, bool is_loaded)
 {
-    const struct mw_log_pair pairs[] = {
-        {.key = "without", .value = slice_of(method_names[method])},
-        {.key = "problem",
-         .value = is_loaded ? LIT("no result for this message: its filter stands behind dmarc in "
-                                  "the chain, is not in it, or left the message out")
-                            : LIT("there is no such filter")}};
-    dmarc->host->log(ctx, MW_LOG_WARNING, "dmarc-blind", pairs, sizeof pairs / sizeof *pairs);
+    struct log_line line = {.count = 0};
+    log_put(&line, "without", slice_of(method_names[method]));
+    log_put(&line, "problem",
+            is_loaded ? LIT("no result for this message: its filter stands behind dmarc in "
+                            "the chain, is not in it, or left the message out")
+                      : LIT("there is no such filter"));
+    log_write(&line, dmarc->host, ctx, MW_LOG_WARNING, "dmarc-blind");
 }
 
 static void log_result(const struct lookup *lookup, const struct decision *decision,
                        enum mw_log_level level, const char *event, enum action action)
 {
     const struct judgement *judgement = &lookup->judgement;
-    struct mw_log_pair pairs[10];
-    size_t count = 0;
-#define PUT(of_key, of_value) \
-    pairs[count++] = (struct mw_log_pair){.key = of_key, .value = of_value}
-    PUT("result", slice_of(dmarc_result_name(judgement->result)));
-    PUT("domain", judgement->domain);
-    PUT("policy", has_policy(judgement) ? slice_of(policy_name(judgement->policy)) : EMPTY);
-    PUT("org", judgement->organization);
-    PUT("aligned", aligned(judgement));
-    PUT("action", slice_of(action_name(action)));
-    PUT("rule", slice_of(decision->rule));
-    if (decision->where.len > 0)
-        PUT("where", decision->where);
-    if (judgement->problem[0] != '\0')
-        PUT("problem", slice_of(judgement->problem));
-#undef PUT
-    lookup->dmarc->host->log(lookup->ctx, level, event, pairs, count);
+    struct log_line line = {.count = 0};
+    log_put(&line, "result", slice_of(dmarc_result_name(judgement->result)));
+    log_put(&line, "domain", judgement->domain);
+    log_put(&line, "policy",
+            has_policy(judgement) ? slice_of(policy_name(judgement->policy)) : EMPTY);
+    log_put(&line, "org", judgement->organization);
+    log_put(&line, "aligned", aligned(judgement));
+    log_put(&line, "action", slice_of(action_name(action)));
+    log_put(&line, "rule", slice_of(decision->rule));
+    log_put_some(&line, "where", decision->where);
+    log_put_some(&line, "problem", slice_of(judgement->problem));
+    log_write(&line, lookup->dmarc->host, lookup->ctx, level, event);
 }
 
 /* Observing, what `enforce` would do is said, if anybody would notice. */

@@ -5,6 +5,7 @@
 #define DMARC_SETTINGS_H
 
 #include "action.h"
+#include "client.h"
 #include "domain.h"
 
 enum profile { PROFILE_OBSERVE = 0, PROFILE_ENFORCE };
@@ -19,23 +20,8 @@ enum outcome {
     OUTCOME_COUNT
 };
 
-struct network {
-    unsigned char address[16];
-    uint32_t prefix;
-};
-struct networks {
-    struct network *list;
-    size_t count;
-};
-/* An action, and the setting that says so: "conf.d/30-filters.conf:12". */
-struct choice {
-    enum action action;
-    struct mw_slice where;
-};
-/* "example.net", or ".example.net" for it and all below. */
 struct exception {
-    struct mw_slice domain; /* normal form (domain.h) */
-    bool is_below;
+    struct domain domain;
     uint32_t outcomes; /* bits 1 << enum outcome */
     struct choice choice;
 };
@@ -47,8 +33,8 @@ struct settings {
     struct choice acts[OUTCOME_COUNT], would[OUTCOME_COUNT];
     struct exception *exceptions; /* `on-domain`; the first that fits counts */
     size_t exception_count;
-    struct networks skip_networks, forwarders;
-    bool skip_authenticated;
+    struct client_skip skip;
+    struct networks forwarders;
     struct mw_slice quarantine_address;
 };
 
@@ -58,8 +44,5 @@ extern const struct mw_setting dmarc_settings[DMARC_SETTING_COUNT];
 
 /* Read the block; everything that is wrong goes to host->diag. False: there was an error. */
 bool settings_read(const struct mw_host *host, struct mw_instance *instance, struct settings *out);
-
-/* `address`: 16 octets. */
-bool networks_have(const struct networks *networks, const char *address);
 
 #endif

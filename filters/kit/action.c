@@ -1,4 +1,4 @@
-/* action.c - the words of actions, and the two that edit the message. */
+/* action.c - the words of actions, the replies, and the two that edit the message. */
 #include "action.h"
 
 #define FIELD_TAG LIT("X-Mailweir-Tag")
@@ -27,6 +27,13 @@ bool action_parse(struct mw_slice word, enum action *out)
 const char *action_name(enum action action)
 {
     return (unsigned)action < ACTION_COUNT ? names[action] : "?";
+}
+
+enum mw_verdict action_refuse(const struct mw_host *host, struct mw_ctx *ctx, enum action action,
+                              const struct reply *reply)
+{
+    host->reply(ctx, reply->code, slice_of(reply->dsn), reply->text);
+    return action == ACTION_REJECT ? MW_REJECT : MW_TEMPFAIL;
 }
 
 /* ---- fields ---- */
@@ -171,4 +178,14 @@ bool action_quarantine(const struct mw_host *host, struct mw_ctx *ctx, struct mw
                        struct mw_slice why)
 {
     return action_quarantine_but(host, ctx, address, why, nobody, NULL);
+}
+
+bool action_edit(const struct mw_host *host, struct mw_ctx *ctx, enum action action,
+                 struct mw_slice address, struct mw_slice why)
+{
+    if (action == ACTION_QUARANTINE)
+        return action_quarantine(host, ctx, address, why);
+    if (action == ACTION_TAG)
+        action_tag(host, ctx, why);
+    return true;
 }

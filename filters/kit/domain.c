@@ -118,3 +118,8 @@ bool domain_is_below(struct mw_slice domain, struct mw_slice of)
     size_t above = domain.len - of.len;
     return text_eq(text_skip(domain, above), of) && (above == 0 || domain.ptr[above - 1] == '.');
 }
+
+bool domain_fits(const struct domain *domain, struct mw_slice name)
+{
+    return domain->is_below ? domain_is_below(name, domain->name) : text_eq(name, domain->name);
+}

@@ -19,4 +19,11 @@ struct mw_slice domain_parent(struct mw_slice domain, size_t count);
 /* `domain` is `of` or below it. */
 bool domain_is_below(struct mw_slice domain, struct mw_slice of);
 
+/* What settings say: "example.net", or ".example.net" for it and all below. */
+struct domain {
+    struct mw_slice name;
+    bool is_below;
+};
+bool domain_fits(const struct domain *domain, struct mw_slice name);
+
 #endif

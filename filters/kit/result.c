@@ -17,7 +17,9 @@ void result_begin(struct result *result, const char *method, const char *value, 
 {
     result->text = (struct builder){.ptr = result->octets, .cap = RESULT_MAX};
     result->is_utf8 = is_utf8;
-    builder_putf(&result->text, "%s=%s", method, value);
+    builder_put(&result->text, slice_of(method));
+    builder_put(&result->text, LIT("="));
+    builder_put(&result->text, slice_of(value));
 }
 
 struct mw_slice result_text(const struct result *result)
@@ -41,22 +43,38 @@ static size_t char_len(struct mw_slice text, bool is_utf8)
     return len <= text.len && text_utf8_len(SLICE(text.ptr, len)) == len && !is_control ? len : 0;
 }
 
+/* How many octets at the front are letters, digits, blanks, '.' and '-': nearly all there is, and neither replaced nor escaped anywhere. */
+static size_t harmless_len(struct mw_slice text)
+{
+    size_t len = 0;
+    for (; len < text.len; len++) {
+        char c = text_lower(text.ptr[len]);
+        if (!text_is_digit(c) && (c < 'a' || c > 'z') && c != ' ' && c != '.' && c != '-')
+            break;
+    }
+    return len;
+}
+
 /* Each octet of `text`: those of `replaced` as '_', those of `escaped` behind a backslash, bad ones as '?'. */
 static void put_clean(struct builder *out, struct mw_slice text, bool is_utf8, const char *replaced,
                       const char *escaped)
 {
-    while (text.len > 0) {
-        size_t len = char_len(text, is_utf8);
-        if (len == 0)
+    for (size_t len; text.len > 0; text = text_skip(text, len)) {
+        len = harmless_len(text);
+        builder_put(out, SLICE(text.ptr, len));
+        if (len > 0)
+            continue;
+        len = char_len(text, is_utf8);
+        if (len == 0) {
             builder_put(out, LIT("?"));
-        else if (len == 1 && strchr(replaced, text.ptr[0]) != NULL)
+            len = 1;
+        } else if (len == 1 && strchr(replaced, text.ptr[0]) != NULL) {
             builder_put(out, LIT("_"));
-        else {
+        } else {
             if (len == 1 && strchr(escaped, text.ptr[0]) != NULL)
                 builder_put(out, LIT("\\"));
             builder_put(out, SLICE(text.ptr, len));
         }
-        text = text_skip(text, len == 0 ? 1 : len);
     }
 }
 
@@ -144,7 +162,9 @@ void result_property(struct result *result, const char *property, struct mw_slic
     char octets[2 * VALUE_MAX + 64];
     struct builder part = {.ptr = octets, .cap = sizeof octets};
     value = cut(value, VALUE_MAX);
-    builder_putf(&part, " %s=", property);
+    builder_put(&part, LIT(" "));
+    builder_put(&part, slice_of(property));
+    builder_put(&part, LIT("="));
     if (is_plain(value, result->is_utf8))
         builder_put(&part, value);
     else

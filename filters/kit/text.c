@@ -58,6 +58,18 @@ bool text_address_eq(struct mw_slice a, struct mw_slice b)
            text_ieq(text_skip(a, local), text_skip(b, local));
 }
 
+bool text_has_word(struct mw_slice words, struct mw_slice word)
+{
+    while (words.len > 0) {
+        ptrdiff_t blank = text_find(words, ' ');
+        struct mw_slice first = blank < 0 ? words : SLICE(words.ptr, (size_t)blank);
+        if (text_ieq(first, word))
+            return true;
+        words = text_skip(words, first.len + 1);
+    }
+    return false;
+}
+
 bool text_number(struct mw_slice text, uint64_t max, uint64_t *out)
 {
     uint64_t value = 0;

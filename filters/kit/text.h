@@ -50,6 +50,8 @@ struct mw_slice text_trim(struct mw_slice text);
 struct mw_slice text_domain(struct mw_slice address);
 /* Two addresses: the local part as it is, the domain without case (RFC 5321 2.4). */
 bool text_address_eq(struct mw_slice a, struct mw_slice b);
+/* Among words with one blank between them, without case: " SIZE=1000 SMTPUTF8" of MAIL has SMTPUTF8 (RFC 6531 3.4). */
+bool text_has_word(struct mw_slice words, struct mw_slice word);
 /* All decimal digits, at most `max`; false for anything else. */
 bool text_number(struct mw_slice text, uint64_t max, uint64_t *out);
 /* How many octets at the front are well-formed UTF-8 (RFC 3629). */

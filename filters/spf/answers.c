@@ -15,7 +15,7 @@ struct block {
 
 static void *block_alloc(struct memory *memory, size_t size)
 {
-    struct block *block = calloc(1, sizeof *block + size);
+    struct block *block = malloc(sizeof *block + size);
     if (block == NULL)
         abort(); /* as everywhere here: no mail is lost by it */
     block->next = memory->blocks;
@@ -28,7 +28,7 @@ void *memory_alloc(struct memory *memory, size_t size)
 {
     size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
     if (size > BLOCK_SIZE / 2)
-        return block_alloc(memory, size);
+        return memset(block_alloc(memory, size), 0, size);
     if (size > memory->room) {
         memory->ptr = block_alloc(memory, BLOCK_SIZE);
         memory->room = BLOCK_SIZE;
@@ -36,7 +36,7 @@ void *memory_alloc(struct memory *memory, size_t size)
     void *data = memory->ptr;
     memory->ptr += size;
     memory->room -= size;
-    return data;
+    return memset(data, 0, size);
 }
 
 struct mw_slice memory_copy(struct memory *memory, struct mw_slice text)
@@ -102,12 +102,12 @@ const struct question *answers_ask(struct spf_check *check, struct mw_slice name
 {
     static const struct question nothing = {.is_answered = true, .outcome = MW_DNS_NOTHING};
     static const struct question failure = {.is_answered = true, .outcome = MW_DNS_FAILURE};
-    if (!answers_can_ask(name))
-        return &nothing;
     uint64_t hash = text_hash(name, true);
     struct question *question = find(check, name, kind, hash);
     if (question != NULL && question->is_answered)
         return question;
+    if (question == NULL && !answers_can_ask(name))
+        return &nothing;
     if (question == NULL && check->question_count >= CHECK_QUESTIONS_MAX) {
         check->is_over_questions = true;
         return &failure;

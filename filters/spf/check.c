@@ -106,6 +106,20 @@ static struct mw_slice time_text(struct spf_check *check)
     return memory_copy(&check->memory, SLICE(text, out.len));
 }
 
+const struct macro_values *check_values(struct spf_check *check)
+{
+    struct mw_slice *of = check->values.of;
+    if (check->has_values)
+        return &check->values;
+    check->has_values = true;
+    of['i' - 'a'] = dotted(check);
+    of['c' - 'a'] = readable(check);
+    of['v' - 'a'] = check->address_len == 4 ? LIT("in-addr") : LIT("ip6");
+    of['t' - 'a'] = time_text(check);
+    of['r' - 'a'] = check->setup->receiver.len > 0 ? check->setup->receiver : LIT("unknown");
+    return &check->values;
+}
+
 static struct mw_slice join(struct spf_check *check, struct mw_slice local, struct mw_slice domain)
 {
     char *text = memory_alloc(&check->memory, local.len + 1 + domain.len);
@@ -151,12 +165,6 @@ struct spf_check *spf_check_new(const struct spf_setup *setup, const struct spf_
     check->setup = setup;
     set_address(check, sender->address);
     set_sender(check, sender);
-    struct mw_slice *of = check->values.of;
-    of['i' - 'a'] = dotted(check);
-    of['c' - 'a'] = readable(check);
-    of['v' - 'a'] = check->address_len == 4 ? LIT("in-addr") : LIT("ip6");
-    of['t' - 'a'] = time_text(check);
-    of['r' - 'a'] = setup->receiver.len > 0 ? setup->receiver : LIT("unknown");
     check->verdict = (struct spf_verdict){.domain = check->domain,
                                           .mechanism = EMPTY,
                                           .record_domain = EMPTY,

@@ -57,7 +57,7 @@ struct question {
 struct plan_term {
     struct record_term term;
     struct mw_slice target; /* the name it is about, as soon as that is known */
-    bool is_expanded;
+    bool is_expanded, can_ask;
 };
 struct plan {
     struct plan *next;
@@ -85,7 +85,8 @@ struct spf_check {
     size_t address_len;             /* 4 or 16 */
     struct mw_slice domain;         /* normal form; empty: none */
     struct mw_slice domain_written; /* the same as the sender wrote it, if ASCII */
-    struct macro_values values;     /* all but %{d} and %{p} */
+    struct macro_values values; /* all but %{d} and %{p}, as soon as check_values() has filled them in */
+    bool has_values;
 
     struct question *questions;
     size_t question_count, answer_octets;
@@ -109,6 +110,8 @@ const struct question *answers_ask(struct spf_check *check, struct mw_slice name
                                    enum mw_dns_kind kind);
 void answers_take(struct spf_check *check, struct question *question,
                   const struct mw_dns_answer *answer);
+/* check->values, filled in: few records have a macro. */
+const struct macro_values *check_values(struct spf_check *check);
 /* Labels of 1 to 63 octets, DOMAIN_MAX in all, no NUL. */
 bool answers_can_ask(struct mw_slice name);
 enum mw_dns_kind answers_address_kind(const struct spf_check *check);

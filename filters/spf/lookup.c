@@ -100,8 +100,9 @@ static void keep_verdict(struct lookup *lookup)
     enum { NAME = 253, TEXT = 300 };
     struct spf_verdict *verdict = &lookup->verdict;
     spf_check_verdict(lookup->check, verdict);
-    size_t cap = 2 * NAME + 2 * TEXT + CHECK_EXPLANATION_MAX;
-    lookup->texts = room(1, cap);
+    size_t cap = verdict->domain.len + verdict->record_domain.len + verdict->mechanism.len +
+                 verdict->problem.len + verdict->explanation.len;
+    lookup->texts = room(1, cap + 1);
     struct builder texts = {.ptr = lookup->texts, .cap = cap};
     verdict->domain = keep(&texts, verdict->domain, NAME);
     verdict->record_domain = keep(&texts, verdict->record_domain, NAME);

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+#include "facts.h"
+#include "log_line.h"
+
 /* ---- names ---- */
 
 static const char *const skip_names[SKIP_COUNT] = {[SKIP_NOT] = "not",
@@ -50,10 +53,8 @@ void report_open(struct spf *spf, struct mw_instance *instance)
         snprintf(name, sizeof name, "skipped-%s", skip_names[skip]);
         spf->skips[skip] = host->counter(instance, name);
     }
-    for (int tally = 0; tally < TALLY_COUNT; tally++)
-        spf->tallies[tally] = host->counter(instance, tally_names[tally]);
-    for (int fact = 0; fact < FACT_COUNT; fact++)
-        spf->facts[fact] = host->fact_define(instance, fact_names[fact]);
+    counters_define(host, instance, tally_names, TALLY_COUNT, spf->tallies);
+    facts_define(host, instance, fact_names, FACT_COUNT, spf->facts);
 }
 
 void report_count(struct mw_ctx *ctx, const struct spf *spf, enum tally tally, uint64_t by)
@@ -82,69 +83,58 @@ struct mw_slice report_rule(const struct finding *finding, char out[40])
 
 /* ---- log ---- */
 
-enum { PAIRS_MAX = 16 };
-struct line {
-    struct mw_log_pair pairs[PAIRS_MAX];
-    size_t count;
-    char client[WORDS_ADDRESS_MAX], from[400], questions[24];
+enum { SENDER_MAX = 390 }; /* octets of a sender that are shown */
+struct scene_text {
+    char client[WORDS_ADDRESS_MAX], from[SENDER_MAX + 2];
 };
 
-static void put(struct line *line, const char *key, struct mw_slice value)
+/* `out_text` must outlive the line. */
+static void put_scene(struct log_line *line, const struct scene *scene, struct scene_text *out_text)
 {
-    line->pairs[line->count++] = (struct mw_log_pair){.key = key, .value = value};
-}
-
-static void put_some(struct line *line, const char *key, struct mw_slice value)
-{
-    if (value.len > 0)
-        put(line, key, value);
-}
-
-static void put_scene(struct line *line, const struct scene *scene)
-{
-    struct builder from = {.ptr = line->from, .cap = sizeof line->from};
+    struct builder from = {.ptr = out_text->from, .cap = sizeof out_text->from};
+    size_t len = scene->sender.len < SENDER_MAX ? scene->sender.len : SENDER_MAX;
     builder_put(&from, LIT("<"));
-    builder_put(&from, SLICE(scene->sender.ptr, scene->sender.len < 390 ? scene->sender.len : 390));
+    builder_put(&from, SLICE(scene->sender.ptr, len));
     builder_put(&from, LIT(">"));
-    put(line, "client", words_address(scene->client, line->client));
-    put(line, "helo", scene->helo);
-    put(line, "from", SLICE(line->from, from.len));
+    log_put(line, "client", words_address(scene->client, out_text->client));
+    log_put(line, "helo", scene->helo);
+    log_put(line, "from", SLICE(from.ptr, from.len));
 }
 
-static void put_finding(struct line *line, const struct finding *finding)
+static void put_finding(struct log_line *line, const struct finding *finding)
 {
     const struct spf_verdict *verdict = &finding->verdict;
-    put(line, "result", slice_of(spf_result_name(verdict->result)));
-    put(line, "identity", slice_of(identity_name(finding->identity)));
-    put(line, "domain", verdict->domain);
-    put_some(line, "mechanism", verdict->mechanism);
+    log_put(line, "result", slice_of(spf_result_name(verdict->result)));
+    log_put(line, "identity", slice_of(identity_name(finding->identity)));
+    log_put(line, "domain", verdict->domain);
+    log_put_some(line, "mechanism", verdict->mechanism);
     if (!text_eq(verdict->record_domain, verdict->domain))
-        put_some(line, "of", verdict->record_domain);
-    put_some(line, "problem", verdict->problem);
+        log_put_some(line, "of", verdict->record_domain);
+    log_put_some(line, "problem", verdict->problem);
 }
 
 void report_skip(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction)
 {
-    struct line line = {.count = 0};
-    put(&line, "result", transaction->skip == SKIP_FORWARDER ? LIT("policy") : LIT("none"));
-    put(&line, "reason", slice_of(skip_names[transaction->skip]));
-    put_scene(&line, &transaction->scene);
+    struct log_line line = {.count = 0};
+    struct scene_text scene;
+    log_put(&line, "result", transaction->skip == SKIP_FORWARDER ? LIT("policy") : LIT("none"));
+    log_put(&line, "reason", slice_of(skip_names[transaction->skip]));
+    put_scene(&line, &transaction->scene, &scene);
     spf->host->count(ctx, spf->skips[transaction->skip], 1);
-    spf->host->log(ctx, MW_LOG_DEBUG, "spf-skipped", line.pairs, line.count);
+    log_write(&line, spf->host, ctx, MW_LOG_DEBUG, "spf-skipped");
 }
 
 static void log_result(struct mw_ctx *ctx, const struct spf *spf,
                        const struct transaction *transaction, const struct finding *finding)
 {
-    struct line line = {.count = 0};
-    struct builder questions = {.ptr = line.questions, .cap = sizeof line.questions};
-    builder_putf(&questions, "%zu", finding->verdict.questions);
+    struct log_line line = {.count = 0};
+    struct scene_text scene;
     put_finding(&line, finding);
-    put_scene(&line, &transaction->scene);
-    put(&line, "action",
-        slice_of(action_name(policy_choice(&spf->settings, finding, false).action)));
-    put(&line, "questions", SLICE(line.questions, questions.len));
-    spf->host->log(ctx, MW_LOG_DEBUG, "spf-result", line.pairs, line.count);
+    put_scene(&line, &transaction->scene, &scene);
+    log_put(&line, "action",
+            slice_of(action_name(policy_choice(&spf->settings, finding, false).action)));
+    log_put_number(&line, "questions", finding->verdict.questions);
+    log_write(&line, spf->host, ctx, MW_LOG_DEBUG, "spf-result");
 }
 
 void report_would(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction)
@@ -154,21 +144,20 @@ void report_would(struct mw_ctx *ctx, const struct spf *spf, const struct transa
     enum tally tally = would->action == ACTION_REJECT  ? TALLY_WOULD_REJECT
                        : would->action == ACTION_DEFER ? TALLY_WOULD_DEFER
                                                        : TALLY_WOULD_QUARANTINE;
-    char text[WORDS_REPLY_MAX], code[24];
-    struct builder number = {.ptr = code, .cap = sizeof code};
+    char text[WORDS_REPLY_MAX];
     struct reply reply = words_reply(&spf->settings, &transaction->scene, would->finding,
                                      would->action, text);
-    builder_putf(&number, "%u", reply.code);
-    struct line line = {.count = 0};
-    put(&line, "action", slice_of(action_name(would->action)));
+    struct log_line line = {.count = 0};
+    struct scene_text scene;
+    log_put(&line, "action", slice_of(action_name(would->action)));
     if (is_reply) {
-        put(&line, "code", SLICE(code, number.len));
-        put(&line, "dsn", slice_of(reply.dsn));
+        log_put_number(&line, "code", reply.code);
+        log_put(&line, "dsn", slice_of(reply.dsn));
     }
     put_finding(&line, would->finding);
-    put_scene(&line, &transaction->scene);
+    put_scene(&line, &transaction->scene, &scene);
     report_count(ctx, spf, tally, 1);
-    spf->host->log(ctx, MW_LOG_INFO, "spf-would", line.pairs, line.count);
+    log_write(&line, spf->host, ctx, MW_LOG_INFO, "spf-would");
 }
 
 /* The host tells an observed filter's edits. */
@@ -178,12 +167,13 @@ void report_quarantined(struct mw_ctx *ctx, const struct spf *spf,
     report_count(ctx, spf, TALLY_QUARANTINED, 1);
     if (spf->host->is_observed(ctx))
         return;
-    struct line line = {.count = 0};
+    struct log_line line = {.count = 0};
+    struct scene_text scene;
     put_finding(&line, transaction->decision.finding);
-    put_scene(&line, &transaction->scene);
-    put(&line, "to", spf->settings.quarantine_address);
-    put_some(&line, "where", transaction->decision.where);
-    spf->host->log(ctx, MW_LOG_INFO, "spf-quarantined", line.pairs, line.count);
+    put_scene(&line, &transaction->scene, &scene);
+    log_put(&line, "to", spf->settings.quarantine_address);
+    log_put_some(&line, "where", transaction->decision.where);
+    log_write(&line, spf->host, ctx, MW_LOG_INFO, "spf-quarantined");
 }
 
 /* ---- facts ---- */
@@ -191,9 +181,8 @@ void report_quarantined(struct mw_ctx *ctx, const struct spf *spf,
 static void set_fact(struct mw_ctx *ctx, const struct spf *spf, enum fact fact,
                      struct mw_slice text)
 {
-    if (text.len > 0 && spf->facts[fact] >= 0)
-        spf->host->fact_set(ctx, spf->facts[fact],
-                            (struct mw_fact){.type = MW_FACT_TEXT, .text = text}, 0);
+    if (text.len > 0)
+        fact_put(spf->host, ctx, spf->facts[fact], text);
 }
 
 /* A bounce is checked by its HELO name, and that is the identity which other methods compare (RFC 8601 2.7.2). */

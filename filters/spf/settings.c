@@ -1,7 +1,7 @@
 /* settings.c - the table of settings, and what is asked of them while mail comes in. */
 #include "settings.h"
 
-#include "domain.h"
+#include "reader.h"
 
 /* clang-format off */
 static const char *const profiles[] = {"observe", "enforce", NULL};
@@ -9,10 +9,7 @@ static const char *const helo_checks[] = {"off", "header", "reject", NULL};
 static const char *const judges[] = {"rcpt", "mail", NULL};
 static const char *const headers[] = {"authentication-results", "received-spf", "both", "none", NULL};
 
-#define SETTING(of_type, of_name, of_default, ...) \
-    {.size = sizeof(struct mw_setting), .name = of_name, .type = of_type, .default_text = of_default, __VA_ARGS__}
 #define CHOICE(of_name, of_default, of_choices, of_help) SETTING(MW_SETTING_CHOICE, of_name, of_default, .choices = of_choices, .help = of_help)
-#define WORDS(of_name, of_default, of_help) SETTING(MW_SETTING_TEXT, of_name, of_default, .repeatable = 1, .help = of_help)
 #define WORD(of_name, of_default, of_help) SETTING(MW_SETTING_TEXT, of_name, of_default, .help = of_help)
 
 const struct mw_setting spf_settings[] = {
@@ -70,25 +67,6 @@ bool settings_may(const struct settings *settings, enum action action)
         if (settings->exceptions[i].choice.action == action)
             return true;
     return false;
-}
-
-bool networks_have(const struct networks *networks, const char *address)
-{
-    for (size_t i = 0; i < networks->count; i++) {
-        const struct network *network = &networks->list[i];
-        uint32_t whole = network->prefix / 8, bits = network->prefix % 8;
-        if (memcmp(network->address, address, whole) != 0)
-            continue;
-        unsigned mask = 0xff00u >> bits & 0xffu;
-        if (bits == 0 || ((network->address[whole] ^ (unsigned char)address[whole]) & mask) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool domain_fits(const struct domain *domain, struct mw_slice name)
-{
-    return domain->is_below ? domain_is_below(name, domain->name) : text_eq(name, domain->name);
 }
 
 const struct domain *domains_find(const struct domains *domains, struct mw_slice name)

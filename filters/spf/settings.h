@@ -6,6 +6,8 @@
 
 #include "action.h"
 #include "check.h"
+#include "client.h"
+#include "domain.h"
 
 /* Who is checked (RFC 7208 2.3, 2.4). */
 enum identity { IDENTITY_MAILFROM = 0, IDENTITY_HELO, IDENTITY_COUNT };
@@ -17,19 +19,6 @@ enum judge_at { JUDGE_RCPT = 0, JUDGE_MAIL };
 enum result_header { HEADER_RESULTS = 0, HEADER_RECEIVED_SPF, HEADER_BOTH, HEADER_NONE };
 enum explanation { EXPLANATION_OFF = 0, EXPLANATION_ON, EXPLANATION_OWN };
 
-struct network {
-    unsigned char address[16];
-    uint32_t prefix;
-};
-struct networks {
-    struct network *list;
-    size_t count;
-};
-/* "example.net", or ".example.net" for it and all below. */
-struct domain {
-    struct mw_slice name; /* normal form (domain.h) */
-    bool is_below;
-};
 struct domains {
     struct domain *list;
     size_t count;
@@ -37,11 +26,6 @@ struct domains {
 /* "a@example.net", "@example.net" (local empty), "a@" (domain empty). */
 struct recipient {
     struct mw_slice local, domain; /* domain: normal form */
-};
-/* An action, and the setting that says so: "conf.d/30-filters.conf:12". */
-struct choice {
-    enum action action;
-    struct mw_slice where;
 };
 struct exception {
     struct domain domain;
@@ -60,8 +44,8 @@ struct settings {
     struct exception *exceptions; /* `on-domain`; the first that fits counts */
     size_t exception_count;
     struct networks skip_networks, forwarders;
-    struct domains skip_helo, skip_names, forwarder_domains;
     bool skip_authenticated;
+    struct domains skip_helo, skip_names, forwarder_domains;
     struct recipient *skip_recipients;
     size_t skip_recipient_count;
     struct spf_local *locals;
@@ -80,14 +64,10 @@ bool settings_read(const struct mw_host *host, struct mw_instance *instance, str
 
 /* Does any result lead to this action? (In this profile.) */
 bool settings_may(const struct settings *settings, enum action action);
-/* `address`: 16 octets. */
-bool networks_have(const struct networks *networks, const char *address);
 /* `name`: as a peer gave it. */
 bool domains_have(const struct domains *domains, struct mw_slice name);
 /* The first one that fits, or NULL. */
 const struct domain *domains_find(const struct domains *domains, struct mw_slice name);
-/* `name` in normal form. */
-bool domain_fits(const struct domain *domain, struct mw_slice name);
 bool settings_skip_recipient(const struct settings *settings, const struct mw_path_view *rcpt);
 
 #endif

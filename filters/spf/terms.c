@@ -7,7 +7,7 @@
 static struct mw_slice reverse_name(struct spf_check *check, char out[DOMAIN_MAX + 1])
 {
     static const struct mw_slice spec = LIT("%{ir}.%{v}.arpa");
-    return SLICE(out, macro_domain(spec, &check->values, out));
+    return SLICE(out, macro_domain(spec, check_values(check), out));
 }
 
 /* 0: not below it, 1: below it, 2: it. */
@@ -77,24 +77,33 @@ bool client_name(struct spf_check *check, struct mw_slice domain, struct mw_slic
 bool macro_fill(struct spf_check *check, const struct plan *plan, struct mw_slice text,
                 struct macro_values *out)
 {
-    *out = check->values;
+    *out = *check_values(check);
     out->of['d' - 'a'] = plan->domain;
     return !macro_uses(text, 'p') || client_name(check, plan->domain, &out->of['p' - 'a']);
 }
 
-bool term_expand(struct spf_check *check, const struct plan *plan, struct plan_term *term)
+/* A domain-spec without macros needs no values. */
+static bool expand(struct spf_check *check, const struct plan *plan, struct mw_slice spec,
+                   struct mw_slice *out)
 {
     struct macro_values values;
     char name[DOMAIN_MAX + 1];
+    bool has_macro = text_find(spec, '%') >= 0;
+    if (has_macro && !macro_fill(check, plan, spec, &values))
+        return false;
+    size_t len = macro_domain(spec, has_macro ? &values : &check->values, name);
+    *out = memory_copy(&check->memory, SLICE(name, len));
+    return true;
+}
+
+bool term_expand(struct spf_check *check, const struct plan *plan, struct plan_term *term)
+{
     if (term->is_expanded)
         return true;
     term->target = plan->domain;
-    if (term->term.domain.len > 0) {
-        if (!macro_fill(check, plan, term->term.domain, &values))
-            return false;
-        size_t len = macro_domain(term->term.domain, &values, name);
-        term->target = memory_copy(&check->memory, SLICE(name, len));
-    }
+    if (term->term.domain.len > 0 && !expand(check, plan, term->term.domain, &term->target))
+        return false;
+    term->can_ask = answers_can_ask(term->target);
     term->is_expanded = true;
     return true;
 }
@@ -268,8 +277,7 @@ enum engine_answer term_test(struct spf_check *check, struct plan *plan, struct 
 {
     if (!term_count(check, plan, term) || !term_expand(check, plan, term))
         return ENGINE_STOP;
-    bool can_ask = answers_can_ask(term->target);
-    if (!can_ask &&
+    if (!term->can_ask &&
         term->term.kind !=
             RECORD_INCLUDE) /* RFC 7208 4.8: as a name that does not exist; nothing was asked */
         return ENGINE_NO;

@@ -26,8 +26,9 @@ static bool is_printable(char c)
 
 static void put_printable(struct builder *out, struct mw_slice text)
 {
+    text = cut(text, out->cap - out->len);
     for (size_t i = 0; i < text.len; i++)
-        builder_put(out, is_printable(text.ptr[i]) ? SLICE(text.ptr + i, 1) : LIT("?"));
+        out->ptr[out->len++] = is_printable(text.ptr[i]) ? text.ptr[i] : '?';
 }
 
 /* RFC 3986 2.3: all but the unreserved ones as %XX (RFC 7208 7.3 has it so for upper-case macros). */

@@ -28,11 +28,6 @@ struct mw_slice words_address(const char *octets, char out[WORDS_ADDRESS_MAX]);
 bool words_check_own(struct mw_slice text, size_t *out_bad);
 
 /* A reply by RFC 7372. `out` has room for WORDS_REPLY_MAX. */
-struct reply {
-    uint32_t code;
-    const char *dsn;
-    struct mw_slice text;
-};
 struct reply words_reply(const struct settings *settings, const struct scene *scene,
                          const struct finding *finding, enum action action,
                          char out[WORDS_REPLY_MAX]);

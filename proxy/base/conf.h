@@ -74,7 +74,8 @@ enum mw_conf_type {
     MW_CONF_FILES, /* globs relative to the naming file, expanded and sorted; a pattern that matches
                       nothing is a warning, a plain name that does not exist an error */
     MW_CONF_PATH,  /* one path, made absolute relative to the naming file */
-    MW_CONF_ENDPOINT, /* address to listen on or connect to; names allowed where max = 1 */
+    MW_CONF_ENDPOINT, /* address to listen on or connect to; names allowed where max = 1; a bare address
+                         has the port `min`, if that is not 0 */
     MW_CONF_NETWORK,
     MW_CONF_WORDS, /* free words, at least one: the owner checks them (log, chain members) */
 };

@@ -236,6 +236,17 @@ static const char *endpoint_hint(const struct subject *subject)
                                    : "an IPv6 address needs brackets and a port, as in [::1]:25";
 }
 
+/* An address alone, where the rule knows a port for it. */
+static bool read_bare_address(const struct subject *subject, struct mw_endpoint *out_endpoint)
+{
+    struct mw_inet address;
+    if (subject->rule->min == 0 || mw_inet_parse(subject->word->text, &address) != MW_OK)
+        return false;
+    *out_endpoint = (struct mw_endpoint){
+        .kind = MW_ENDPOINT_INET, .address = address, .port = (uint16_t)subject->rule->min};
+    return true;
+}
+
 static bool read_endpoint(const struct subject *subject, struct mw_endpoint *out_endpoint)
 {
     struct mw_arena *arena = subject->checker->arena;
@@ -243,7 +254,7 @@ static bool read_endpoint(const struct subject *subject, struct mw_endpoint *out
     if (mw_slice_starts(text, MW_LIT("unix:")) && path.len > 0)
         text = mw_arena_printf(arena, "unix:%s", mw_conf_absolute(arena, subject->file, path).ptr);
     enum mw_err err = mw_endpoint_parse(text, subject->rule->max == 1, out_endpoint);
-    if (err == MW_OK)
+    if (err == MW_OK || read_bare_address(subject, out_endpoint))
         return true;
     if (err == MW_ERR_LIMIT && mw_slice_starts(text, MW_LIT("unix:")))
         return REFUSE(subject, NULL, "the path of a socket has at most %zu octets, not %zu",

@@ -196,10 +196,11 @@ struct mw_early_field {
 
 /* A session's questions to the DNS (host_query.c). */
 struct mw_queries {
-    struct mw_link open;             /* struct mw_query_entry: asked, or about to fail */
-    struct mw_link queued;           /* wait for one of those asked */
-    size_t count, asked;             /* of both lists; of those asked */
-    uint64_t allowance, refilled_ms; /* what is left of the session's share: host_query.c */
+    struct mw_link open;   /* struct mw_query_entry: asked, to be asked later, or about to fail */
+    struct mw_link queued; /* wait for one of those asked */
+    size_t count, asked;   /* of both lists; of those asked */
+    int64_t allowance;     /* what is left of the session's share, less than nothing: host_query.c */
+    uint64_t refilled_ms;
     bool has_begun, was_told;
 };
 

@@ -3,15 +3,24 @@
  *
  *   asked    the resolver has it; at most 64 of a session at once
  *   queued   waits, in order, until one of those is answered or cancelled
- *   failing  beyond the session's share: a timer of no length brings MW_DNS_FAILURE, because no
- *            callback comes from inside the call that started it
+ *   later    beyond the session's share: a timer rings when its place has been refilled; then it is
+ *            queued
+ *   failing  that would take longer than WAIT_MAX_MS, or there is no resolver any more: a timer of no
+ *            length brings MW_DNS_FAILURE, because no callback comes from inside the call that
+ *            started it
  *
  * The share (`resolver { session-queries }`, mw_services.query_limit) is a bucket that is full when
  * the session first asks, holds as many questions as the setting says, and is refilled evenly within
  * a minute. What it guards against is a peer that has us ask (a tree of SPF includes, a message of a
  * thousand signatures): a question costs its place when it is asked for, and gives it back if no
  * server was asked because of it (the cache had the answer, or another session waits for the same),
- * so that a busy relay's session is not held up. What exceeds it is counted for the filter ("query-limit") and told once a session.
+ * so that a busy relay's session is not held up. What exceeds it is counted for the filter
+ * ("query-limit") and told once a session.
+ *
+ * It waits rather than fails because a peer chooses how much is asked for him: one that has spent the
+ * share with records of his own would have every question about his next mail fail at will, and pass
+ * where a failure is let pass (DMARC does so unless told otherwise). Those questions of other
+ * people's domains are few, and come through in a second or two.
  *
  * Beyond 1,000 questions open in one session, and beyond 100,000 of one instance, there is no
  * handle: that is a filter in a loop. Everything here ends with the session. The handle that the
@@ -25,13 +34,14 @@ enum {
     ASKED_MAX = 64,
     OPEN_MAX = 1000,
     WINDOW_MS = 60000,
+    WAIT_MAX_MS = 10000, /* for a place in the share */
     NAME_KEPT_MAX = 254, /* one more than a name may have: a longer one stays too long */
 };
 
-enum query_state { QUERY_QUEUED = 0, QUERY_ASKED, QUERY_FAILING };
+enum query_state { QUERY_QUEUED = 0, QUERY_ASKED, QUERY_LATER, QUERY_FAILING };
 
 struct mw_query_entry {
-    struct mw_link link; /* mw_queries.open or .queued */
+    struct mw_link link; /* mw_queries.queued, or .open in any other state */
     struct mw_run *run;
     struct mw_loop_handle *handle;
     enum query_state state;
@@ -50,22 +60,36 @@ void mw_queries_init(struct mw_live *live)
 
 /* One question costs WINDOW_MS, and a millisecond brings `limit`: whole numbers, however the two
  * divide. */
-static bool takes_share(struct mw_run *run, const struct mw_instance_services *services)
+static void refill(struct mw_queries *queries, uint64_t limit, uint64_t now_ms)
+{
+    int64_t full = (int64_t)(limit * WINDOW_MS);
+    uint64_t passed = now_ms - queries->refilled_ms;
+    if (!queries->has_begun || passed >= WINDOW_MS + WAIT_MAX_MS)
+        queries->allowance = full;
+    else
+        queries->allowance += (int64_t)(passed * limit);
+    if (queries->allowance > full)
+        queries->allowance = full;
+    queries->has_begun = true;
+    queries->refilled_ms = now_ms;
+}
+
+/* Take a place. False: there will be none for too long. *out_wait_ms: until it is there. */
+static bool takes_share(struct mw_run *run, const struct mw_instance_services *services,
+                        uint64_t *out_wait_ms)
 {
     struct mw_queries *queries = &run->live->queries;
-    uint64_t limit = run->services->query_limit, full = limit * WINDOW_MS;
-    uint64_t now = services->now_ms(services->user);
+    int64_t limit = run->services->query_limit;
+    *out_wait_ms = 0;
     if (limit == 0)
         return true;
-    uint64_t passed = queries->has_begun ? now - queries->refilled_ms : WINDOW_MS;
-    queries->has_begun = true;
-    queries->refilled_ms = now;
-    queries->allowance = passed >= WINDOW_MS || queries->allowance + passed * limit > full
-                             ? full
-                             : queries->allowance + passed * limit;
-    if (queries->allowance < WINDOW_MS)
+    refill(queries, (uint64_t)limit, services->now_ms(services->user));
+    int64_t left = queries->allowance - WINDOW_MS;
+    if (left < -WAIT_MAX_MS * limit)
         return false;
-    queries->allowance -= WINDOW_MS;
+    queries->allowance = left;
+    if (left < 0)
+        *out_wait_ms = (uint64_t)((-left + limit - 1) / limit);
     return true;
 }
 
@@ -84,7 +108,7 @@ static void tell_limit(struct mw_ctx *ctx)
 
 static void give_back(struct mw_run *run)
 {
-    uint64_t full = run->services->query_limit * WINDOW_MS;
+    int64_t full = (int64_t)run->services->query_limit * WINDOW_MS;
     struct mw_queries *queries = &run->live->queries;
     queries->allowance = full - queries->allowance < WINDOW_MS ? full
                                                                : queries->allowance + WINDOW_MS;
@@ -175,6 +199,22 @@ static void ask_next(struct mw_run *run)
     }
 }
 
+static void on_refilled(void *arg)
+{
+    struct mw_query_entry *query = ((struct mw_loop_handle *)arg)->query;
+    query->state = QUERY_QUEUED;
+    mw_list_remove(&query->link);
+    mw_list_append(&query->run->live->queries.queued, &query->link);
+    ask_next(query->run);
+}
+
+static void ask_later(struct mw_query_entry *query, uint64_t wait_ms)
+{
+    const struct mw_instance_services *services = query->handle->instance->set->services;
+    enter(query, QUERY_LATER,
+          services->timer_start(services->user, wait_ms, on_refilled, query->handle));
+}
+
 /* The filter may end the session in its callback: everything of ours is done before. */
 static void answer(struct mw_loop_handle *handle, const struct mw_dns_answer *given)
 {
@@ -189,13 +229,16 @@ static void answer(struct mw_loop_handle *handle, const struct mw_dns_answer *gi
     mw_instances_release(set);
 }
 
+/* What was never asked has cost nothing. */
 static void query_stop(struct mw_query_entry *query)
 {
     const struct mw_instance_services *services = query->handle->instance->set->services;
     if (query->state == QUERY_ASKED)
         services->dns_cancel(services->user, query->handle->service);
-    else if (query->state == QUERY_FAILING)
+    else if (query->state == QUERY_FAILING || query->state == QUERY_LATER)
         services->timer_stop(services->user, query->handle->service);
+    if (query->state == QUERY_QUEUED || query->state == QUERY_LATER)
+        give_back(query->run);
     query_end(query);
 }
 
@@ -230,9 +273,13 @@ struct mw_question *mw_host_query(struct mw_ctx *ctx, struct mw_slice name, enum
     struct mw_loop_handle *handle = mw_loop_handle_new(instance, MW_LOOP_QUERY, user);
     handle->answered = answered;
     struct mw_query_entry *query = query_new(ctx->run, handle, name, kind);
-    if (!takes_share(ctx->run, services)) {
+    uint64_t wait_ms;
+    if (!takes_share(ctx->run, services, &wait_ms)) {
         tell_limit(ctx);
         fail_soon(query);
+    } else if (wait_ms > 0) {
+        tell_limit(ctx);
+        ask_later(query, wait_ms);
     } else if (live->queries.asked < ASKED_MAX && !ask(query)) {
         query_end(query); /* no resolver */
         return NULL;

@@ -278,6 +278,16 @@ const struct mw_filter *mw_instance_filter(const struct mw_instance *instance)
     return &instance->filter;
 }
 
+bool mw_instances_share_facts(const struct mw_instance *a, const struct mw_instance *b)
+{
+    if (strcmp(a->filter.name, b->filter.name) != 0)
+        return false;
+    for (size_t i = 0; i < a->set->fact_count; i++)
+        if (strcmp(a->set->facts[i].owner->filter.name, a->filter.name) == 0)
+            return true;
+    return false;
+}
+
 uint32_t mw_instance_stages(const struct mw_instance *instance)
 {
     return instance->stages;

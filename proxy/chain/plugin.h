@@ -82,6 +82,9 @@ struct mw_instance *mw_instances_find(struct mw_instances *instances, struct mw_
 const char *mw_instance_name(const struct mw_instance *instance);
 const struct mw_filter *mw_instance_filter(const struct mw_instance *instance);
 uint32_t mw_instance_stages(const struct mw_instance *instance);
+/* Both are of one module and provide facts, the same ones: in one session the later overwrite the
+ * earlier. */
+bool mw_instances_share_facts(const struct mw_instance *a, const struct mw_instance *b);
 /* Run the instance's own tests; returns how many failed (0 when it has none). */
 int mw_instance_test(struct mw_instance *instance, mw_test_report *report, void *user);
 /* What the filter says on a topic ("stages", "cost"); false: nothing, it does not know the topic. */

@@ -8,8 +8,8 @@
  *   - behind each ")" in them: a reader that does not know of nesting, or of quoted pairs, is out of
  *     the comment there
  *   - behind each "(" and quote, where a comment or quoted string has no end
- *   - the same again in the first piece that is not empty of a value that is cut at each ";": a
- *     reader that cuts first sees neither comments nor quoted strings around it
+ *   - at the front of the first piece that is not empty, of a value that is cut at each ";": a
+ *     reader that cuts first cuts quoted strings too, and takes off what is left of the quotes
  *   - all this again in the value as RFC 2047 decodes it, if there is an encoded-word
  *
  * A word's backslashes are dropped, whoever may have unquoted them or not, and so are octets that are
@@ -319,18 +319,18 @@ static void look(struct search *search)
         try_broken(search);
 }
 
-/* The reader that cuts at each ";" before anything else, and leaves out empty pieces. */
-static void look_at_first_piece(struct search *search, struct mw_slice value)
+/* The reader that cuts at each ";" before anything else, leaves out empty pieces, and takes off what is
+ * left of a quoted string. (A comment that was cut stays in front of the id, and hides it.) */
+static void look_at_first_piece(struct search *search)
 {
-    size_t from = 0;
-    for (size_t at = skip_cfws(value, 0); at < value.len && value.ptr[at] == ';';
-         at = skip_cfws(value, at + 1))
-        from = at + 1;
-    value = mw_slice_skip(value, from);
-    ptrdiff_t end = mw_slice_find(value, ';');
-    search->value = end < 0 ? value : mw_slice_take(value, (size_t)end);
-    search->places = 0;
-    look(search);
+    const struct mw_slice value = search->value;
+    size_t at = skip_cfws(value, 0);
+    bool has_empty = at < value.len && value.ptr[at] == ';';
+    while (at < value.len && value.ptr[at] == ';')
+        at = skip_cfws(value, at + 1);
+    bool is_quoted = !has_empty && at < value.len && value.ptr[at] == '"';
+    if (has_empty || (is_quoted && (size_t)mw_slice_find(value, ';') < read_quoted(search, at)))
+        try_word(search, at);
 }
 
 static void look_both_ways(struct search *search, struct mw_slice value)
@@ -339,7 +339,7 @@ static void look_both_ways(struct search *search, struct mw_slice value)
     search->places = 0;
     look(search);
     if (!search->is_own && mw_slice_find(value, ';') >= 0)
-        look_at_first_piece(search, value);
+        look_at_first_piece(search);
 }
 
 static bool has_encoded_word(struct mw_slice value)

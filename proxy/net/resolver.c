@@ -31,7 +31,8 @@ enum {
     TICK_MAX_MS = 100,
     TICKS_A_TRY = 8,
     TIMEOUT_MAX_MS = 600000,
-    ATTEMPTS_MAX = 10
+    ATTEMPTS_MAX = 10,
+    BATCHES_A_TURN = 8
 };
 
 struct mw_resolver {
@@ -159,8 +160,7 @@ static void move_all(struct mw_link *from, struct mw_link *to)
     mw_list_init(from);
 }
 
-/* Those that are ready now; what they ask in turn has its answer in the next turn of the loop. */
-static void deliver(struct mw_resolver *resolver)
+static void deliver_batch(struct mw_resolver *resolver)
 {
     struct mw_link batch;
     move_all(&resolver->ready, &batch);
@@ -169,6 +169,15 @@ static void deliver(struct mw_resolver *resolver)
         mw_list_remove(&ask->place);
         run_ask(ask);
     }
+}
+
+/* Those that are ready now, then what they have asked in turn if that is in the cache: a chain of
+ * questions is answered without a turn of the loop for each. A long one goes on in the next turn,
+ * behind what else has come in. */
+static void deliver(struct mw_resolver *resolver)
+{
+    for (int i = 0; i < BATCHES_A_TURN && !mw_list_is_empty(&resolver->ready); i++)
+        deliver_batch(resolver);
     if (!resolver->is_closing && mw_list_is_empty(&resolver->ready))
         uv_idle_stop(&resolver->idle);
 }
@@ -359,7 +368,12 @@ static void seek(struct mw_resolver *resolver, const struct mw_dns_key *key, str
     if (question != NULL) {
         resolver->stats.joined++;
         mw_list_append(&question->asks, &ask->place);
-    } else if (resolver->stats.under_way < MW_DNS_QUESTIONS_MAX) {
+        return;
+    }
+    /* somebody's mute servers must not take the DNS from all others for long */
+    if (resolver->stats.under_way >= MW_DNS_QUESTIONS_MAX)
+        mw_dns_lanes_hurry(resolver->lanes);
+    if (resolver->stats.under_way < MW_DNS_QUESTIONS_MAX) {
         ask->query.is_put = true;
         put_question(resolver, key, ask);
     } else {

@@ -32,6 +32,7 @@ enum {
     SERVERS_MAX = 16,
     DNS_PORT = 53,
     EDNS_SIZE = 1232, /* fits every path without fragments (DNS flag day 2020); more comes by TCP */
+    HURRY_MS = 200,   /* a slice while there is no room: a question still has 1.4 s */
     RECEIVE_BUFFER = 1048576 /* a thousand answers that come while the loop does other things */
 };
 
@@ -158,12 +159,12 @@ static int set_servers(struct lane *lane, size_t first)
     return err;
 }
 
-/* The next lane's turn, if it is time. Its old questions have had all the time they get. Never from
- * inside c-ares. */
-static void take_turns(struct mw_dns_lanes *lanes)
+/* The next lane's turn, if this one's has lasted so long. Its old questions have had all the time
+ * they get. Never from inside c-ares. */
+static void take_turns(struct mw_dns_lanes *lanes, uint64_t slice_ms)
 {
     uint64_t now_ms = uv_now(lanes->loop);
-    if (now_ms - lanes->since_ms < lanes->slice_ms)
+    if (now_ms - lanes->since_ms < slice_ms)
         return;
     lanes->since_ms = now_ms;
     lanes->current = (lanes->current + 1) % LANES;
@@ -198,7 +199,7 @@ void mw_dns_lanes_ask_again(struct mw_dns_lanes *lanes, const struct mw_dns_key 
 void mw_dns_lanes_ask(struct mw_dns_lanes *lanes, const struct mw_dns_key *key, ares_callback done,
                       void *arg, size_t *out_server)
 {
-    take_turns(lanes);
+    take_turns(lanes, lanes->slice_ms);
     mw_dns_lanes_ask_again(lanes, key, done, arg, out_server);
 }
 
@@ -211,7 +212,12 @@ void mw_dns_lanes_tick(struct mw_dns_lanes *lanes)
 {
     for (size_t i = 0; i < LANES; i++)
         ares_process_fd(lanes->lanes[i].channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    take_turns(lanes);
+    take_turns(lanes, lanes->slice_ms);
+}
+
+void mw_dns_lanes_hurry(struct mw_dns_lanes *lanes)
+{
+    take_turns(lanes, lanes->slice_ms < HURRY_MS ? lanes->slice_ms : HURRY_MS);
 }
 
 /* ---- life and death ---- */

@@ -90,6 +90,9 @@ void mw_dns_lanes_ask_again(struct mw_dns_lanes *lanes, const struct mw_dns_key 
 /* That server has answered where another one did not: soon it is asked first. Any number; they go
  * round. */
 void mw_dns_lanes_prefer(struct mw_dns_lanes *lanes, size_t server);
+/* There is no room for another question: the lanes' turns come faster while that is so, and those who
+ * have waited longest make room. As mw_dns_lanes_ask(), `done` may run within. */
+void mw_dns_lanes_hurry(struct mw_dns_lanes *lanes);
 /* Now and then while questions are under way: their time-outs. */
 void mw_dns_lanes_tick(struct mw_dns_lanes *lanes);
 /* Its handles close on the loop afterwards. */

@@ -1,5 +1,5 @@
 /* config_priv.h - what the files of the configuration's builder share: config.c runs a load and
- * reads the top level, filters and chains, config_relay.c reads upstreams and listeners,
+ * reads the top level, config_chain.c filters and chains, config_relay.c upstreams and listeners,
  * config_tls.c makes the TLS sides of both, config_check.c holds the blocks against each other. */
 #ifndef MW_OPS_CONFIG_PRIV_H
 #define MW_OPS_CONFIG_PRIV_H
@@ -58,6 +58,12 @@ static inline void mw_config_go_on(enum mw_err err)
     mw_assert(err == MW_OK || err == MW_ERR_CONFIG);
 }
 bool mw_config_is_kind(const struct mw_conf_block *block, const char *kind);
+bool mw_config_block_exists(const struct mw_config_builder *builder, const char *kind,
+                            struct mw_slice name);
+bool mw_config_name_ok(struct mw_slice name);
+/* config_chain.c; in this order. */
+void mw_config_open_filters(struct mw_config_builder *builder);
+void mw_config_read_chains(struct mw_config_builder *builder);
 size_t mw_config_count_kind(const struct mw_config_builder *builder, const char *kind);
 
 /* The number, or the choice's index, of a directive with one value; 0 after an error there. */

@@ -45,8 +45,8 @@ const struct mw_conf_rule mw_top_rules[MW_TOP_COUNT] = {
 };
 
 const struct mw_conf_rule mw_resolver_rules[MW_RESOLVER_COUNT] = {
-    [MW_RESOLVER_NAMESERVER] = {.name = "nameserver", .type = MW_CONF_ENDPOINT, .default_text = "", .values_max = 8, .is_repeatable = true,
-        .help = "Addresses of name servers, with their port (53). Those of /etc/resolv.conf if none is given."},
+    [MW_RESOLVER_NAMESERVER] = {.name = "nameserver", .type = MW_CONF_ENDPOINT, .default_text = "", .min = 53, .values_max = 8, .is_repeatable = true,
+        .help = "Addresses of name servers; port 53 where none stands behind an address. Those of /etc/resolv.conf if none is given."},
     [MW_RESOLVER_TIMEOUT] = {.name = "timeout", .type = MW_CONF_DURATION, .default_text = "2s", .min = 100, .max = MINUTE,
         .help = "How long to wait for an answer in one try (a time)."},
     [MW_RESOLVER_ATTEMPTS] = {.name = "attempts", .type = MW_CONF_COUNT, .default_text = "2", .min = 1, .max = 10,

@@ -67,7 +67,8 @@ NAMES = list(CPU_CASES) + list(LATENCY_CASES) + list(SOURCE_CASES) + list(TLS_CA
 
 def load_options(case):
     return ["--sessions", case["sessions"], "--messages", case["messages"], "--per-session", case["per"],
-            "--size", case.get("size", 4 * KIB)] + (["--dots", case["dots"]] if "dots" in case else [])
+            "--size", case.get("size", 4 * KIB)] + (["--dots", case["dots"]] if "dots" in case else []) + \
+        (["--message", case["message"]] if "message" in case else [])
 
 
 def in_turn(names, number):

@@ -76,6 +76,8 @@ struct load {
     unsigned concurrency, total, per_session;
     size_t size, chunk;
     unsigned dots; /* lines from one that begins with a dot to the next; 0 = none does */
+    const char
+        *file; /* the message as it goes over the wire, but for its final dot; NULL: made up */
     unsigned domains,
         next_domain; /* senders in turn: sender@d0.example.net, d1, ...; 0 = example.net */
     enum park park;
@@ -162,6 +164,23 @@ static const char header[] =
     "\r\n";
 static const char line[] =
     "The quick brown fox jumps over the lazy dog, and the dog does not mind it.\r\n";
+
+static void read_text(struct load *load)
+{
+    FILE *file = fopen(load->file, "rb");
+    if (file == NULL || fseek(file, 0, SEEK_END) != 0)
+        die(load->file);
+    size_t len = (size_t)ftell(file);
+    load->text = allocate(len + 4);
+    rewind(file);
+    if (fread(load->text, 1, len, file) != len)
+        die(load->file);
+    fclose(file);
+    const char *body = strstr(load->text, "\r\n\r\n");
+    load->header_len = body == NULL ? len : (size_t)(body - load->text) + 4;
+    memcpy(load->text + len, ".\r\n", 3);
+    load->text_len = len + 3;
+}
 
 /* A header block of ten fields, then lines of 74 octets. */
 static void make_text(struct load *load)
@@ -493,7 +512,8 @@ static void run_parked(struct load *load)
 static void usage(void)
 {
     fputs("usage: load --port N [--host A] [--sessions N] [--messages N] [--per-session N]\n"
-          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--domains N]\n"
+          "            [--size OCTETS] [--chunk OCTETS] [--dots LINES] [--message FILE]\n"
+          "            [--domains N]\n"
           "            [--park ehlo|data] [--connect-only] [--tls 1.2|1.3] [--resume]\n",
           stderr);
     exit(2);
@@ -511,14 +531,21 @@ static unsigned long number(const char *text)
 
 static void read_options(struct load *load, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"host", required_argument, NULL, 'h'},     {"port", required_argument, NULL, 'p'},
-        {"sessions", required_argument, NULL, 'c'}, {"messages", required_argument, NULL, 'n'},
-        {"size", required_argument, NULL, 's'},     {"per-session", required_argument, NULL, 'm'},
-        {"chunk", required_argument, NULL, 'w'},    {"park", required_argument, NULL, 'k'},
-        {"dots", required_argument, NULL, 'd'},     {"domains", required_argument, NULL, 'D'},
-        {"tls", required_argument, NULL, 't'},      {"resume", no_argument, NULL, 'r'},
-        {"connect-only", no_argument, NULL, 'o'},   {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"host", required_argument, NULL, 'h'},
+                                            {"port", required_argument, NULL, 'p'},
+                                            {"sessions", required_argument, NULL, 'c'},
+                                            {"messages", required_argument, NULL, 'n'},
+                                            {"size", required_argument, NULL, 's'},
+                                            {"per-session", required_argument, NULL, 'm'},
+                                            {"chunk", required_argument, NULL, 'w'},
+                                            {"park", required_argument, NULL, 'k'},
+                                            {"dots", required_argument, NULL, 'd'},
+                                            {"domains", required_argument, NULL, 'D'},
+                                            {"tls", required_argument, NULL, 't'},
+                                            {"resume", no_argument, NULL, 'r'},
+                                            {"connect-only", no_argument, NULL, 'o'},
+                                            {"message", required_argument, NULL, 'f'},
+                                            {NULL, 0, NULL, 0}};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
         if (option == 'h' && inet_pton(AF_INET, optarg, &load->to.sin_addr) == 1)
             continue;
@@ -538,6 +565,8 @@ static void read_options(struct load *load, int argc, char **argv)
             load->dots = (unsigned)number(optarg);
         else if (option == 'D')
             load->domains = (unsigned)number(optarg);
+        else if (option == 'f')
+            load->file = optarg;
         else if (option == 't')
             load->tls_version = optarg;
         else if (option == 'r')
@@ -569,7 +598,10 @@ int main(int argc, char **argv)
         usage();
     load.message = (struct latencies){allocate(load.total * sizeof(uint32_t)), 0, load.total};
     load.first = (struct latencies){allocate(load.total * sizeof(uint32_t)), 0, load.total};
-    make_text(&load);
+    if (load.file != NULL)
+        read_text(&load);
+    else
+        make_text(&load);
     load.poll = epoll_create1(EPOLL_CLOEXEC);
     if (load.poll < 0)
         die("epoll_create1");

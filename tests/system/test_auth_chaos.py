@@ -4,7 +4,9 @@ that vanish at any point, and a reload every second:
     no session is stuck, nobody is cut off who did not ask for it, no reply is malformed; each delivered message has one field of ours and
     no forged one; at the end nothing is open, under way or left behind, and no sanitizer has spoken.
 
-    test_auth_chaos.py SECONDS [SEED]     longer than the 20 s of the ordinary run; the same dice again"""
+    test_auth_chaos.py SECONDS [SEED]     longer than the 20 s of the ordinary run; the same dice again
+
+And the budget that bounds a session's questions, as a weapon."""
 import base64
 import hashlib
 import os
@@ -291,6 +293,39 @@ class Chaos(suite.Case):
             self.assertLessEqual(len(own), 1, octets[:3000])
             for field in own:
                 authres.read(field)
+
+
+@harness.needs_proxy
+class Spent(suite.Case):
+    """A client that spends its session's questions on records of its own, and then comes with mail in somebody else's name."""
+    HOSTS = [(i, j) for i in range(10) for j in range(10)]
+    ZONES = {
+        "_dmarc.bank.test": {"TXT": ["v=DMARC1; p=reject"]}, "bank.test": {"TXT": ["v=spf1 -all"], "A": ["192.0.2.1"]},
+        "evil.test": {"TXT": ["v=spf1" + "".join(" mx:m%d.evil.test" % i for i in range(10)) + " -all"]},
+        **{"m%d.evil.test" % i: {"MX": [(10, "h%d.m%d.evil.test" % (j, i)) for j in range(10)]} for i in range(10)},
+        **{"h%d.m%d.evil.test" % (j, i): {"A": ["192.0.2.9"]} for i, j in HOSTS},
+    }
+
+    def test_dmarc_is_not_bypassed(self):
+        if DnsServer is None:
+            self.skipTest("NOTICE: python3-dnspython is not installed")
+        up, dns = FakeUpstream(), DnsServer(self.ZONES)
+        self.addCleanup(up.stop)
+        self.addCleanup(dns.stop)
+        weir = harness.Mailweir(up.port, chain="spf dkim dmarc", filters="".join(
+            block("filter " + name, ["module " + name, "skip-networks none", *more])
+            for name, more in (("spf", []), ("dkim", []), ("dmarc", ["profile enforce"]))),
+            top=["workers 1", block("resolver", ["nameserver " + dns.endpoint, "timeout 500ms", "attempts 1", "session-queries 100"])])
+        self.addCleanup(weir.finish, self)
+        with Client(weir.port, source="127.0.5.7", timeout=STUCK_S) as client:
+            client.ehlo("nobody.test")
+            client.envelope("a@evil.test", suite.ALICE)
+            client.cmd("RSET", 250)
+            weir.wait_record("query-limit")
+            client.envelope("b@nobody.test", suite.ALICE)
+            reply = client.data(b"From: a@bank.test\r\nSubject: pay\r\n\r\nNow.\r\n")
+            self.assertEqual((reply.code, reply.text[:11]), (550, "5.7.1 DMARC"))
+            client.quit()
 
 
 if __name__ == "__main__":

@@ -23,6 +23,9 @@ struct play {
 };
 size_t play_judge(struct play *play, const struct zone *zone, const char *authors,
                   const char *identifiers);
+/* The same of authors that the test has read itself. */
+size_t play_authors(struct play *play, const struct zone *zone, const struct authors *authors,
+                    const char *identifiers);
 /* "fail reject example.com": result, policy, organization. */
 const char *play_says(const struct play *play);
 

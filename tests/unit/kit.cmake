@@ -1,5 +1,11 @@
-# What several shipped filters share.
-mw_test(kit.domain SOURCES test_kit_domain.c LIBS filter_kit)
-mw_test(kit.taglist SOURCES test_kit_taglist.c LIBS filter_kit)
-mw_test(kit.result SOURCES test_kit_result.c LIBS filter_kit)
-mw_test(kit.action SOURCES test_kit_action.c LIBS filter_kit)
+# What several shipped filters share. Hosts that tests play have in common: texts, and settings from a text.
+add_library(mw_fake STATIC fake_text.c fake_settings.c)
+target_include_directories(mw_fake PUBLIC ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(mw_fake PUBLIC filter_kit mw_base PRIVATE mw_build)
+
+foreach(test text domain taglist result)
+    mw_test(kit.${test} SOURCES test_kit_${test}.c LIBS filter_kit)
+endforeach()
+foreach(test action client log_line reader)
+    mw_test(kit.${test} SOURCES test_kit_${test}.c LIBS filter_kit USES fake)
+endforeach()

@@ -75,8 +75,23 @@ uint64_t kit_clock_ms(struct list_kit *kit);
             fprintf(stderr, "%s", kit.instance.diags); \
         CHECK(is_good_);                               \
     } while (0)
+/* ... and begin. */
+#define START(list, field) \
+    do {                   \
+        LOAD(list, field); \
+        kit_start(&kit);   \
+    } while (0)
 #define CHECK_HAS(value) CHECK_INT(kit_has(&kit, value, NULL), LIST_YES)
 #define CHECK_HAS_NOT(value) CHECK_INT(kit_has(&kit, value, NULL), LIST_NO)
+/* Nobody knows, and that is why. */
+#define CHECK_FAILED(value, why)                                             \
+    do {                                                                     \
+        const char *error_ = NULL;                                           \
+        CHECK_INT(kit_has(&kit, value, &error_), LIST_FAILED);               \
+        if (error_ == NULL || strstr(error_, why) == NULL)                   \
+            mw_test_fail(__FILE__, __LINE__, "the error is '%s', want '%s'", \
+                         error_ ? error_ : "(none)", why);                   \
+    } while (0)
 /* One error, of that text behind "DIR/". */
 #define CHECK_ERROR(list, field, want)                                                   \
     do {                                                                                 \

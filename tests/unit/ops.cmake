@@ -1,5 +1,5 @@
 mw_test(ops.config SOURCES test_config.c config_kit.c USES ops)
-add_dependencies(test_ops_config filter_limits filter_rules)
+add_dependencies(test_ops_config filter_limits filter_rules filter_spf)
 mw_test(ops.config_tls SOURCES test_config_tls.c config_kit.c cert_kit.c USES ops LIBS PkgConfig::OPENSSL)
 mw_test(ops.certificates SOURCES test_certificates.c config_kit.c cert_kit.c USES ops LIBS PkgConfig::OPENSSL)
 mw_test(ops.schema SOURCES test_schema.c USES ops)

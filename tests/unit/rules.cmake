@@ -6,7 +6,7 @@ list(APPEND rules_sources ${rules_dir}/rules.c)
 add_library(mw_rules_under_test STATIC ${rules_sources} rules_fake.c)
 target_include_directories(mw_rules_under_test PUBLIC ${rules_dir} ${PROJECT_SOURCE_DIR}/proxy/include
     ${CMAKE_CURRENT_SOURCE_DIR})
-target_link_libraries(mw_rules_under_test PUBLIC filter_kit mw_base mw_message PkgConfig::PCRE2 PkgConfig::LMDB PkgConfig::HIREDIS PRIVATE mw_build)
+target_link_libraries(mw_rules_under_test PUBLIC mw_fake filter_kit mw_base mw_message PkgConfig::PCRE2 PkgConfig::LMDB PkgConfig::HIREDIS PRIVATE mw_build)
 
 # ... and the machinery of patterns alone, which needs nothing else of it
 set(patterns_sources regex.c regex_class.c regex_price.c regex_tree.c regex_tree_set.c literal.c index.c index_scan.c)

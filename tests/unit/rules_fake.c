@@ -1,57 +1,17 @@
 #include "rules_fake.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/lex.h"
+#include "fake_text.h"
 #include "message/address.h"
 #include "message/content.h"
 #include "message/fold.h"
 #include "message/header.h"
 #include "testblock.h"
-
-/* ---- memory ---- */
-
-struct fake_chunk {
-    struct fake_chunk *next;
-    size_t pad;
-};
-
-static void *keep(struct fake_chunk **chunks, size_t size)
-{
-    struct fake_chunk *chunk = mw_xcalloc(1, sizeof *chunk + size);
-    chunk->next = *chunks;
-    *chunks = chunk;
-    return chunk + 1;
-}
-
-static void release(struct fake_chunk **chunks)
-{
-    while (*chunks != NULL) {
-        struct fake_chunk *next = (*chunks)->next;
-        free(*chunks);
-        *chunks = next;
-    }
-}
-
-static void append(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void append(char *text, size_t size, const char *format, ...)
-{
-    size_t len = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + len, size - len, format, args);
-    va_end(args);
-}
-
-static void copy(char *out, size_t size, struct mw_slice text)
-{
-    snprintf(out, size, "%.*s", (int)text.len, text.len ? text.ptr : "");
-}
 
 /* ---- loading ---- */
 
@@ -89,15 +49,28 @@ static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 {
     bool is_error = diag->severity == MW_DIAG_ERROR;
     *(is_error ? &instance->errors : &instance->warnings) += 1;
-    append(instance->diags, sizeof instance->diags, "%s:%u:%u:%u: %s: %s%s%s\n",
-           diag->file ? diag->file : "-", diag->line, diag->column, diag->length,
-           is_error ? "error" : "warning", diag->message, diag->hint ? " | " : "",
-           diag->hint ? diag->hint : "");
+    fake_append(instance->diags, sizeof instance->diags, "%s:%u:%u:%u: %s: %s%s%s\n",
+                diag->file ? diag->file : "-", diag->line, diag->column, diag->length,
+                is_error ? "error" : "warning", diag->message, diag->hint ? " | " : "",
+                diag->hint ? diag->hint : "");
 }
 
-static const char *const fact_names[] = {
-    "client.ip",      "client.name",      "client.port",    "listener",   "helo", "auth.user",
-    "auth.mechanism", "session.messages", "session.errors", "spf.result", "spf.helo_result", "dkim.passed", "dkim.signatures", "dmarc.aligned", "dmarc.policy", NULL};
+static const char *const fact_names[] = {"client.ip",
+                                         "client.name",
+                                         "client.port",
+                                         "listener",
+                                         "helo",
+                                         "auth.user",
+                                         "auth.mechanism",
+                                         "session.messages",
+                                         "session.errors",
+                                         "spf.result",
+                                         "spf.helo_result",
+                                         "dkim.passed",
+                                         "dkim.signatures",
+                                         "dmarc.aligned",
+                                         "dmarc.policy",
+                                         NULL};
 
 static int host_fact_id(struct mw_instance *instance, const char *name)
 {
@@ -121,7 +94,7 @@ static int host_counter(struct mw_instance *instance, const char *name)
 
 static void *host_instance_alloc(struct mw_instance *instance, size_t size)
 {
-    return keep(&instance->chunks, size);
+    return fake_keep(&instance->chunks, size);
 }
 
 /* ---- sessions ---- */
@@ -144,13 +117,13 @@ static void **host_transaction_slot(struct mw_ctx *ctx)
 static void *host_session_alloc(struct mw_ctx *ctx, size_t size)
 {
     ctx->allocations++;
-    return keep(&ctx->session_chunks, size);
+    return fake_keep(&ctx->session_chunks, size);
 }
 
 static void *host_transaction_alloc(struct mw_ctx *ctx, size_t size)
 {
     ctx->allocations++;
-    return keep(&ctx->transaction_chunks, size);
+    return fake_keep(&ctx->transaction_chunks, size);
 }
 
 static struct mw_fact host_fact(struct mw_ctx *ctx, int id)
@@ -252,7 +225,7 @@ static int host_set_sender(struct mw_ctx *ctx, struct mw_slice address)
 {
     if (address.len > 0 && !is_address(address))
         return 0;
-    copy(ctx->sender, sizeof ctx->sender, address);
+    fake_copy(ctx->sender, sizeof ctx->sender, address);
     return 1;
 }
 
@@ -260,7 +233,7 @@ static int host_rcpt_replace(struct mw_ctx *ctx, size_t index, struct mw_slice a
 {
     if (index >= ctx->rcpt_count || !is_address(address))
         return 0;
-    copy(ctx->rcpts[index].address, sizeof ctx->rcpts[index].address, address);
+    fake_copy(ctx->rcpts[index].address, sizeof ctx->rcpts[index].address, address);
     return 1;
 }
 
@@ -269,7 +242,7 @@ static int host_rcpt_add(struct mw_ctx *ctx, struct mw_slice address)
     if (ctx->rcpt_count >= FAKE_MAX || !is_address(address))
         return 0;
     struct fake_rcpt *rcpt = &ctx->rcpts[ctx->rcpt_count++];
-    copy(rcpt->address, sizeof rcpt->address, address);
+    fake_copy(rcpt->address, sizeof rcpt->address, address);
     rcpt->status = MW_RCPT_ADDED;
     return 1;
 }
@@ -287,14 +260,14 @@ static int host_header_add(struct mw_ctx *ctx, struct mw_slice name, struct mw_s
     if (ctx->header_count >= FAKE_MAX)
         return 0;
     struct fake_header *header = &ctx->headers[ctx->header_count++];
-    copy(header->name, sizeof header->name, name);
-    copy(header->value, sizeof header->value, value);
+    fake_copy(header->name, sizeof header->name, name);
+    fake_copy(header->value, sizeof header->value, value);
     return 1;
 }
 
 static int host_header_change(struct mw_ctx *ctx, size_t index, struct mw_slice value)
 {
-    copy(ctx->headers[index].value, sizeof ctx->headers[index].value, value);
+    fake_copy(ctx->headers[index].value, sizeof ctx->headers[index].value, value);
     return 1;
 }
 
@@ -311,17 +284,17 @@ static int host_header_delete(struct mw_ctx *ctx, size_t index)
 static int host_reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, struct mw_slice text)
 {
     ctx->code = code;
-    copy(ctx->dsn, sizeof ctx->dsn, dsn);
-    copy(ctx->reply, sizeof ctx->reply, text);
+    fake_copy(ctx->dsn, sizeof ctx->dsn, dsn);
+    fake_copy(ctx->reply, sizeof ctx->reply, text);
     return 1;
 }
 
 static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice where,
                          struct mw_slice reason)
 {
-    copy(ctx->rule, sizeof ctx->rule, rule);
-    copy(ctx->where, sizeof ctx->where, where);
-    copy(ctx->reason, sizeof ctx->reason, reason);
+    fake_copy(ctx->rule, sizeof ctx->rule, rule);
+    fake_copy(ctx->where, sizeof ctx->where, where);
+    fake_copy(ctx->reason, sizeof ctx->reason, reason);
 }
 
 /* As the host does it: what was said before is used up. */
@@ -331,9 +304,9 @@ static int host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict v
         (verdict != MW_REJECT && verdict != MW_TEMPFAIL && verdict != MW_DISCARD))
         return 0;
     struct fake_rcpt *rcpt = &ctx->rcpts[index];
-    append(ctx->log, sizeof ctx->log,
-           "rcpt-verdict to=%s verdict=%d reply=%u %s %s by=%s %s (%s)\n", rcpt->address,
-           (int)verdict, ctx->code, ctx->dsn, ctx->reply, ctx->rule, ctx->where, ctx->reason);
+    fake_append(ctx->log, sizeof ctx->log,
+                "rcpt-verdict to=%s verdict=%d reply=%u %s %s by=%s %s (%s)\n", rcpt->address,
+                (int)verdict, ctx->code, ctx->dsn, ctx->reply, ctx->rule, ctx->where, ctx->reason);
     if (rcpt->status == MW_RCPT_PENDING || rcpt->status == MW_RCPT_ACCEPTED)
         rcpt->status = verdict == MW_DISCARD ? MW_RCPT_DISCARDED : MW_RCPT_REFUSED_FILTER;
     ctx->code = 0;
@@ -348,7 +321,7 @@ static int host_is_observed(struct mw_ctx *ctx)
 
 static int host_rcpt_group(struct mw_ctx *ctx, struct mw_slice group)
 {
-    copy(ctx->group, sizeof ctx->group, group);
+    fake_copy(ctx->group, sizeof ctx->group, group);
     return 1;
 }
 
@@ -356,11 +329,9 @@ static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *ev
                      const struct mw_log_pair *pairs, size_t count)
 {
     (void)level;
-    append(ctx->log, sizeof ctx->log, "%s", event);
-    for (size_t i = 0; i < count; i++)
-        append(ctx->log, sizeof ctx->log, " %s=%.*s", pairs[i].key, (int)pairs[i].value.len,
-               pairs[i].value.ptr);
-    append(ctx->log, sizeof ctx->log, "\n");
+    fake_append(ctx->log, sizeof ctx->log, "%s", event);
+    fake_append_pairs(ctx->log, sizeof ctx->log, pairs, count);
+    fake_append(ctx->log, sizeof ctx->log, "\n");
 }
 
 static void host_count(struct mw_ctx *ctx, int id, uint64_t by)
@@ -550,7 +521,7 @@ host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind ki
         abort();
     struct fake_question *question = &instance->questions[instance->question_count++];
     *question = (struct fake_question){.answered = answered, .user = user};
-    copy(question->name, sizeof question->name, name);
+    fake_copy(question->name, sizeof question->name, name);
     instance->asked++;
     return (struct mw_question *)(void *)question;
 }
@@ -725,7 +696,7 @@ void fake_unload(struct mw_instance *instance, struct rules *rules)
         rules_free(rules);
     free(instance->counters);
     instance->counters = NULL;
-    release(&instance->chunks);
+    fake_release(&instance->chunks);
 }
 
 void fake_ctx_init(struct mw_ctx *ctx, struct mw_instance *instance, void *state)
@@ -740,7 +711,7 @@ void fake_ctx_init(struct mw_ctx *ctx, struct mw_instance *instance, void *state
 
 void fake_reset(struct mw_ctx *ctx)
 {
-    release(&ctx->transaction_chunks);
+    fake_release(&ctx->transaction_chunks);
     ctx->transaction_slot = NULL;
     ctx->in_transaction = false;
     ctx->rcpt_count = ctx->header_count = 0;
@@ -750,7 +721,7 @@ void fake_reset(struct mw_ctx *ctx)
 void fake_ctx_fini(struct mw_ctx *ctx)
 {
     fake_reset(ctx);
-    release(&ctx->session_chunks);
+    fake_release(&ctx->session_chunks);
     free(ctx->counts);
     ctx->counts = NULL;
     ctx->count_cap = 0;

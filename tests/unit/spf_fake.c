@@ -1,139 +1,21 @@
 #include "spf_fake.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/lex.h"
-
-/* ---- memory and text ---- */
-
-struct fake_chunk {
-    struct fake_chunk *next;
-    size_t pad;
-};
-
-static void *keep(struct fake_chunk **chunks, size_t size)
-{
-    struct fake_chunk *chunk = calloc(1, sizeof *chunk + size);
-    chunk->next = *chunks;
-    *chunks = chunk;
-    return chunk + 1;
-}
-
-static void release(struct fake_chunk **chunks)
-{
-    while (*chunks != NULL) {
-        struct fake_chunk *next = (*chunks)->next;
-        free(*chunks);
-        *chunks = next;
-    }
-}
-
-static void append(char *text, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-static void append(char *text, size_t size, const char *format, ...)
-{
-    size_t len = strlen(text);
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text + len, size - len, format, args);
-    va_end(args);
-}
-
-static void copy(char *out, size_t size, struct mw_slice text)
-{
-    snprintf(out, size, "%.*s", (int)text.len, text.len ? text.ptr : "");
-}
+#include "fake_text.h"
 
 /* ---- settings ---- */
 
-static int index_of(const char *name, size_t len)
-{
-    for (int i = 0; i < SPF_SETTING_COUNT; i++)
-        if (strlen(spf_settings[i].name) == len && memcmp(spf_settings[i].name, name, len) == 0)
-            return i;
-    abort();
-}
-
-static void add_word(struct fake_setting *setting, struct mw_slice word,
-                     struct mw_setting_place place)
-{
-    struct mw_setting_value *value = &setting->value;
-    setting->texts[value->text_count] = word;
-    setting->places[value->text_count++] = place;
-}
-
-/* Blanks cut words, "..." is one. */
-static void read_words(struct fake_setting *setting, const char *line, size_t len, const char *file,
-                       uint32_t number, uint32_t directive, size_t at)
-{
-    while (at < len) {
-        while (at < len && line[at] == ' ')
-            at++;
-        bool is_quoted = at < len && line[at] == '"';
-        size_t from = at += is_quoted;
-        while (at < len && line[at] != (is_quoted ? '"' : ' '))
-            at++;
-        if (at > from || is_quoted)
-            add_word(setting, SLICE(line + from, at - from),
-                     (struct mw_setting_place){file, number, (uint32_t)(from - is_quoted + 1),
-                                               (uint32_t)(at - from + (is_quoted ? 2 : 0)),
-                                               directive});
-        at += is_quoted;
-    }
-}
-
-static void finish_setting(struct fake_setting *setting, const struct mw_setting *rule)
-{
-    struct mw_setting_value *value = &setting->value;
-    uint64_t ms;
-    value->size = sizeof *value;
-    value->texts = setting->texts;
-    value->places = setting->places;
-    if (value->file == NULL)
-        read_words(setting, rule->default_text, strlen(rule->default_text), NULL, 0, 0, 0);
-    struct mw_slice first = value->text_count > 0 ? value->texts[0] : EMPTY;
-    if (rule->type == MW_SETTING_BOOL)
-        value->number = text_is(first, "on");
-    if (rule->type == MW_SETTING_DURATION && mw_lang_table.parse_duration(first, &ms))
-        value->number = ms;
-    for (int i = 0; rule->type == MW_SETTING_CHOICE && rule->choices[i] != NULL; i++)
-        if (text_is(first, rule->choices[i]))
-            value->number = (uint64_t)i;
-}
-
-static void read_settings(struct mw_instance *instance, const char *text)
-{
-    uint32_t number = 1;
-    for (const char *line = text; *line != '\0'; number++) {
-        size_t len = strcspn(line, "\n"), name = strcspn(line, " \n");
-        if (name > 0) {
-            struct fake_setting *setting = &instance->settings[index_of(line, name)];
-            if (setting->value.file == NULL) {
-                setting->value.file = "spf.conf";
-                setting->value.line = number;
-                setting->value.column = 1;
-            }
-            read_words(setting, line, len, "spf.conf", number, number, name);
-        }
-        line += len + (line[len] == '\n');
-    }
-    for (int i = 0; i < SPF_SETTING_COUNT; i++)
-        finish_setting(&instance->settings[i], &spf_settings[i]);
-}
-
 static const struct mw_setting_value *host_setting(struct mw_instance *instance, const char *name)
 {
-    return &instance->settings[index_of(name, strlen(name))].value;
+    return fake_settings_find(&instance->settings, name);
 }
 
 static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 {
-    append(instance->diags, sizeof instance->diags, "%s:%u:%u+%u: %s: %s%s%s\n",
-           diag->file ? diag->file : "-", diag->line, diag->column, diag->length,
-           diag->severity == MW_DIAG_ERROR ? "error" : "warning", diag->message,
-           diag->hint ? " | " : "", diag->hint ? diag->hint : "");
+    fake_append_diag(instance->diags, sizeof instance->diags, diag);
 }
 
 static void host_want(struct mw_instance *instance, uint32_t stages)
@@ -149,7 +31,7 @@ static int host_counter(struct mw_instance *instance, const char *name)
 
 static void *host_instance_alloc(struct mw_instance *instance, size_t size)
 {
-    return keep(&instance->chunks, size);
+    return fake_keep(&instance->chunks, size);
 }
 
 static const char *host_authserv_id(struct mw_instance *instance)
@@ -224,12 +106,12 @@ static void **host_transaction_slot(struct mw_ctx *ctx)
 
 static void *host_session_alloc(struct mw_ctx *ctx, size_t size)
 {
-    return keep(&ctx->session_chunks, size);
+    return fake_keep(&ctx->session_chunks, size);
 }
 
 static void *host_transaction_alloc(struct mw_ctx *ctx, size_t size)
 {
-    return keep(&ctx->transaction_chunks, size);
+    return fake_keep(&ctx->transaction_chunks, size);
 }
 
 static uint64_t host_now_ms(struct mw_ctx *ctx)
@@ -271,7 +153,7 @@ static int host_rcpt_replace(struct mw_ctx *ctx, size_t index, struct mw_slice a
 {
     if (ctx->refuses_edits)
         return 0;
-    copy(ctx->rcpts[index].address, sizeof ctx->rcpts[index].address, address);
+    fake_copy(ctx->rcpts[index].address, sizeof ctx->rcpts[index].address, address);
     return 1;
 }
 
@@ -308,8 +190,8 @@ static int host_header_insert(struct mw_ctx *ctx, size_t index, struct mw_slice 
             (ctx->field_count - index) * sizeof *ctx->fields);
     ctx->field_count++;
     struct fake_field *field = &ctx->fields[index];
-    copy(field->name, sizeof field->name, name);
-    copy(field->value, sizeof field->value, value);
+    fake_copy(field->name, sizeof field->name, name);
+    fake_copy(field->value, sizeof field->value, value);
     field->is_added = true;
     return 1;
 }
@@ -334,28 +216,26 @@ static int host_header_delete(struct mw_ctx *ctx, size_t index)
 static int host_reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, struct mw_slice text)
 {
     ctx->code = code;
-    copy(ctx->dsn, sizeof ctx->dsn, dsn);
-    copy(ctx->reply, sizeof ctx->reply, text);
+    fake_copy(ctx->dsn, sizeof ctx->dsn, dsn);
+    fake_copy(ctx->reply, sizeof ctx->reply, text);
     return 1;
 }
 
 static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice where,
                          struct mw_slice reason)
 {
-    copy(ctx->rule, sizeof ctx->rule, rule);
-    copy(ctx->where, sizeof ctx->where, where);
-    copy(ctx->reason, sizeof ctx->reason, reason);
+    fake_copy(ctx->rule, sizeof ctx->rule, rule);
+    fake_copy(ctx->where, sizeof ctx->where, where);
+    fake_copy(ctx->reason, sizeof ctx->reason, reason);
 }
 
 static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *event,
                      const struct mw_log_pair *pairs, size_t count)
 {
     static const char *const levels[] = {"debug", "info", "warning", "error"};
-    append(ctx->log, sizeof ctx->log, "%s %s", levels[level], event);
-    for (size_t i = 0; i < count; i++)
-        append(ctx->log, sizeof ctx->log, " %s=%.*s", pairs[i].key, (int)pairs[i].value.len,
-               pairs[i].value.ptr);
-    append(ctx->log, sizeof ctx->log, "\n");
+    fake_append(ctx->log, sizeof ctx->log, "%s %s", levels[level], event);
+    fake_append_pairs(ctx->log, sizeof ctx->log, pairs, count);
+    fake_append(ctx->log, sizeof ctx->log, "\n");
 }
 
 static void host_count(struct mw_ctx *ctx, int id, uint64_t by)
@@ -365,7 +245,7 @@ static void host_count(struct mw_ctx *ctx, int id, uint64_t by)
 
 static int host_auth_result(struct mw_ctx *ctx, struct mw_slice result)
 {
-    append(ctx->results, sizeof ctx->results, "%.*s\n", (int)result.len, result.ptr);
+    fake_append(ctx->results, sizeof ctx->results, "%.*s\n", (int)result.len, result.ptr);
     return 1;
 }
 
@@ -382,7 +262,7 @@ static int host_is_explained(struct mw_ctx *ctx)
 static void host_explain(struct mw_ctx *ctx, uint32_t depth, struct mw_slice text)
 {
     (void)depth;
-    append(ctx->why, sizeof ctx->why, "%.*s\n", (int)text.len, text.ptr);
+    fake_append(ctx->why, sizeof ctx->why, "%.*s\n", (int)text.len, text.ptr);
 }
 
 /* ---- waiting ---- */
@@ -436,7 +316,7 @@ host_query(struct mw_ctx *ctx, struct mw_slice name, enum mw_dns_kind kind,
     struct fake_question *question = &ctx->questions[ctx->asked++];
     *question = (struct fake_question){
         .kind = kind, .answered = answered, .user = user, .is_open = true};
-    copy(question->name, sizeof question->name, name);
+    fake_copy(question->name, sizeof question->name, name);
     return (struct mw_question *)(void *)question;
 }
 
@@ -590,8 +470,8 @@ const struct mw_host fake_host = {
 struct spf *fake_open(struct mw_instance *instance, const char *text)
 {
     memset(instance, 0, sizeof *instance);
-    read_settings(instance, text);
-    struct spf *spf = keep(&instance->chunks, sizeof *spf);
+    fake_settings_read(&instance->settings, spf_settings, SPF_SETTING_COUNT, "spf.conf", text);
+    struct spf *spf = fake_keep(&instance->chunks, sizeof *spf);
     spf->host = &fake_host;
     if (!settings_read(&fake_host, instance, &spf->settings))
         return NULL;
@@ -601,7 +481,7 @@ struct spf *fake_open(struct mw_instance *instance, const char *text)
 
 void fake_instance_fini(struct mw_instance *instance)
 {
-    release(&instance->chunks);
+    fake_release(&instance->chunks);
 }
 
 void fake_init(struct mw_ctx *ctx, struct mw_instance *instance, struct spf *spf, const char *zone)
@@ -618,9 +498,9 @@ void fake_fini(struct mw_ctx *ctx)
     if (ctx->is_parked)
         ctx->cancelled(ctx->cancelled_user);
     judge_abort(ctx, ctx->state);
-    release(&ctx->transaction_chunks);
+    fake_release(&ctx->transaction_chunks);
     judge_close(ctx, ctx->state);
-    release(&ctx->session_chunks);
+    fake_release(&ctx->session_chunks);
 }
 
 void fake_set(struct mw_ctx *ctx, const char *fact, const char *text)
@@ -670,7 +550,7 @@ static enum mw_verdict settle(struct mw_ctx *ctx, enum mw_verdict verdict)
 
 static void forget(struct mw_ctx *ctx)
 {
-    release(&ctx->transaction_chunks);
+    fake_release(&ctx->transaction_chunks);
     ctx->transaction_slot = NULL;
     for (size_t i = 0; i < ctx->fact_count; i++)
         if (strncmp(ctx->facts[i].name, "spf.", 4) == 0)

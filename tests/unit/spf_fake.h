@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "fake_settings.h"
 #include "judge.h"
 
 enum { FAKE_MAX = 64, FAKE_TEXT = 16384, FAKE_NAME = 64, FAKE_LINE = 512 };
@@ -30,15 +31,9 @@ struct fake_question {
     void *user;
     bool is_open;
 };
-struct fake_setting {
-    struct mw_setting_value value;
-    struct mw_slice texts[FAKE_MAX];
-    struct mw_setting_place places[FAKE_MAX];
-};
-
 struct mw_instance {
     struct fake_chunk *chunks;
-    struct fake_setting settings[SPF_SETTING_COUNT];
+    struct fake_settings settings;
     char names[FAKE_MAX][FAKE_NAME]; /* of counters */
     int counter_count;
     uint32_t wanted;

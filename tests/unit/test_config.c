@@ -81,7 +81,8 @@ TEST(everything_given_arrives)
          "spool-dir /tmp\nplugin-path /a /b\ndrain-timeout 5s\nworkers 1\n"
          "authserv-id MX.Example.org. 'b\xc3\xbc"
          "cher.example'\nauthserv-id other\n"
-         "resolver {\n nameserver 192.0.2.53:53 [2001:db8::53]:5353\n timeout 500ms\n attempts 3\n"
+         "resolver {\n nameserver 192.0.2.53 [2001:db8::53]:5353 2001:db8::54\n timeout 500ms\n "
+         "attempts 3\n"
          " cache 0\n session-queries 70\n}\n"
          "upstream pf { address 127.0.0.1:10025 [::1]:10026\n address unix:/run/x\n"
          " identity proxy-v2\n require-identity off\n max-connections 0\n queue-timeout 0s\n"
@@ -127,8 +128,10 @@ TEST(everything_given_arrives)
     CHECK_INT(listen->upstream->max_connections, 0);
     CHECK_INT(listen->upstream->queue_timeout_ms, 0);
     CHECK_INT(listen->upstream->banner, MW_BANNER_OWN);
-    CHECK_INT(run.process.resolver.server_count, 2);
+    CHECK_INT(run.process.resolver.server_count, 3);
+    CHECK_INT(run.process.resolver.servers[0].port, 53);
     CHECK_INT(run.process.resolver.servers[1].port, 5353);
+    CHECK_INT(run.process.resolver.servers[2].port, 53);
     CHECK_INT(run.process.resolver.timeout_ms, 500);
     CHECK_INT(run.process.resolver.attempts, 3);
     CHECK_INT(run.process.resolver.cache_entries, 0);
@@ -458,13 +461,13 @@ TEST(resolver_is_one_block_without_a_name)
 
 TEST(resolver_takes_addresses_and_bounds)
 {
-    load("resolver {\n  nameserver 192.0.2.1 unix:/run/dns ns.example.test:53\n  attempts 0\n"
+    load("resolver {\n  nameserver 192.0.2.1.5 unix:/run/dns ns.example.test:53\n  attempts 0\n"
          "  timeout 2\n  cach 3\n}\n" UPSTREAM LISTEN);
     CHECK_INT(mw_diags_errors(run.diags), 6);
-    CHECK(strstr(run.said, "t.conf:2:14: error: '192.0.2.1' is not an address with a port") !=
+    CHECK(strstr(run.said, "t.conf:2:14: error: '192.0.2.1.5' is not an address with a port") !=
           NULL);
-    CHECK(strstr(run.said, "t.conf:2:24: error: a name server is asked over the network") != NULL);
-    CHECK(strstr(run.said, "t.conf:2:38: error: 'ns.example.test:53' is not an address") != NULL);
+    CHECK(strstr(run.said, "t.conf:2:26: error: a name server is asked over the network") != NULL);
+    CHECK(strstr(run.said, "t.conf:2:40: error: 'ns.example.test:53' is not an address") != NULL);
     CHECK(strstr(run.said, "'0' is out of range: 'attempts' takes 1 to 10") != NULL);
     CHECK(strstr(run.said, "'2' has no unit") != NULL);
     CHECK(strstr(run.said, "unknown directive 'cach' in block 'resolver'") != NULL);
@@ -514,6 +517,18 @@ TEST(chain_members_are_checked)
          "     6 | chain e { observe observe a }\n"
          "       |                   ^~~~~~~\n"
          "       = there is 'a'\n");
+    fini();
+}
+
+TEST(two_filters_of_a_chain_with_the_same_facts_are_warned_of)
+{
+    load(UPSTREAM "filter a { module spf }\nfilter b { module spf }\nchain c { a b }\n"
+                  "chain d { b }\nlisten mx { address 127.0.0.1:2525\n upstream pf\n chain c }\n"
+                  "listen my { address 127.0.0.1:2526\n upstream pf\n chain d }\n");
+    SAID("t.conf:5:13: warning: filters 'a' and 'b' of this chain are both of module spf\n"
+         "     5 | chain c { a b }\n"
+         "       |             ^\n"
+         "       = what it finds overwrites what the other has found: rules see the last result\n");
     fini();
 }
 

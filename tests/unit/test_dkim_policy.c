@@ -119,13 +119,3 @@ TEST(an_unknown_key_defers)
                       "(example.net: the key was not there in time)");
     dkim_check_free(&check);
 }
-
-TEST(results_have_names)
-{
-    enum dkim_result result;
-    for (int i = 0; i < DKIM_RESULTS; i++) {
-        CHECK(dkim_result_parse(slice_of(dkim_result_name((enum dkim_result)i)), &result));
-        CHECK_INT(result, i);
-    }
-    CHECK(!dkim_result_parse(LIT("softfail"), &result));
-}

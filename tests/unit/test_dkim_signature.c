@@ -65,7 +65,7 @@ TEST(defaults)
     CHECK(signature.header == CANON_RELAXED && signature.body == CANON_SIMPLE);
 }
 
-/* RFC 8601 2.7.1: syntax errors are neutral, what is missing from the message is a permerror. */
+/* RFC 8601 2.7.1: syntax errors are neutral, what is missing from the message is a permerror; so is rsa-sha1 (RFC 8301 3.1). */
 TEST(problems_have_names)
 {
     CHECK_PROBLEM("", "neutral: v= is missing");
@@ -76,7 +76,7 @@ TEST(problems_have_names)
     CHECK_PROBLEM("v=1; a=rsa-sha256; d=example.net; h=From; bh=" HASH "; b=AAAA",
                   "neutral: s= is missing");
     CHECK_PROBLEM("v=1; a=rsa-sha1; d=example.net; s=sel; h=From; bh=AAAA; b=AAAA",
-                  "neutral: rsa-sha1 is too weak to count");
+                  "permerror: rsa-sha1 is too weak to count");
     CHECK_PROBLEM("v=1; a=rsa-sha512; d=example.net; s=sel; h=From; bh=" HASH "; b=AAAA",
                   "neutral: unknown algorithm");
     CHECK_PROBLEM(GOOD "; c=relaxed/other", "neutral: unknown canonicalization");
@@ -86,7 +86,8 @@ TEST(problems_have_names)
     CHECK_PROBLEM(GOOD "; l=-1", "neutral: l= is no number");
     CHECK_PROBLEM(GOOD "; t=", "neutral: t= is no number");
     CHECK_PROBLEM(GOOD "; x=12a", "neutral: x= is no number");
-    CHECK_PROBLEM(GOOD "; t=10; x=9", "neutral: x= is before t=");
+    CHECK_PROBLEM(GOOD "; t=10; x=10", "neutral: x= is not behind t=");
+    CHECK_PROBLEM(GOOD "; t=10; x=11", "");
     CHECK_PROBLEM("v=1; a=rsa-sha256; d=example..net; s=sel; h=From; bh=" HASH "; b=AAAA",
                   "neutral: d= is no domain");
     CHECK_PROBLEM("v=1; a=rsa-sha256; d=example.net; s=a b; h=From; bh=" HASH "; b=AAAA",

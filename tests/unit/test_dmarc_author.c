@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "from.h"
 #include "message/address.h"
 #include "test.h"
 
@@ -31,7 +32,7 @@ static void read_fields(const char *const *fields, size_t count)
     for (size_t i = 0; i < count; i++) {
         const struct mw_address *const *list;
         size_t found = mw_address_list(slice_of(fields[i]), allot, NULL, &list);
-        authors_add(&authors, list, found);
+        authors_add(&authors, slice_of(fields[i]), list, found);
     }
     authors_close(&authors);
 }
@@ -59,7 +60,8 @@ TEST(one_address_gives_one_domain)
     static const char *const fields[] = {
         " a@Example.NET",
         " \"b@evil.example\" <a@example.net>",
-        " b@evil.example <a@example.net>", /* the name looks like an address: 11.4, out of scope */
+        " a@example.net <a@example.net>",
+        " John Q. Public [sales] <a@example.net>",
         " Group: a@example.net;",
         " a@example.net, b@EXAMPLE.net.",
         " (comment) <a@example.net> (x@y.example)",
@@ -112,7 +114,7 @@ TEST(more_than_can_be_judged_is_told)
     static const struct mw_address one = {.domain = {"one.example", 11}};
     const struct mw_address *list[] = {&one};
     for (int i = 0; i < 1000; i++)
-        authors_add(&authors, list, 1);
+        authors_add(&authors, EMPTY, list, 1);
     authors_close(&authors);
     CHECK_DOMAINS("one.example");
     CHECK(authors.is_incomplete && authors.fields == 1000);
@@ -141,5 +143,84 @@ TEST(domain_that_is_none_is_told)
         READ(fields[i]);
         if (!authors.is_incomplete || authors.problem == NULL)
             mw_test_fail(__FILE__, __LINE__, "'%s': %s", fields[i], domains());
+    }
+}
+
+/* 4.4: a malformed From cannot be aligned; what is common and clear to everybody counts as well-formed. */
+TEST(forms_that_programs_read_differently_are_told)
+{
+    static const char *const good[] = {
+        " a@example.net",
+        " <a@example.net>",
+        "\r\n\t\"Some \\\"One\\\"\" (a (b) \\) c)\r\n <a@example.net> (d)",
+        " J\xfcrgen \xc3\xa9 <a@example.net>",
+        " [list] a.b. c <a@example.net>,",
+        " Smith, John <a@example.net>",
+        " A@Example.net. <a@example.net>",
+        " <@a.example,@b.example:c@example.net>",
+        " Some: a@example.net, <b@example.org>;, Others:;",
+        " \"a b\"@example.net",
+        " a@[192.0.2.1]",
+        " <>",
+        "",
+    };
+    static const char *const bad[] = {
+        " \"a@example.net",
+        " (a@example.net",
+        " a@example.net)",
+        " a b@example.net",
+        " \"a\" b@example.net",
+        " a@example.net b",
+        " <a@example.net",
+        " a@example.net>",
+        " <a@example.net> b",
+        " <a@example.net> (b",
+        " <a@example.net b>",
+        " <<a@example.net>>",
+        " <a>@example.net",
+        " a@b@example.net",
+        " a@(b)example.net",
+        " a @example.net",
+        " a@ example.net",
+        " <a(b)@example.net>",
+        " a@example.net;",
+        " a@example.net: b@example.net;",
+        " A: B: a@example.net;;",
+        " : a@example.net;",
+        " <mailto:a@example.net>",
+        " <@a.example a@example.net>",
+        " b@example.org <a@example.net>",
+        " b@example.net c@example.org <a@example.net>",
+        " a\\b <a@example.net>",
+        " a] <a@example.net>",
+        " =?utf-8?q?x?=[y] <a@example.net>",
+        " [a <a@example.net>",
+        " [\"a\"] <a@example.net>",
+        " a\x01 <a@example.net>",
+        " a@example.net\nX",
+        " a@example.net\rX",
+        " \"a\x7f\" <a@example.net>",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (from_problem(slice_of(good[i])) != NULL)
+            mw_test_fail(__FILE__, __LINE__, "'%s': %s", good[i], from_problem(slice_of(good[i])));
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (from_problem(slice_of(bad[i])) == NULL)
+            mw_test_fail(__FILE__, __LINE__, "'%s'", bad[i]);
+}
+
+/* Nothing is searched for again and again. */
+TEST(long_fields_take_linear_time)
+{
+    static const char *const pieces[] = {"(",   "\"", "a@b ", "<",  "[",
+                                         "@a,", "G:", "a@[",  "\\", "<a@b>,"};
+    static char text[1 << 20];
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        struct builder out = {.ptr = text, .cap = sizeof text};
+        while (out.len + 8 < sizeof text)
+            builder_put(&out, slice_of(pieces[i]));
+        from_problem(
+            SLICE(text, out.len)); /* quadratic would be minutes, and the test's time-out */
+        CHECK(out.len > (1 << 19));
     }
 }

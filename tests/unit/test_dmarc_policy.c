@@ -45,12 +45,11 @@ TEST(profile_decides_what_is_done_and_what_would_be)
 TEST(first_domain_that_fits_wins_over_the_profile)
 {
     struct exception list[] = {
-        {LIT("own.example.net"), false, 1u << OUTCOME_REJECT, {ACTION_DEFER, LIT("x:1")}},
-        {LIT("example.net"),
-         true,
+        {{LIT("own.example.net"), false}, 1u << OUTCOME_REJECT, {ACTION_DEFER, LIT("x:1")}},
+        {{LIT("example.net"), true},
          1u << OUTCOME_REJECT | 1u << OUTCOME_NONE,
          {ACTION_PASS, LIT("x:2")}},
-        {LIT("example.net"), false, ~0u, {ACTION_QUARANTINE, LIT("x:3")}}};
+        {{LIT("example.net"), false}, ~0u, {ACTION_QUARANTINE, LIT("x:3")}}};
     begin(true);
     settings.exceptions = list;
     settings.exception_count = 3;

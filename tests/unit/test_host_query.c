@@ -162,22 +162,58 @@ TEST(questions_that_ask_no_server_cost_nothing)
 TEST(share_is_refilled_evenly_within_a_minute)
 {
     CHECK(begin_asking(60));
-    CHECK_INT(ask_many(61), 61);
+    CHECK_INT(ask_many(71), 71); /* 10 s of debt: 10 places */
     settle();
     CHECK_INT(outcomes[MW_DNS_FAILURE], 1);
-    loop.now += 1999; /* one second a question, and not quite two */
+    loop.now += 999; /* one second a question, and not quite one */
     ask_many(2);
     settle();
-    CHECK_INT(outcomes[MW_DNS_FAILURE], 2);
-    loop.now += 1; /* the rest was not lost */
-    ask_many(1);
-    settle();
-    CHECK_INT(outcomes[MW_DNS_FAILURE], 2);
-    loop.now += 3600000; /* no more than the whole of it */
-    ask_many(61);
-    settle();
     CHECK_INT(outcomes[MW_DNS_FAILURE], 3);
-    CHECK_INT(outcomes[MW_DNS_NOTHING], 60 + 1 + 1 + 60);
+    loop.now += 1; /* the rest was not lost */
+    ask_many(2);
+    settle();
+    CHECK_INT(outcomes[MW_DNS_FAILURE], 4);
+    loop.now += 3600000; /* no more than the whole of it */
+    ask_many(71);
+    settle();
+    CHECK_INT(outcomes[MW_DNS_FAILURE], 5);
+    CHECK_INT(outcomes[MW_DNS_NOTHING], 70 + 1 + 70);
+    end();
+}
+
+TEST(queries_beyond_the_share_wait_for_their_place)
+{
+    CHECK(begin_asking(60));
+    CHECK_INT(ask_many(60), 60);
+    CHECK(ask("x") != NULL);
+    CHECK(ask("y") != NULL);
+    CHECK(kit_logged(&kit, "query-limit filter=a limit=60"));
+    loop_answer(&nothing);
+    CHECK_INT(outcomes[MW_DNS_NOTHING], 60);
+    CHECK_INT(order_len, 0); /* not asked yet */
+    CHECK_INT(loop.open, 2);
+    loop_due();
+    CHECK_INT(outcomes[MW_DNS_FAILURE], 0);
+    loop_answer(&nothing);
+    CHECK_MEM(order, (size_t)order_len, "xy");
+    CHECK_INT(loop.open, 0);
+    end();
+}
+
+TEST(waiting_query_that_is_cancelled_gives_its_place_back)
+{
+    CHECK(begin_asking(60));
+    CHECK_INT(ask_many(69), 69);
+    struct mw_question *waiting = ask("x");
+    CHECK_INT(loop.open, 70);
+    api->dns_cancel(waiting);
+    api->dns_cancel(waiting);
+    CHECK_INT(loop.open, 69);
+    CHECK_INT(ask_many(2), 2); /* one has the place, one has none */
+    settle();
+    CHECK_INT(outcomes[MW_DNS_NOTHING], 70);
+    CHECK_INT(outcomes[MW_DNS_FAILURE], 1);
+    CHECK_INT(order_len, 0);
     end();
 }
 

@@ -1,5 +1,7 @@
 /* The words of actions, and the two acts: over a host of arrays. */
 #include "action.h"
+
+#include "fake_text.h"
 #include "test.h"
 
 enum { MAX = 8 };
@@ -14,12 +16,9 @@ struct mw_ctx {
     } fields[2 * MAX];
     size_t field_count;
     bool refuses, keeps;
+    uint32_t code;
+    char dsn[16], reply[64];
 };
-
-static void copy(char *out, size_t size, struct mw_slice text)
-{
-    snprintf(out, size, "%.*s", (int)text.len, text.ptr);
-}
 
 static size_t rcpt_count(struct mw_ctx *ctx)
 {
@@ -36,7 +35,7 @@ static int rcpt(struct mw_ctx *ctx, size_t index, struct mw_path_view *view)
 static int rcpt_replace(struct mw_ctx *ctx, size_t index, struct mw_slice address)
 {
     if (!ctx->refuses)
-        copy(ctx->rcpts[index], sizeof ctx->rcpts[index], address);
+        fake_copy(ctx->rcpts[index], sizeof ctx->rcpts[index], address);
     return !ctx->refuses;
 }
 
@@ -62,8 +61,8 @@ static ptrdiff_t header_find(struct mw_ctx *ctx, struct mw_slice name, size_t fr
 
 static int header_add(struct mw_ctx *ctx, struct mw_slice name, struct mw_slice value)
 {
-    copy(ctx->fields[ctx->field_count].name, 32, name);
-    copy(ctx->fields[ctx->field_count].value, 64, value);
+    fake_copy(ctx->fields[ctx->field_count].name, 32, name);
+    fake_copy(ctx->fields[ctx->field_count].value, 64, value);
     ctx->fields[ctx->field_count++].is_added = true;
     return 1;
 }
@@ -78,6 +77,14 @@ static int header_delete(struct mw_ctx *ctx, size_t index)
     return 1;
 }
 
+static int reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, struct mw_slice text)
+{
+    ctx->code = code;
+    fake_copy(ctx->dsn, sizeof ctx->dsn, dsn);
+    fake_copy(ctx->reply, sizeof ctx->reply, text);
+    return 1;
+}
+
 static const struct mw_host host = {.size = sizeof host,
                                     .rcpt_count = rcpt_count,
                                     .rcpt = rcpt,
@@ -86,11 +93,12 @@ static const struct mw_host host = {.size = sizeof host,
                                     .header = header,
                                     .header_find = header_find,
                                     .header_add = header_add,
-                                    .header_delete = header_delete};
+                                    .header_delete = header_delete,
+                                    .reply = reply};
 
 static void add_rcpt(struct mw_ctx *ctx, const char *address, enum mw_rcpt_status status)
 {
-    copy(ctx->rcpts[ctx->rcpt_count], 64, slice_of(address));
+    fake_copy(ctx->rcpts[ctx->rcpt_count], 64, slice_of(address));
     ctx->status[ctx->rcpt_count++] = status;
 }
 
@@ -198,4 +206,36 @@ TEST(quarantine_of_nobody)
     add_rcpt(&ctx, "b@example.test", MW_RCPT_REFUSED_FILTER);
     CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail")));
     CHECK_INT(ctx.field_count, 0);
+}
+
+TEST(refusals)
+{
+    struct mw_ctx ctx = {.code = 0};
+    const struct reply good = {.code = 550, .dsn = "5.7.23", .text = LIT("No")};
+    const struct reply later = {.code = 451, .dsn = "4.7.24", .text = LIT("Not now")};
+    CHECK_INT(action_refuse(&host, &ctx, ACTION_REJECT, &good), MW_REJECT);
+    CHECK_INT(ctx.code, 550);
+    CHECK_SLICE(slice_of(ctx.dsn), "5.7.23");
+    CHECK_SLICE(slice_of(ctx.reply), "No");
+    CHECK_INT(action_refuse(&host, &ctx, ACTION_DEFER, &later), MW_TEMPFAIL);
+    CHECK_INT(ctx.code, 451);
+    CHECK_SLICE(slice_of(ctx.reply), "Not now");
+}
+
+TEST(edits_of_actions)
+{
+    struct mw_ctx ctx = {.rcpt_count = 0};
+    add_rcpt(&ctx, "b@example.test", MW_RCPT_ACCEPTED);
+    CHECK(action_edit(&host, &ctx, ACTION_PASS, LIT("q@example.test"), LIT("spf=pass")));
+    CHECK(action_edit(&host, &ctx, ACTION_ADD_HEADER, LIT("q@example.test"), LIT("spf=pass")));
+    CHECK_INT(ctx.field_count, 0);
+    CHECK(action_edit(&host, &ctx, ACTION_TAG, LIT("q@example.test"), LIT("spf=softfail")));
+    CHECK_INT(ctx.field_count, 1);
+    CHECK_SLICE(slice_of(ctx.fields[0].name), "X-Mailweir-Tag");
+    CHECK_SLICE(slice_of(ctx.rcpts[0]), "b@example.test");
+    CHECK(action_edit(&host, &ctx, ACTION_QUARANTINE, LIT("q@example.test"), LIT("spf=fail")));
+    CHECK_SLICE(slice_of(ctx.rcpts[0]), "q@example.test");
+    ctx = (struct mw_ctx){.refuses = true};
+    add_rcpt(&ctx, "b@example.test", MW_RCPT_ACCEPTED);
+    CHECK(!action_edit(&host, &ctx, ACTION_QUARANTINE, LIT("q@example.test"), LIT("spf=fail")));
 }

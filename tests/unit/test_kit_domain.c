@@ -148,3 +148,16 @@ TEST(below_means_whole_labels)
     CHECK(!domain_is_below(LIT("example.net"), EMPTY));
     CHECK(!domain_is_below(EMPTY, EMPTY));
 }
+
+TEST(domains_of_settings)
+{
+    const struct domain itself = {.name = LIT("example.net")};
+    const struct domain below = {.name = LIT("example.net"), .is_below = true};
+    CHECK(domain_fits(&itself, LIT("example.net")));
+    CHECK(!domain_fits(&itself, LIT("a.example.net")));
+    CHECK(domain_fits(&below, LIT("example.net")));
+    CHECK(domain_fits(&below, LIT("a.b.example.net")));
+    CHECK(!domain_fits(&below, LIT("badexample.net")));
+    CHECK(!domain_fits(&below, LIT("net")));
+    CHECK(!domain_fits(&below, EMPTY));
+}

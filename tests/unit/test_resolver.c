@@ -458,6 +458,35 @@ TEST(resolver_bounds_the_questions_under_way)
     CHECK(dns_world_close(&world));
 }
 
+TEST(resolver_whose_table_is_full_makes_room_in_time)
+{ /* a client with a mute server of his own would leave everybody else without the DNS for 15 s */
+    char name[32];
+    CHECK(open_world(0));
+    uv_udp_recv_stop(&world.server.udp);
+    mw_resolver_free(&world.resolver);
+    world.resolver = new_resolver(&world.server.endpoint, 1, 5000, 0);
+    for (int i = 0; i < MW_DNS_QUESTIONS_MAX; i++) {
+        snprintf(name, sizeof name, "n%d.mute", i);
+        ask(&results[i], name, MW_DNS_A);
+    }
+    CHECK_INT(stats().under_way, MW_DNS_QUESTIONS_MAX);
+    struct dns_result *other = &results[MW_DNS_QUESTIONS_MAX];
+    int tries = 0;
+    for (; tries < 30 && stats().queries == MW_DNS_QUESTIONS_MAX; tries++) {
+        *other = (struct dns_result){0};
+        ask(other, "other.test", MW_DNS_A);
+        dns_turn(&world, &other->calls, 1, 100);
+        if (other->calls == 1) /* there was no room */
+            dns_turn(&world, NULL, 0, 100);
+    }
+    CHECK_INT(stats().queries, MW_DNS_QUESTIONS_MAX + 1);
+    CHECK(tries > 1 && tries < 30);
+    CHECK_INT(stats().ended[MW_DNS_ENDED_TIMEOUT], MW_DNS_QUESTIONS_MAX); /* the oldest */
+    dns_turn(&world, &other->calls, 1, 20000);
+    CHECK_INT(other->calls, 1);
+    CHECK(dns_world_close(&world));
+}
+
 TEST(resolver_without_servers_takes_those_of_the_system)
 {
     CHECK(open_world(0));
@@ -599,5 +628,38 @@ TEST(resolver_may_be_asked_from_a_callback)
     dns_turn(&world, &calls, 100, TURN_MS);
     CHECK_INT(calls, 100);
     CHECK_INT(stats().cache_hits, 99);
+    CHECK(dns_world_close(&world));
+}
+
+/* As ask_again(), but it is never inside itself. */
+static void ask_in_turn(void *user, enum mw_dns_status status, const struct mw_dns_record *records,
+                        size_t count)
+{
+    static bool is_inside;
+    int *calls = user;
+    (void)status;
+    (void)records;
+    (void)count;
+    CHECK(!is_inside);
+    is_inside = true;
+    if (++*calls < 100)
+        mw_resolver_ask(world.resolver, MW_LIT("a.test"), MW_DNS_A, ask_in_turn, calls);
+    is_inside = false;
+}
+
+TEST(resolver_answers_a_row_of_cached_questions_without_a_turn_for_each)
+{
+    enum { A_TURN = 8 };
+    int calls = 0, turns = 0;
+    CHECK(open_world(100));
+    look_up("a.test", MW_DNS_A);
+    mw_resolver_ask(world.resolver, MW_LIT("a.test"), MW_DNS_A, ask_in_turn, &calls);
+    for (; calls < 100 && turns < 100; turns++) {
+        int before = calls;
+        uv_run(&world.loop, UV_RUN_NOWAIT);
+        CHECK(calls - before <= A_TURN); /* others have their share of the loop */
+    }
+    CHECK_INT(calls, 100);
+    CHECK(turns <= 100 / A_TURN + 2);
     CHECK(dns_world_close(&world));
 }

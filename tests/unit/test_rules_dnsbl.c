@@ -1,5 +1,5 @@
-/* test_rules_dnsbl.c - DNS lists of several zones: filters, weights, sums and their bounds, zones that
- * fail, and how rules read all that. What a single zone answers is in test_rules_list_slow.c. */
+/* test_rules_dnsbl.c - DNS lists: the forms of filters and masks; several zones: weights, sums and
+ * their bounds, zones that fail, and how rules read all that. What a single zone answers is in test_rules_list_slow.c. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,11 +10,6 @@
 
 static struct list_kit kit;
 
-#define START(list, field) \
-    do {                   \
-        LOAD(list, field); \
-        kit_start(&kit);   \
-    } while (0)
 #define CHECK_SUM(value, want)                                                                \
     do {                                                                                      \
         const char *sum_ = kit_sum(&kit, value);                                              \
@@ -22,55 +17,106 @@ static struct list_kit kit;
             mw_test_fail(__FILE__, __LINE__, "the sum of %s is '%s', want '%s'", value, sum_, \
                          want);                                                               \
     } while (0)
-#define CHECK_FAILED(value, why)                                             \
-    do {                                                                     \
-        const char *error_ = NULL;                                           \
-        CHECK_INT(kit_has(&kit, value, &error_), LIST_FAILED);               \
-        if (error_ == NULL || strstr(error_, why) == NULL)                   \
-            mw_test_fail(__FILE__, __LINE__, "the error is '%s', want '%s'", \
-                         error_ ? error_ : "(none)", why);                   \
-    } while (0)
 
-/* ---- masks ---- */
+/* ---- filters of reply codes, as postscreen_dnsbl_sites has them, and masks ---- */
 
-static bool fits(const char *mask_text, const char *ip_text)
+static bool fits(bool is_mask, const char *text, const char *ip_text)
 {
     struct dnsbl_filter filter;
     unsigned char ip[4];
     size_t at;
-    return rules_dnsbl_filter(slice_of(mask_text), true, &filter, &at) == NULL &&
+    return rules_dnsbl_filter(slice_of(text), is_mask, &filter, &at) == NULL &&
            inet_pton(AF_INET, ip_text, ip) == 1 && rules_dnsbl_fits(&filter, ip);
+}
+
+struct bad_form {
+    const char *text, *error; /* what the error begins with */
+    size_t at;
+};
+
+static void check_bad_forms(bool is_mask, const struct bad_form *cases, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct dnsbl_filter filter;
+        size_t at;
+        const char *error = rules_dnsbl_filter(slice_of(cases[i].text), is_mask, &filter, &at);
+        CHECK(error != NULL);
+        if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0 || at != cases[i].at)
+            mw_test_fail(__FILE__, __LINE__, "%s: '%s' at %zu", cases[i].text, error, at);
+    }
+}
+
+TEST(filter_takes_numbers_ranges_and_sets)
+{
+    CHECK(fits(false, "127.0.0.2", "127.0.0.2"));
+    CHECK(!fits(false, "127.0.0.2", "127.0.0.3"));
+    CHECK(fits(false, "127.0.0.[2..11]", "127.0.0.2"));
+    CHECK(fits(false, "127.0.0.[2..11]", "127.0.0.11"));
+    CHECK(!fits(false, "127.0.0.[2..11]", "127.0.0.12"));
+    CHECK(!fits(false, "127.0.0.[2..11]", "127.0.1.2"));
+    CHECK(fits(false, "127.0.[1;3..4].[0..255]", "127.0.4.255"));
+    CHECK(!fits(false, "127.0.[1;3..4].[0..255]", "127.0.2.1"));
+    CHECK(fits(false, "[127].[0].[0].[64;200..201;255]", "127.0.0.201"));
+    CHECK(fits(false, "[127].[0].[0].[64;200..201;255]", "127.0.0.64"));
+    CHECK(!fits(false, "[127].[0].[0].[64;200..201;255]", "127.0.0.65"));
 }
 
 TEST(mask_wants_all_of_its_bits)
 {
-    CHECK(fits("0.0.0.4", "127.0.0.4"));
-    CHECK(fits("0.0.0.4", "127.0.0.6"));
-    CHECK(!fits("0.0.0.4", "127.0.0.8"));
-    CHECK(fits("0.0.0.6", "127.0.0.6"));
-    CHECK(fits("0.0.0.6", "127.0.0.14"));
-    CHECK(!fits("0.0.0.6", "127.0.0.4"));
-    CHECK(!fits("0.0.0.6", "127.0.0.2"));
-    CHECK(fits("127.0.1.128", "127.3.255.255"));
-    CHECK(!fits("127.0.1.128", "127.3.255.127"));
+    CHECK(fits(true, "0.0.0.4", "127.0.0.4"));
+    CHECK(fits(true, "0.0.0.4", "127.0.0.6"));
+    CHECK(!fits(true, "0.0.0.4", "127.0.0.8"));
+    CHECK(fits(true, "0.0.0.6", "127.0.0.6"));
+    CHECK(fits(true, "0.0.0.6", "127.0.0.14"));
+    CHECK(!fits(true, "0.0.0.6", "127.0.0.4"));
+    CHECK(!fits(true, "0.0.0.6", "127.0.0.2"));
+    CHECK(fits(true, "127.0.1.128", "127.3.255.255"));
+    CHECK(!fits(true, "127.0.1.128", "127.3.255.127"));
+}
+
+TEST(filter_of_bad_form_is_refused_where_it_is_bad)
+{
+    static const struct bad_form cases[] = {{"", "expected a number", 0},
+                                            {"127", "expected '.'", 3},
+                                            {"127.0.0", "expected '.'", 7},
+                                            {"127.0.0.", "expected a number", 8},
+                                            {"127.0.0.256", "expected a number", 11},
+                                            {"127.0.0.2.3", "expected the end", 9},
+                                            {"127.0.0.2*3", "expected the end", 9},
+                                            {"127.0.0.[", "expected a number", 9},
+                                            {"127.0.0.[]", "expected a number", 9},
+                                            {"127.0.0.[3..2]", "a range goes", 13},
+                                            {"127.0.0.[1..]", "expected a number", 12},
+                                            {"127.0.0.[1", "expected '..', ';' or ']'", 10},
+                                            {"127.0.0.[1,2]", "expected '..', ';' or ']'", 10},
+                                            {"127.0.0.[[1]]", "expected a number", 9},
+                                            {"a.b.c.d", "expected a number", 0}};
+    check_bad_forms(false, cases, sizeof cases / sizeof *cases);
 }
 
 TEST(mask_of_bad_form_is_refused_where_it_is_bad)
 {
-    static const struct {
-        const char *text, *error;
-        size_t at;
-    } cases[] = {{"", "expected a number", 0},          {"0.0.0", "expected '.'", 5},
-                 {"0.0.0.[1]", "expected a number", 6}, {"0.0.0.256", "expected a number", 9},
-                 {"0.0.0.1.", "expected the end", 7},   {"0.0.0.0", "a mask has bits", 7},
-                 {"127.0.0.0", "a mask has bits", 9},   {"0.0.0.-1", "expected a number", 6}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    static const struct bad_form cases[] = {
+        {"", "expected a number", 0},          {"0.0.0", "expected '.'", 5},
+        {"0.0.0.[1]", "expected a number", 6}, {"0.0.0.256", "expected a number", 9},
+        {"0.0.0.1.", "expected the end", 7},   {"0.0.0.0", "a mask has bits", 7},
+        {"127.0.0.0", "a mask has bits", 9},   {"0.0.0.-1", "expected a number", 6}};
+    check_bad_forms(true, cases, sizeof cases / sizeof *cases);
+}
+
+/* Any octets: no crash, and the place is inside. */
+TEST(filter_of_any_octets_ends)
+{
+    uint64_t seed = 7;
+    static const char signs[] = "0123456789.[];*127.0.0.2";
+    for (unsigned i = 0; i < 200000; i++) {
+        char text[24];
+        size_t len = mw_test_random(&seed) % sizeof text, at = 0;
+        for (size_t k = 0; k < len; k++)
+            text[k] = signs[mw_test_random(&seed) % (sizeof signs - 1)];
         struct dnsbl_filter filter;
-        size_t at;
-        const char *error = rules_dnsbl_filter(slice_of(cases[i].text), true, &filter, &at);
-        CHECK(error != NULL);
-        if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0 || at != cases[i].at)
-            mw_test_fail(__FILE__, __LINE__, "%s: '%s' at %zu", cases[i].text, error, at);
+        const char *error = rules_dnsbl_filter(SLICE(text, len), i % 2, &filter, &at);
+        CHECK(at <= len && (error != NULL || at == len));
     }
 }
 

@@ -55,7 +55,7 @@ TEST(the_interpreter_is_ours_here)
     struct zone zone = ZONE(entries);
     run(&zone, 0);
     CHECK_INT(zone.verdict.result, SPF_FAIL);
-    CHECK(calls > 3);
+    CHECK_INT(calls, 3); /* once a record, however many rounds the DNS takes */
     zone_end(&zone);
 }
 
@@ -70,11 +70,11 @@ TEST(an_error_anywhere_in_a_check_is_temperror)
         CHECK(memcmp(zone.verdict.problem.ptr, "libspf2 failed with the record of ", 34) == 0);
         CHECK(zone.verdict.record_domain.len == 6);
     }
-    run(&zone, 1);
+    run(&zone, 1); /* it comes to a record when all that the record's terms need is known */
+    CHECK_SLICE(zone.verdict.record_domain, "j.test");
+    run(&zone, all);
     CHECK_SLICE(zone.verdict.problem,
                 "libspf2 failed with the record of d.test: spf_server is NULL???");
-    run(&zone, all);
-    CHECK_SLICE(zone.verdict.record_domain, "j.test");
     zone_end(&zone);
 }
 

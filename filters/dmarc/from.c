@@ -1,0 +1,252 @@
+/* from.c - see from.h. One pass: nothing is looked at twice but the domains that stand in a name and in its address. */
+#include "from.h"
+
+#include "domain.h"
+
+struct reader {
+    struct mw_slice value;
+    size_t at;
+    bool in_group;
+    const char *problem; /* the first one ends the reading */
+};
+
+static int peek(const struct reader *reader)
+{
+    return reader->at < reader->value.len ? (unsigned char)reader->value.ptr[reader->at] : -1;
+}
+
+static void fail(struct reader *reader, const char *problem)
+{
+    if (reader->problem == NULL)
+        reader->problem = problem;
+    reader->at = reader->value.len;
+}
+
+static void fail_form(struct reader *reader)
+{
+    fail(reader, "From is malformed");
+}
+
+/* Where a value ends for some programs: at a NUL, at a line end that is no folding. Other controls have no business there. */
+static bool has_controls(struct mw_slice value)
+{
+    for (size_t i = 0; i < value.len; i++) {
+        unsigned char c = (unsigned char)value.ptr[i];
+        char next = i + 1 < value.len ? value.ptr[i + 1] : '\0';
+        bool is_fold = (c == '\r' && next == '\n') || (c == '\n' && (next == ' ' || next == '\t'));
+        if ((c < 0x20 || c == 0x7f) && c != '\t' && !is_fold)
+            return true;
+    }
+    return false;
+}
+
+/* ---- tokens ---- */
+
+static bool is_blank(int c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* RFC 5322 3.2.3 atext, the dot, and what RFC 6532 adds. */
+static bool is_atom(int c)
+{
+    return c > ' ' && c != 0x7f && memchr("()<>[]:;@\\,\"", c, 12) == NULL;
+}
+
+/* Behind the "(", over its partner. */
+static void skip_comment(struct reader *reader)
+{
+    size_t depth = 0;
+    for (; reader->at < reader->value.len; reader->at++) {
+        int c = peek(reader);
+        if (c == '\\')
+            reader->at++;
+        else if (c == '(')
+            depth++;
+        else if (c == ')' && --depth == 0) {
+            reader->at++;
+            return;
+        }
+    }
+    fail(reader, "a comment in From has no end");
+}
+
+static void skip_cfws(struct reader *reader)
+{
+    while (is_blank(peek(reader)) || peek(reader) == '(')
+        if (peek(reader) == '(')
+            skip_comment(reader);
+        else
+            reader->at++;
+}
+
+static void skip_quoted(struct reader *reader)
+{
+    for (reader->at++; reader->at < reader->value.len; reader->at++) {
+        if (peek(reader) == '"') {
+            reader->at++;
+            return;
+        }
+        if (peek(reader) == '\\')
+            reader->at++;
+    }
+    fail(reader, "a quoted string in From has no end");
+}
+
+/* "[list] Some One" is common; a bracket without its partner is not, nor one at an encoded word's end, where programs differ (RFC 2047 5). */
+static void skip_brackets(struct reader *reader)
+{
+    size_t start = reader->at;
+    bool is_behind_word = start >= 2 && memcmp(reader->value.ptr + start - 2, "?=", 2) == 0;
+    reader->at++;
+    while (is_atom(peek(reader)) || is_blank(peek(reader)))
+        reader->at++;
+    if (peek(reader) != ']' || is_behind_word)
+        fail_form(reader);
+    reader->at++;
+}
+
+/* Words without blanks between: what may be a local part. False: there is none. */
+static bool skip_words(struct reader *reader)
+{
+    size_t start = reader->at;
+    for (int c = peek(reader); is_atom(c) || c == '"' || c == '['; c = peek(reader))
+        if (c == '"')
+            skip_quoted(reader);
+        else if (c == '[')
+            skip_brackets(reader);
+        else
+            reader->at++;
+    return reader->at > start;
+}
+
+/* Behind an '@': a domain or an address literal. Empty: none. */
+static struct mw_slice take_domain(struct reader *reader)
+{
+    size_t start = reader->at;
+    if (peek(reader) == '[') {
+        ptrdiff_t end = text_find(text_skip(reader->value, start), ']');
+        reader->at = end < 0 ? start : start + (size_t)end + 1;
+    }
+    while (is_atom(peek(reader)))
+        reader->at++;
+    return SLICE(reader->value.ptr + start, reader->at - start);
+}
+
+/* ---- addresses ---- */
+
+/* A domain that was seen in a name; the address behind it has to have the same one. */
+struct entry {
+    struct mw_slice named;
+    bool has_other; /* the name has several */
+    size_t words;
+};
+
+static bool is_same(struct mw_slice a, struct mw_slice b)
+{
+    char first[DOMAIN_MAX + 1], second[DOMAIN_MAX + 1];
+    size_t len = domain_normalize(a, first);
+    return len > 0 && text_eq(SLICE(first, len), SLICE(second, domain_normalize(b, second)));
+}
+
+/* RFC 5322 4.4 obs-route: "@a,@b:". */
+static void skip_route(struct reader *reader)
+{
+    while (peek(reader) == '@') {
+        reader->at++;
+        take_domain(reader);
+        skip_cfws(reader);
+        while (peek(reader) == ',') {
+            reader->at++;
+            skip_cfws(reader);
+        }
+    }
+    if (peek(reader) != ':')
+        fail_form(reader);
+    else
+        reader->at++;
+}
+
+/* At a "<". Behind it nothing may follow in this entry. */
+static void read_angle(struct reader *reader, const struct entry *entry)
+{
+    struct mw_slice domain = EMPTY;
+    reader->at++;
+    skip_cfws(reader);
+    if (peek(reader) == '@')
+        skip_route(reader);
+    skip_cfws(reader);
+    if (skip_words(reader) && peek(reader) == '@') {
+        reader->at++;
+        domain = take_domain(reader);
+    }
+    skip_cfws(reader);
+    if (peek(reader) != '>')
+        fail_form(reader);
+    reader->at++;
+    skip_cfws(reader);
+    if (entry->has_other || (entry->named.len > 0 && !is_same(entry->named, domain)))
+        fail(reader, "a name in From holds an address of another domain");
+    if (peek(reader) >= 0 && peek(reader) != ',' && peek(reader) != ';')
+        fail_form(reader);
+}
+
+/* At an '@' behind a word: an address by itself, or part of a name. */
+static void read_at(struct reader *reader, struct entry *entry)
+{
+    reader->at++;
+    struct mw_slice domain = take_domain(reader);
+    entry->has_other |= entry->named.len > 0 && !is_same(entry->named, domain);
+    entry->named = domain;
+    skip_cfws(reader);
+    if (domain.len == 0 || peek(reader) == '@')
+        fail_form(reader);
+}
+
+/* A name that ends with a ':' opens a group. */
+static void read_colon(struct reader *reader, struct entry *entry)
+{
+    if (reader->in_group || entry->words == 0 || entry->named.len > 0)
+        fail_form(reader);
+    reader->in_group = true;
+    reader->at++;
+    *entry = (struct entry){.words = 0};
+}
+
+/* Up to its ',' or ';', or to the end. */
+static void read_entry(struct reader *reader)
+{
+    struct entry entry = {.words = 0};
+    for (skip_cfws(reader); peek(reader) >= 0; skip_cfws(reader)) {
+        int c = peek(reader);
+        if (c == ',' || c == ';')
+            break;
+        if (c == '<') {
+            read_angle(reader, &entry);
+            return;
+        }
+        if (c == ':')
+            read_colon(reader, &entry);
+        else if (!skip_words(reader))
+            fail_form(reader);
+        else if (entry.words++, peek(reader) == '@')
+            read_at(reader, &entry);
+    }
+    if (entry.named.len > 0 && entry.words > 1)
+        fail_form(reader); /* an address by itself, and words beside it */
+}
+
+const char *from_problem(struct mw_slice value)
+{
+    struct reader reader = {.value = value};
+    if (has_controls(value))
+        return "From has control octets";
+    while (peek(&reader) >= 0) {
+        read_entry(&reader);
+        if (peek(&reader) == ';' && !reader.in_group)
+            fail_form(&reader);
+        reader.in_group = reader.in_group && peek(&reader) != ';';
+        reader.at++; /* over the ',' or ';' */
+    }
+    return reader.problem;
+}
