@@ -44,18 +44,6 @@ static void add_domain(struct authors *authors, struct mw_slice text)
 
 /* ---- what programs read in different ways ---- */
 
-/* "=?...?=", which is no encoded word in an address (RFC 2047 5) and is decoded there by some all the same. */
-static bool has_encoded_word(struct mw_slice text)
-{
-    bool is_open = false;
-    for (size_t i = 0; i + 1 < text.len; i++) {
-        if (is_open && text.ptr[i] == '?' && text.ptr[i + 1] == '=')
-            return true;
-        is_open |= text.ptr[i] == '=' && text.ptr[i + 1] == '?';
-    }
-    return false;
-}
-
 static bool is_ascii(struct mw_slice text)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -72,14 +60,17 @@ static const char *find_doubt(struct mw_slice value, const struct mw_address *ad
         return text_find(address->name, '@') < 0 ? NULL : "a name in From holds an address";
     if (text_find(address->local, '@') >= 0)
         return "an address in From has more than one '@'";
-    if (has_encoded_word(address->local))
-        return "an address in From has encoded words";
     if (!is_ascii(address->domain) && text_utf8_len(value) < value.len)
         return "a domain in From is not UTF-8";
     return NULL;
 }
 
 /* ---- fields ---- */
+
+static void found(void *user, struct mw_slice domain)
+{
+    add_domain(user, domain);
+}
 
 void authors_add(struct authors *authors, struct mw_slice value,
                  const struct mw_address *const *addresses, size_t count)
@@ -88,7 +79,7 @@ void authors_add(struct authors *authors, struct mw_slice value,
         miss(authors, "too many From fields");
         return;
     }
-    const char *problem = from_problem(value);
+    const char *problem = from_problem(value, found, authors);
     if (problem != NULL)
         miss(authors, problem);
     if (count >= AUTHOR_ENTRIES_MAX)

@@ -7,6 +7,8 @@ struct reader {
     struct mw_slice value;
     size_t at;
     bool in_group;
+    void (*found)(void *user, struct mw_slice domain);
+    void *user;
     const char *problem; /* the first one ends the reading */
 };
 
@@ -20,6 +22,12 @@ static void fail(struct reader *reader, const char *problem)
     if (reader->problem == NULL)
         reader->problem = problem;
     reader->at = reader->value.len;
+}
+
+static void find(const struct reader *reader, struct mw_slice domain)
+{
+    if (domain.len > 0 && reader->found != NULL)
+        reader->found(reader->user, domain);
 }
 
 static void fail_form(struct reader *reader)
@@ -106,17 +114,24 @@ static void skip_brackets(struct reader *reader)
     reader->at++;
 }
 
-/* Words without blanks between: what may be a local part. False: there is none. */
+/* Words without blanks between: what may be a local part, and then holds no encoded word (RFC 2047 5): some would decode it, and some look for its
+ * end beyond the '@'. False: there is none. */
 static bool skip_words(struct reader *reader)
 {
     size_t start = reader->at;
-    for (int c = peek(reader); is_atom(c) || c == '"' || c == '['; c = peek(reader))
+    bool is_encoded = false;
+    for (int c = peek(reader), last = 0; is_atom(c) || c == '"' || c == '[';
+         last = c, c = peek(reader)) {
+        is_encoded |= last == '=' && c == '?';
         if (c == '"')
             skip_quoted(reader);
         else if (c == '[')
             skip_brackets(reader);
         else
             reader->at++;
+    }
+    if (is_encoded && peek(reader) == '@')
+        fail(reader, "an address in From has encoded words");
     return reader->at > start;
 }
 
@@ -124,12 +139,14 @@ static bool skip_words(struct reader *reader)
 static struct mw_slice take_domain(struct reader *reader)
 {
     size_t start = reader->at;
-    if (peek(reader) == '[') {
-        ptrdiff_t end = text_find(text_skip(reader->value, start), ']');
-        reader->at = end < 0 ? start : start + (size_t)end + 1;
-    }
-    while (is_atom(peek(reader)))
+    bool is_literal = peek(reader) == '[';
+    reader->at += is_literal;
+    while (is_atom(peek(reader)) || (is_literal && peek(reader) == ':')) /* [IPv6:2001:db8::1] */
         reader->at++;
+    if (is_literal && peek(reader) != ']')
+        fail_form(reader);
+    else
+        reader->at += is_literal;
     return SLICE(reader->value.ptr + start, reader->at - start);
 }
 
@@ -179,6 +196,7 @@ static void read_angle(struct reader *reader, const struct entry *entry)
     if (skip_words(reader) && peek(reader) == '@') {
         reader->at++;
         domain = take_domain(reader);
+        find(reader, domain);
     }
     skip_cfws(reader);
     if (peek(reader) != '>')
@@ -232,13 +250,15 @@ static void read_entry(struct reader *reader)
         else if (entry.words++, peek(reader) == '@')
             read_at(reader, &entry);
     }
+    find(reader, entry.named);
     if (entry.named.len > 0 && entry.words > 1)
         fail_form(reader); /* an address by itself, and words beside it */
 }
 
-const char *from_problem(struct mw_slice value)
+const char *from_problem(struct mw_slice value, void (*found)(void *user, struct mw_slice domain),
+                         void *user)
 {
-    struct reader reader = {.value = value};
+    struct reader reader = {.value = value, .found = found, .user = user};
     if (has_controls(value))
         return "From has control octets";
     while (peek(&reader) >= 0) {

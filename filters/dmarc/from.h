@@ -11,7 +11,9 @@
 
 #include "text.h"
 
-/* NULL: it is. Else what is wrong, static. `value`: the field's, as it stands. */
-const char *from_problem(struct mw_slice value);
+/* NULL: it is. Else what is wrong, static. `value`: the field's, as it stands. `found` is told the domain of each address on the way, as it
+ * stands: what a reader finds who keeps to the grammar, and sees no encoded words. It may be NULL. */
+const char *from_problem(struct mw_slice value, void (*found)(void *user, struct mw_slice domain),
+                         void *user);
 
 #endif

@@ -18,7 +18,7 @@ struct decision policy_decide(const struct settings *settings, const struct judg
 enum {
     POLICY_REPLY_MAX = 480
 }; /* a reply line is at most 512 octets, code and line end included (RFC 5321 4.5.3.1.5) */
-/* For defer and reject. `both_failed`: SPF and DKIM each had something to check, and it failed (RFC 7372 3.3). */
+/* For defer and reject. `both_failed`: SPF and DKIM each had something to check, and it failed (RFC 7372 3.4). */
 struct reply policy_reply(const struct judgement *judgement, enum action action, bool both_failed,
                           char out[POLICY_REPLY_MAX]);
 

@@ -11,7 +11,7 @@
 /* A fact of ours for each of `names`, in the order of `out_ids`. */
 void facts_define(const struct mw_host *host, struct mw_instance *instance,
                   const char *const *names, size_t count, int *out_ids);
-/* The same for counters. */
+/* A counter for each of them. */
 void counters_define(const struct mw_host *host, struct mw_instance *instance, const char *const *names,
                  size_t count, int *out_ids);
 

@@ -78,21 +78,21 @@ struct line {
 /* The next line; from {.value = ...} on, the first one. False: there is no other. */
 bool line_next(struct line *line);
 
-/* ---- what words stand for. False: the reader has complained ---- */
+/* ---- what words stand for ----
+ * Where a function returns false, it has complained. */
 
 /* One of `names` (NULL at the end). `wrong`: what any other word is: "no result of SPF: none, pass or fail". */
 bool reader_name(struct reader *reader, const struct piece *word, const char *const *names,
                  const char *wrong, uint32_t *out_index);
 bool reader_choice(struct reader *reader, const struct piece *word, struct choice *out);
 bool reader_domain(struct reader *reader, const struct piece *word, struct domain *out);
-/* All words of the setting; `wrong` is what a word is that is no network, `hint` how to write one. */
-void reader_networks(struct reader *reader, const char *name, const char *wrong, const char *hint,
-                     struct networks *out);
-/* A whole address, or nothing at all where `needed` is NULL; else the place that needs one. */
-struct mw_slice reader_quarantine(struct reader *reader, const struct mw_setting_place *needed);
-
 #define NETWORK_WRONG "not a network"
 #define NETWORK_HINT \
     "an address or a network such as 192.0.2.0/24 or 2001:db8::/32, without bits behind the prefix"
+/* All words of the setting. `wrong`: what a word is that is no network; `hint`: how to write one. */
+void reader_networks(struct reader *reader, const char *name, const char *wrong, const char *hint,
+                     struct networks *out);
+/* The setting quarantine-address: a whole address, or empty. `needed`: where an action wants one to be given; NULL: none does. */
+struct mw_slice reader_quarantine(struct reader *reader, const struct mw_setting_place *needed);
 
 #endif

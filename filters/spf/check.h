@@ -20,7 +20,7 @@ enum {
     CHECK_MX_MAX = 10,
     CHECK_PTR_MAX = 10,
     CHECK_EXPLANATION_MAX = 512, /* octets of an explanation, expanded; the rest is cut */
-    CHECK_MEMORY_MAX = 4194304
+    CHECK_MEMORY_MAX = 1048576
 };
 
 enum spf_result { SPF_NONE = 0, SPF_NEUTRAL, SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_TEMPERROR, SPF_PERMERROR, SPF_RESULTS };

@@ -85,7 +85,8 @@ struct spf_check {
     size_t address_len;             /* 4 or 16 */
     struct mw_slice domain;         /* normal form; empty: none */
     struct mw_slice domain_written; /* the same as the sender wrote it, if ASCII */
-    struct macro_values values; /* all but %{d} and %{p}, as soon as check_values() has filled them in */
+    /* all but %{d} and %{p}; those of %{i}, %{c}, %{v}, %{t} and %{r} by check_values() */
+    struct macro_values values;
     bool has_values;
 
     struct question *questions;

@@ -9,6 +9,7 @@
 #include "judge.h"
 
 #include "domain.h"
+#include "facts.h"
 #include "report.h"
 
 /* ---- loading ---- */
@@ -30,9 +31,8 @@ void judge_open(struct spf *spf, struct mw_instance *instance)
         stages |= MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
     host->want(instance, stages);
     spf->receiver = slice_of(host->authserv_id(instance));
-    spf->client_ip = host->fact_id(instance, "client.ip");
+    spf->client = client_open(host, instance);
     spf->helo = host->fact_id(instance, "helo");
-    spf->auth_user = host->fact_id(instance, "auth.user");
     bool needs_name = settings->skip_names.count > 0 || settings->forwarder_domains.count > 0;
     spf->client_name = needs_name ? host->fact_id(instance, "client.name") : -1;
     report_open(spf, instance);
@@ -76,41 +76,21 @@ static struct session *session_of(struct mw_ctx *ctx, struct spf *spf)
 
 /* ---- beginning ---- */
 
-/* A parameter of MAIL without a value (RFC 6531 3.4). */
-static bool has_word(struct mw_slice params, const char *word)
-{
-    while (params.len > 0) {
-        ptrdiff_t blank = text_find(params, ' ');
-        struct mw_slice first = blank < 0 ? params : SLICE(params.ptr, (size_t)blank);
-        if (text_ieq(first, slice_of(word)))
-            return true;
-        params = text_skip(params, first.len + 1);
-    }
-    return false;
-}
-
-static struct mw_slice text_fact(struct mw_ctx *ctx, const struct spf *spf, int id)
-{
-    struct mw_fact fact = id < 0 ? (struct mw_fact){.type = MW_FACT_NONE}
-                                 : spf->host->fact(ctx, id);
-    return fact.type == MW_FACT_TEXT ? fact.text : EMPTY;
-}
-
 static void set_scene(struct mw_ctx *ctx, const struct spf *spf, struct transaction *transaction)
 {
     struct mw_path_view from = {.size = sizeof from};
-    struct mw_fact client = spf->host->fact(ctx, spf->client_ip);
+    const char *client = client_address(&spf->client, spf->host, ctx);
     spf->host->sender(ctx, &from);
-    transaction->skip = client.type == MW_FACT_ADDRESS && client.text.len == 16 ? SKIP_NOT
-                                                                                : SKIP_ADDRESS;
-    if (transaction->skip == SKIP_NOT)
-        memcpy(transaction->client, client.text.ptr, 16);
+    transaction->skip = client != NULL ? SKIP_NOT : SKIP_ADDRESS;
+    if (client != NULL)
+        memcpy(transaction->client, client, 16);
     transaction->is_null_sender = from.address.len == 0;
-    transaction->scene = (struct scene){.client = transaction->client,
-                                        .sender = keep(ctx, spf, from.address),
-                                        .helo = keep(ctx, spf, text_fact(ctx, spf, spf->helo)),
-                                        .receiver = spf->receiver,
-                                        .is_utf8 = has_word(from.params, "SMTPUTF8")};
+    transaction->scene = (struct scene){
+        .client = transaction->client,
+        .sender = keep(ctx, spf, from.address),
+        .helo = keep(ctx, spf, fact_text(spf->host, ctx, spf->helo)),
+        .receiver = spf->receiver,
+        .is_utf8 = text_has_word(from.params, LIT("SMTPUTF8"))};
 }
 
 /* Nobody is asked anything about a client that is skipped. */
@@ -120,13 +100,12 @@ static enum skip skip_of(struct mw_ctx *ctx, const struct spf *spf,
     const struct settings *settings = &spf->settings;
     if (transaction->skip != SKIP_NOT)
         return transaction->skip;
-    if (networks_have(&settings->skip_networks, transaction->client))
-        return SKIP_NETWORK;
-    if (settings->skip_authenticated && text_fact(ctx, spf, spf->auth_user).len > 0)
-        return SKIP_AUTHENTICATED;
+    enum client_kind kind = client_kind(&spf->client, spf->host, ctx, &settings->skip);
+    if (kind != CLIENT_STRANGER)
+        return kind == CLIENT_OF_NETWORK ? SKIP_NETWORK : SKIP_AUTHENTICATED;
     if (domains_have(&settings->skip_helo, transaction->scene.helo))
         return SKIP_HELO;
-    if (domains_have(&settings->skip_names, text_fact(ctx, spf, spf->client_name)))
+    if (domains_have(&settings->skip_names, fact_text(spf->host, ctx, spf->client_name)))
         return SKIP_NAME;
     return networks_have(&settings->forwarders, transaction->client) ? SKIP_FORWARDER : SKIP_NOT;
 }
@@ -189,8 +168,9 @@ static void begin_checks(struct session *session, struct transaction *transactio
     const struct domain *forwarder = domains_find(&settings->forwarder_domains,
                                                   transaction->scene.helo);
     if (forwarder == NULL)
-        forwarder = domains_find(&settings->forwarder_domains,
-                                 text_fact(session->ctx, session->spf, session->spf->client_name));
+        forwarder = domains_find(
+            &settings->forwarder_domains,
+            fact_text(session->spf->host, session->ctx, session->spf->client_name));
     if (forwarder == NULL)
         return;
     transaction->forwarder_domain = forwarder->name;
@@ -264,11 +244,11 @@ static enum mw_verdict refuse(struct mw_ctx *ctx, const struct spf *spf,
     char text[WORDS_REPLY_MAX], reason[WORDS_REASON_MAX], rule[40];
     struct reply reply = words_reply(&spf->settings, &transaction->scene, decision->finding,
                                      decision->action, text);
-    spf->host->reply(ctx, reply.code, slice_of(reply.dsn), reply.text);
+    enum mw_verdict verdict = action_refuse(spf->host, ctx, decision->action, &reply);
     spf->host->because(ctx, report_rule(decision->finding, rule), decision->where,
                        words_reason(decision->finding, reason));
     report_count(ctx, spf, is_rejected ? TALLY_REJECTED : TALLY_DEFERRED, 1);
-    return is_rejected ? MW_REJECT : MW_TEMPFAIL;
+    return verdict;
 }
 
 /* At rcpt (`rcpt` is the recipient) or mail. */

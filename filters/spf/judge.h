@@ -30,7 +30,8 @@ struct spf {
     const struct mw_host *host;
     struct settings settings;
     struct mw_slice receiver; /* our name in header fields */
-    int client_ip, client_name, helo, auth_user; /* facts of the host's; client_name -1: nobody needs it */
+    struct client client;
+    int client_name, helo; /* facts of the host's; client_name -1: nobody needs it */
     int facts[FACT_COUNT];
     int results[IDENTITY_COUNT][SPF_RESULTS], skips[SKIP_COUNT], tallies[TALLY_COUNT]; /* counters */
 };

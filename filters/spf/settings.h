@@ -43,8 +43,8 @@ struct settings {
     struct choice acts[IDENTITY_COUNT][SPF_RESULTS], would[IDENTITY_COUNT][SPF_RESULTS];
     struct exception *exceptions; /* `on-domain`; the first that fits counts */
     size_t exception_count;
-    struct networks skip_networks, forwarders;
-    bool skip_authenticated;
+    struct client_skip skip;
+    struct networks forwarders;
     struct domains skip_helo, skip_names, forwarder_domains;
     struct recipient *skip_recipients;
     size_t skip_recipient_count;

@@ -1,6 +1,7 @@
 /* settings_read.c - reading a block's settings, with reader.h. */
-#include "reader.h"
 #include "settings.h"
+
+#include "reader.h"
 #include "words.h"
 
 /* clang-format off */
@@ -299,7 +300,7 @@ bool settings_read(const struct mw_host *host, struct mw_instance *instance, str
     out->judge_at = (enum judge_at)reader_number(&reader, "judge");
     out->result_header = (enum result_header)reader_number(&reader, "result-header");
     out->lookup_ms = reader_number(&reader, "lookup-time");
-    out->skip_authenticated = reader_number(&reader, "skip-authenticated") != 0;
+    out->skip.is_for_authenticated = reader_number(&reader, "skip-authenticated") != 0;
     out->exceptions = reader_room(&reader, reader_items_max(reader_value(&reader, "on-domain")),
                                   sizeof *out->exceptions);
     out->locals = reader_room(&reader, reader_value(&reader, "local-record")->text_count,
@@ -308,7 +309,7 @@ bool settings_read(const struct mw_host *host, struct mw_instance *instance, str
     read_lines(&reader, out, "on", read_on);
     read_lines(&reader, out, "on-domain", read_on_domain);
     read_lines(&reader, out, "local-record", read_local);
-    reader_networks(&reader, "skip-networks", NETWORK_WRONG, NETWORK_HINT, &out->skip_networks);
+    reader_networks(&reader, "skip-networks", NETWORK_WRONG, NETWORK_HINT, &out->skip.networks);
     reader_networks(&reader, "forwarders", NETWORK_WRONG, NETWORK_HINT, &out->forwarders);
     read_domains(&reader, "skip-helo", &out->skip_helo);
     read_domains(&reader, "skip-names", &out->skip_names);

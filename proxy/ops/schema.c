@@ -54,7 +54,7 @@ const struct mw_conf_rule mw_resolver_rules[MW_RESOLVER_COUNT] = {
     [MW_RESOLVER_CACHE] = {.name = "cache", .type = MW_CONF_COUNT, .default_text = "20000", .max = 1000000,
         .help = "Answers that are kept, for the time that they say of themselves. 0 means none."},
     [MW_RESOLVER_SESSION_QUERIES] = {.name = "session-queries", .type = MW_CONF_COUNT, .default_text = "500", .max = 1000000,
-        .help = "Questions that name servers may be asked for one session in a minute, by filters (what the cache knows does not count); further ones fail for now, and the log says so (query-limit). 0 means no limit."},
+        .help = "Questions that name servers may be asked for one session in a minute, by filters (what the cache knows does not count); further ones wait for their place, at most 10 s, then fail, and the log says so (query-limit). Below 200 filters with short deadlines may fail where they should wait. 0 means no limit."},
 };
 
 const struct mw_conf_rule mw_listen_rules[MW_LISTEN_COUNT] = {

@@ -24,6 +24,7 @@ import harness  # noqa: E402
 import suite  # noqa: E402
 from fake_upstream import FakeUpstream  # noqa: E402
 from harness import block  # noqa: E402
+from rsakey import RsaKey  # noqa: E402
 from smtpline import Client, stuff  # noqa: E402
 
 try:
@@ -85,11 +86,10 @@ class Signer:
         if dkim is None:
             harness.notice("python3-dkim is not installed: no valid signatures")
             return
-        private = harness.run(["openssl", "genrsa", "-traditional", "1024"]).stdout
-        public = harness.run(["openssl", "rsa", "-pubout"], stdin=private).stdout
-        self.record = "v=DKIM1; k=rsa; p=" + "".join(public.decode().split("\n")[1:-2])
+        key = RsaKey()
+        self.record = key.record
         octets = b"From: a@signed.test\r\nSubject: signed\r\n\r\nHello.\r\n"
-        self.signed = dkim.sign(octets, b"s", b"signed.test", private, include_headers=[b"From", b"Subject"]) + octets
+        self.signed = dkim.sign(octets, b"s", b"signed.test", key.pem, include_headers=[b"From", b"Subject"]) + octets
 
     def message(self, dice, domain):
         forged = b"Authentication-Results: %s; spf=pass forged=yes\r\n" % dice.choice((b"mx.weir.test", b'"MX.weir.test; x"', b"(c) mx.weir.test 1"))

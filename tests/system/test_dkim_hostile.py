@@ -13,6 +13,7 @@ import harness  # noqa: E402
 import hostile  # noqa: E402
 from harness import block  # noqa: E402
 from hostile import NAME  # noqa: E402
+from rsakey import RsaKey  # noqa: E402
 
 def der(tag, content):
     length = len(content)
@@ -173,16 +174,12 @@ class Signed(hostile.HostileCase):
     @classmethod
     def setUpClass(cls):
         cls.signer = signing()
-        path = os.path.join(harness.temp_dir("dkim"), "key.pem")
-        harness.run([harness.tool("openssl"), "genrsa", "-traditional", "-out", path, "2048"])
-        with open(path, "rb") as file:
-            cls.key = file.read()
-        public = harness.run([harness.tool("openssl"), "rsa", "-in", path, "-pubout", "-outform", "DER"]).stdout
-        cls.ZONES = {"s._domainkey.bank.test": {"TXT": ["v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()]}}
+        cls.key = RsaKey(2048)
+        cls.ZONES = {"s._domainkey.bank.test": {"TXT": [cls.key.record]}}
         super().setUpClass()
 
     def sign(self, message, **options):
-        return self.signer.sign(message, b"s", b"bank.test", self.key, canonicalize=(b"relaxed", b"relaxed"), **options) + message
+        return self.signer.sign(message, b"s", b"bank.test", self.key.pem, canonicalize=(b"relaxed", b"relaxed"), **options) + message
 
     def values(self, message):
         _, delivered = self.converse("observe", "a@sender.test", message)

@@ -7,7 +7,6 @@ import random
 import re
 import socket
 import struct
-import subprocess
 import sys
 import time
 import unittest
@@ -20,6 +19,7 @@ import suite  # noqa: E402
 from dnsserver import DnsServer  # noqa: E402
 from fake_upstream import FakeUpstream  # noqa: E402
 from harness import block  # noqa: E402
+from rsakey import RsaKey  # noqa: E402
 from smtpline import Client  # noqa: E402
 
 try:
@@ -32,15 +32,6 @@ SPF_PASS, SPF_FAIL = "v=spf1 ip4:127.0.5.0/24 -all", "v=spf1 ip4:192.0.2.1 -all"
 PSL = "/usr/share/publicsuffix/public_suffix_list.dat"
 
 # ---------------------------------------------------------------------------------------------- messages and zones
-
-
-class Key:
-    """An RSA key and its record."""
-
-    def __init__(self):
-        self.private = subprocess.run(["openssl", "genrsa", "-traditional", "1024"], capture_output=True, check=True, timeout=60).stdout
-        public = subprocess.run(["openssl", "rsa", "-pubout"], input=self.private, capture_output=True, check=True, timeout=60).stdout
-        self.record = "v=DKIM1; k=rsa; p=" + "".join(public.decode().split("\n")[1:-2])
 
 
 key, no_network = None, ""
@@ -56,7 +47,7 @@ def setUpModule():
     if not no_network:
         private.Network()
         private.own_resolv_conf("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-    key = Key()
+    key = RsaKey()
 
 
 def message(author="a@example.net", signers=(), extra=b"", tampered=False):
@@ -64,7 +55,7 @@ def message(author="a@example.net", signers=(), extra=b"", tampered=False):
     fields = b"".join(b"From: %s\r\n" % value.encode() for value in ([author] if isinstance(author, str) else author))
     octets = fields + extra + b"To: alice@example.test\r\nSubject: plain\r\nMessage-ID: <1@example.net>\r\n\r\nHello.\r\n"
     for domain in signers:
-        octets = dkim.sign(octets, b"s", domain.encode(), key.private, include_headers=[b"From", b"Subject"]) + octets
+        octets = dkim.sign(octets, b"s", domain.encode(), key.pem, include_headers=[b"From", b"Subject"]) + octets
     return octets.replace(b"Hello", b"Hallo") if tampered else octets
 
 

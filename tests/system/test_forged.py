@@ -108,7 +108,7 @@ class Forged(test_dmarc.Base):
             (b"From: x@evil.example\r\nFrom: y@evil.example\r\n", "permerror evil.example"),
             (b"From: x@evil.example, ceo@bank.example\r\n", "fail bank.example"),
             (b"From: Group: ceo@bank.example, x@evil.example;\r\n", "fail bank.example"),
-            (b"From: ceo@bank.example@evil.example\r\n", "permerror evil.example"),
+            (b"From: ceo@bank.example@evil.example\r\n", "fail bank.example"),
             (b"From: \"ceo@bank.example\"@evil.example\r\n", "permerror evil.example"),
             (b"From: <@bank.example:x@evil.example>\r\n", "pass evil.example"),
             (b"From: x@evil.example (ceo@bank.example)\r\n", "pass evil.example"),

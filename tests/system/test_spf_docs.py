@@ -12,6 +12,7 @@ import harness  # noqa: E402
 import suite  # noqa: E402
 from fake_upstream import FakeUpstream  # noqa: E402
 from harness import block, wait_for  # noqa: E402
+from rsakey import RsaKey  # noqa: E402
 from smtpline import Client  # noqa: E402
 from suite import ALICE  # noqa: E402
 from test_rules_page import fenced  # noqa: E402
@@ -45,10 +46,8 @@ def setUpModule():
         raise unittest.SkipTest("NOTICE: " + WHY)
     with open(PAGE, encoding="utf-8") as file:
         page = file.read()
-    openssl = harness.tool("openssl")
-    key = subprocess.run([openssl, "genrsa", "-traditional", "1024"], capture_output=True, check=True, timeout=60).stdout
-    public = subprocess.run([openssl, "rsa", "-pubout"], input=key, capture_output=True, check=True, timeout=60).stdout
-    signer = {"TXT": ["v=DKIM1; k=rsa; p=" + "".join(public.decode().split("\n")[1:-2])]}
+    key = RsaKey()
+    signer = {"TXT": [key.record]}
     dns = dnsserver.DnsServer({
         "example.net": {"TXT": ["v=spf1 ip4:192.0.2.0/24 -all exp=why.example.net"]},
         "why.example.net": {"TXT": ["%{i} is not ours, see https://example.net/?s=%{S}"]},
@@ -75,7 +74,7 @@ def message(author, signer=None, extra=""):
         octets = ("From: %s\r\nTo: %s\r\nSubject: plain\r\nMessage-ID: <%d@example.net>\r\n\r\nHello.\r\n" % (author, ALICE, number)).encode()
         if signer is None:
             return extra.encode() + octets
-        field = dkim.sign(octets, b"s", signer.encode(), key, include_headers=[b"From", b"Subject", b"Message-ID"])
+        field = dkim.sign(octets, b"s", signer.encode(), key.pem, include_headers=[b"From", b"Subject", b"Message-ID"])
         if re.match(rb"[A-Za-z0-9]{8}", re.sub(rb"\s", b"", re.split(rb"\sb=", field)[1])):
             return field + octets
     raise AssertionError("no signature that begins with eight letters")

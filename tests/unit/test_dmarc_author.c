@@ -137,8 +137,9 @@ TEST(no_domain_is_told)
 
 TEST(domain_that_is_none_is_told)
 {
-    static const char *const fields[] = {" a@[192.0.2.1]", " a@exa..mple.net", " a@-\x80.net",
-                                         " a@x.example, b@[IPv6:::1]", " a@exa!mple.net"};
+    static const char *const fields[] = {" a@[192.0.2.1], b@[IPv6:2001:db8::1]", " a@exa..mple.net",
+                                         " a@-\x80.net", " a@x.example, b@[IPv6:::1]",
+                                         " a@exa!mple.net"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         READ(fields[i]);
         if (!authors.is_incomplete || authors.problem == NULL)
@@ -193,6 +194,9 @@ TEST(forms_that_programs_read_differently_are_told)
         " b@example.net c@example.org <a@example.net>",
         " a\\b <a@example.net>",
         " a] <a@example.net>",
+        " a@[b, <c@d>]",
+        " a@[b",
+        " a@[b]c",
         " =?utf-8?q?x?=[y] <a@example.net>",
         " [a <a@example.net>",
         " [\"a\"] <a@example.net>",
@@ -202,10 +206,11 @@ TEST(forms_that_programs_read_differently_are_told)
         " \"a\x7f\" <a@example.net>",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        if (from_problem(slice_of(good[i])) != NULL)
-            mw_test_fail(__FILE__, __LINE__, "'%s': %s", good[i], from_problem(slice_of(good[i])));
+        if (from_problem(slice_of(good[i]), NULL, NULL) != NULL)
+            mw_test_fail(__FILE__, __LINE__, "'%s': %s", good[i],
+                         from_problem(slice_of(good[i]), NULL, NULL));
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        if (from_problem(slice_of(bad[i])) == NULL)
+        if (from_problem(slice_of(bad[i]), NULL, NULL) == NULL)
             mw_test_fail(__FILE__, __LINE__, "'%s'", bad[i]);
 }
 
@@ -219,8 +224,8 @@ TEST(long_fields_take_linear_time)
         struct builder out = {.ptr = text, .cap = sizeof text};
         while (out.len + 8 < sizeof text)
             builder_put(&out, slice_of(pieces[i]));
-        from_problem(
-            SLICE(text, out.len)); /* quadratic would be minutes, and the test's time-out */
+        from_problem(SLICE(text, out.len), NULL,
+                     NULL); /* quadratic would be minutes, and the test's time-out */
         CHECK(out.len > (1 << 19));
     }
 }

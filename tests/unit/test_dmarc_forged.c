@@ -109,8 +109,8 @@ TEST(what_programs_read_differently_does_not_pass)
 {
     static const struct row rows[] = {
         /* the first '@', or the last one */
-        ROW("From: ceo@bank.example@evil.example\r\n\r\n", "permerror evil.example"),
-        ROW("From: <ceo@bank.example@evil.example>\r\n\r\n", "permerror evil.example"),
+        ROW("From: ceo@bank.example@evil.example\r\n\r\n", "fail bank.example"),
+        ROW("From: <ceo@bank.example@evil.example>\r\n\r\n", "fail bank.example"),
         ROW("From: \"ceo@bank.example\"@evil.example\r\n\r\n", "permerror evil.example"),
         ROW("From: \"ceo@bank.example> <\"@evil.example\r\n\r\n", "permerror evil.example"),
         /* decoded by some, and cut at the NUL that comes out */
@@ -118,6 +118,7 @@ TEST(what_programs_read_differently_does_not_pass)
             "permerror evil.example"),
         ROW("From: <=?utf-8?b?Y2VvQGJhbmsuZXhhbXBsZQ==?==?utf-8?Q?=00?=@evil.example>\r\n\r\n",
             "permerror evil.example"),
+        ROW("From: =?x?q?ceo@bank.example,?= <x@evil.example>\r\n\r\n", "permerror evil.example"),
         ROW("From: x@=?utf-8?q?bank=2Eexample?=\r\n\r\n", "permerror "),
         /* ends at the NUL, or at the CR, for some */
         ROW("From: ceo@bank.example\0 <x@evil.example>\r\n\r\n", "permerror evil.example"),
@@ -136,7 +137,7 @@ TEST(what_programs_read_differently_does_not_pass)
         ROW("From: )<ceo<x@evil.example>@bank.example\r\n\r\n", "permerror evil.example"),
         ROW("From: <x@evil.example>@bank.example\r\n\r\n", "permerror evil.example"),
         ROW("From: \"x@evil.example\r\n\r\n", "permerror evil.example"),
-        ROW("From: ceo@bank.example (<x@evil.example>\r\n\r\n", "permerror evil.example"),
+        ROW("From: ceo@bank.example (<x@evil.example>\r\n\r\n", "fail bank.example"),
         ROW("From: <x@evil.example> \"<ceo@bank.example>\"\r\n\r\n", "permerror evil.example"),
         /* 8-bit octets of no charset that anybody named */
         ROW("From: x@ev\xecl.example\r\n\r\n", "permerror xn--evl-oma.example"),
@@ -205,14 +206,14 @@ TEST(spellings_of_a_domain_are_that_domain)
         ROW("From: ceo@bank.example.evil.example\r\n\r\n", "pass bank.example.evil.example"),
         ROW("From: ceo@evil.example/bank.example\r\n\r\n", "permerror "),
         ROW("From: ceo@[192.0.2.1]\r\n\r\n", "permerror "),
-        ROW("From: ceo@evil.example[bank.example]\r\n\r\n", "permerror "),
+        ROW("From: ceo@evil.example[bank.example]\r\n\r\n", "permerror evil.example"),
         ROW("From: ceo@localhost\r\n\r\n", "none localhost"),
         ROW("From: ceo@example\r\n\r\n", "none example"),
     };
     CHECK_ROWS(rows);
 }
 
-/* More than the host shows of a field: the last one is the one that counts. */
+/* More than the host shows of a field. */
 TEST(the_thousandth_address_hides_nobody)
 {
     static char text[40000];
@@ -222,7 +223,7 @@ TEST(the_thousandth_address_hides_nobody)
         builder_put(&header, LIT("x@evil.example, "));
     builder_put(&header, LIT("ceo@bank.example\r\n\r\n"));
     const char *got = judge(SLICE(header.ptr, header.len), "spf:evil.example");
-    CHECK_MEM(got, strlen(got), "permerror evil.example");
+    CHECK_MEM(got, strlen(got), "fail bank.example");
 }
 
 /* What he may publish at names of his own, below a hoster's domain or a suffix, and what he may sign with. */

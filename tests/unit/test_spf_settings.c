@@ -25,8 +25,8 @@ TEST(nothing_said_is_observe)
     CHECK_INT(settings->would[IDENTITY_MAILFROM][SPF_PERMERROR].action, ACTION_REJECT);
     CHECK_INT(settings->would[IDENTITY_MAILFROM][SPF_TEMPERROR].action, ACTION_DEFER);
     CHECK_INT(settings->would[IDENTITY_MAILFROM][SPF_SOFTFAIL].action, ACTION_ADD_HEADER);
-    CHECK_INT(settings->skip_networks.count, 2);
-    CHECK(settings->skip_authenticated);
+    CHECK_INT(settings->skip.networks.count, 2);
+    CHECK(settings->skip.is_for_authenticated);
     CHECK_INT(settings->explanation, EXPLANATION_ON);
     CHECK_INT(settings->lookup_ms, 20000);
     /* no header of our own making, no quarantine: no stage behind RCPT */
@@ -108,7 +108,7 @@ TEST(lists)
     fake_init(&ctx, &instance, spf, "");
     for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
         fake_client(&ctx, addresses[i].ip, "x");
-        CHECK_INT(networks_have(&settings->skip_networks, ctx.facts[0].text), addresses[i].is_in);
+        CHECK_INT(networks_have(&settings->skip.networks, ctx.facts[0].text), addresses[i].is_in);
     }
     CHECK(domains_have(&settings->skip_helo, LIT("MAIL.example.net.")));
     CHECK(!domains_have(&settings->skip_helo, LIT("a.mail.example.net")));
@@ -136,7 +136,7 @@ TEST(lists)
 TEST(none_empties_a_list)
 {
     OPEN(spf, "skip-networks none\n");
-    CHECK_INT(spf->settings.skip_networks.count, 0);
+    CHECK_INT(spf->settings.skip.networks.count, 0);
     fake_instance_fini(&instance);
 }
 

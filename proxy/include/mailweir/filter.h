@@ -371,7 +371,8 @@ struct mw_host {
 
     /* -- names, for a session (test host->size before use) -- */
     /* As dns(), charged to the session's share of the resolver (`resolver { session-queries }`: questions that servers
-     * were asked; beyond it the answer is MW_DNS_FAILURE) and dropped, unanswered, when the session ends. `name`: labels with dots between them, 1 to 253 octets, any octets but NUL;
+     * were asked; beyond it a question waits for its place, at most 10 s, then the answer is MW_DNS_FAILURE) and dropped, unanswered, when
+     * the session ends. `name`: labels with dots between them, 1 to 253 octets, any octets but NUL;
      * a name that cannot be asked for is answered MW_DNS_NOTHING. dns_cancel() ends it early. NULL: no resolver, or no `answered`. */
     struct mw_question *(*query)(struct mw_ctx *, struct mw_slice name, enum mw_dns_kind kind,
                                  void (*answered)(void *user, const struct mw_dns_answer *answer), void *user);
