@@ -456,6 +456,13 @@ class Policy(Base):
         self.assertEqual((reply.code, reply.dsn), (550, "5.7.22"))
         self.assertEqual(self.reply(weir, sign(TEXT, "ed")).code, 250)
 
+    def test_author_behind_a_word_without_an_address(self):
+        """The comma of a name that was not quoted makes an entry of its own, which is not the author."""
+        client = self.client(self.weir("profile enforce", "require-signature author"))
+        text = TEXT.replace(b"From: Ann  <ann@example.net>", b"From: Smith, Ann <ann@example.net>")
+        self.assertEqual(self.send(client, sign(text, "ed"))[0].code, 250)
+        self.assertEqual(self.send(client, sign(text.replace(b"ann@example.net", b"ann@example.com"), "ed"))[0].dsn, "5.7.22")
+
     def test_lines_for_results(self):
         weir = self.weir("on fail,permerror reject", "on none tag", "on policy quarantine", "on pass pass", "quarantine-address q@example.test")
         client = self.client(weir)
