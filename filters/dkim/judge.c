@@ -344,7 +344,7 @@ static enum mw_verdict refuse_broken(struct mw_ctx *ctx, const struct dkim *dkim
     dkim->host->reply(
         ctx, 451, LIT("4.3.0"),
         LIT("Local processing would break the message's DKIM signature; try again later"));
-    dkim->host->because(ctx, LIT("protect-dkim"), EMPTY,
+    dkim->host->because(ctx, LIT("protect-dkim"), dkim->settings.protect_where,
                         LIT("an edit breaks a signature: see dkim-broken"));
     return MW_TEMPFAIL;
 }

@@ -20,8 +20,8 @@ const struct mw_setting dkim_settings[DKIM_SETTING_COUNT] = {
         .help = "look at the signatures that passed again when the message leaves edited: off, log (tell which broke) or on (defer the message)"),
     SETTING(MW_SETTING_COUNT, "max-signatures", "5", .min = 1, .max = DKIM_SIGNATURES_MAX,
         .help = "signatures of a message that are looked at, from the top"),
-    SETTING(MW_SETTING_COUNT, "min-key-bits", "1024", .min = 512, .max = 4096,
-        .help = "smaller RSA keys give policy, not pass (RFC 8301: 1024 or more)"),
+    SETTING(MW_SETTING_COUNT, "min-key-bits", "1024", .min = 1024, .max = 4096,
+        .help = "smaller RSA keys give policy, not pass (RFC 8301 3.2: never less than 1024)"),
     SETTING(MW_SETTING_BOOL, "allow-body-length", "off",
         .help = "let signatures pass that cover only a part of the body (l=): what was added behind it is anybody's"),
     SETTING(MW_SETTING_DURATION, "clock-tolerance", "5m", .max = 864000000,
@@ -96,10 +96,12 @@ bool settings_read(const struct mw_host *host, struct mw_instance *instance, str
 {
     struct reader reader = {.host = host, .instance = instance};
     const struct mw_setting_place require = reader_place(&reader, "require-signature");
+    const struct mw_setting_place protect = reader_place(&reader, "protect-dkim");
     struct mw_setting_place quarantine = {.file = NULL};
     out->profile = (enum profile)reader_number(&reader, "profile");
     out->require = (enum require)reader_number(&reader, "require-signature");
     out->require_where = reader_where(&reader, &require);
+    out->protect_where = reader_where(&reader, &protect);
     out->protect = (enum protect)reader_number(&reader, "protect-dkim");
     out->lookup_ms = reader_number(&reader, "lookup-time");
     out->skip.is_for_authenticated = reader_number(&reader, "skip-authenticated") != 0;

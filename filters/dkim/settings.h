@@ -17,7 +17,7 @@ struct settings {
     struct dkim_setup setup; /* but for the time */
     uint64_t lookup_ms;
     struct choice acts[DKIM_RESULTS];
-    struct mw_slice require_where;
+    struct mw_slice require_where, protect_where; /* empty: not written */
     struct client_skip skip;
     struct mw_slice quarantine_address;
 };

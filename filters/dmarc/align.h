@@ -46,6 +46,7 @@ struct judgement {
     struct mw_slice record_domain; /* where the applied record stands; empty: there is none */
     enum policy policy; /* with pass and fail: what the owner wants done with mail that fails */
     bool is_aligned[METHOD_COUNT];
+    bool is_blind;             /* would be a fail, if no method had kept silent (policy_see()) */
     char problem[PROBLEM_MAX]; /* printable ASCII, empty: nothing to tell */
 };
 

@@ -3,13 +3,35 @@
 
 #include <stdlib.h>
 
+#include "act.h"
 #include "facts.h"
 #include "memory.h"
 #include "report.h"
 
+/* Filters are opened in the order of the chains: who has defined nothing by now is not in front of us in any that was read so far. */
+static void warn_of_missing(const struct mw_host *host, struct mw_instance *instance)
+{
+    bool has_spf = host->fact_id(instance, "spf.result") >= 0;
+    bool has_dkim = host->fact_id(instance, "dkim.result") >= 0;
+    if (has_spf && has_dkim)
+        return;
+    const struct mw_diag diag = {
+        .size = sizeof diag,
+        .severity = MW_DIAG_WARNING,
+        .message = has_spf    ? "no filter in front of this one checks DKIM signatures: what does "
+                                "not pass by SPF cannot be judged, and is never a fail"
+                   : has_dkim ? "no filter in front of this one checks SPF: what does not pass by "
+                                "its DKIM signatures cannot be judged, and is never a fail"
+                              : "no filter in front of this one checks SPF and DKIM signatures: "
+                                "nothing can be judged, neither a pass nor a fail",
+        .hint = "chain NAME { spf dkim dmarc }"};
+    host->diag(instance, &diag);
+}
+
 void judge_open(struct dmarc *dmarc, struct mw_instance *instance)
 {
     const struct mw_host *host = dmarc->host;
+    warn_of_missing(host, instance);
     dmarc->instance = instance;
     dmarc->client = client_open(host, instance);
     report_open(dmarc, instance);
@@ -164,12 +186,17 @@ static void find_others(struct dmarc *dmarc)
     dmarc->dkim_unsure = host->fact_id(dmarc->instance, "dkim.unsure");
 }
 
-static void tell_blind(struct mw_ctx *ctx, struct dmarc *dmarc, enum method method, int id)
+/* From a forwarder nothing else is expected: `forwarders` of spf and of dmarc name the same hosts. */
+static void see_silence(struct lookup *lookup, enum method method, int id)
 {
-    if (dmarc->is_blind_told[method])
+    struct dmarc *dmarc = lookup->dmarc;
+    const char *client = client_address(&dmarc->client, dmarc->host, lookup->ctx);
+    lookup->is_silent[method] = true;
+    if (dmarc->is_blind_told[method] ||
+        (client != NULL && networks_have(&dmarc->settings.forwarders, client)))
         return;
     dmarc->is_blind_told[method] = true;
-    report_blind(ctx, dmarc, method, id >= 0);
+    report_blind(lookup->ctx, dmarc, method, id >= 0);
 }
 
 /* RFC 9989 4.4.2: of the identity MAIL FROM alone; that of the null sender is postmaster at HELO's name (RFC 7208 2.4). */
@@ -182,7 +209,7 @@ static struct mw_slice read_spf(struct lookup *lookup)
     struct mw_path_view sender = {.size = sizeof sender};
     bool is_null = dmarc->host->sender(ctx, &sender) && sender.original.len == 0;
     if (result.len == 0)
-        tell_blind(ctx, dmarc, METHOD_SPF, dmarc->spf_result);
+        see_silence(lookup, METHOD_SPF, dmarc->spf_result);
     if (text_is(identity, "helo") && !is_null)
         return EMPTY;
     bool is_open = text_is(result, "temperror");
@@ -211,7 +238,7 @@ static struct mw_slice read_dkim(struct lookup *lookup)
     struct mw_slice result = fact_text(dmarc->host, ctx, dmarc->dkim_result);
     struct mw_slice domain = fact_text(dmarc->host, ctx, dmarc->dkim_domain);
     if (result.len == 0)
-        tell_blind(ctx, dmarc, METHOD_DKIM, dmarc->dkim_result);
+        see_silence(lookup, METHOD_DKIM, dmarc->dkim_result);
     add_dkim(lookup, fact_text(dmarc->host, ctx, dmarc->dkim_passed), false);
     add_dkim(lookup, fact_text(dmarc->host, ctx, dmarc->dkim_unsure), true);
     if (!text_is(result, "temperror"))
@@ -231,42 +258,15 @@ static void read_identifiers(struct lookup *lookup)
 
 /* ---- the conclusion ---- */
 
-static enum mw_verdict refuse(struct lookup *lookup, const struct decision *decision)
-{
-    char text[POLICY_REPLY_MAX];
-    struct reply reply = policy_reply(&lookup->judgement, decision->action, lookup->both_failed,
-                                      text);
-    enum mw_verdict verdict = action_refuse(lookup->dmarc->host, lookup->ctx, decision->action,
-                                            &reply);
-    bool is_deferred = decision->action == ACTION_DEFER;
-    report_because(lookup, decision);
-    report_count(lookup->ctx, lookup->dmarc, is_deferred ? TALLY_DEFERRED : TALLY_REJECTED, 1);
-    return verdict;
-}
-
-static enum mw_verdict act(struct lookup *lookup, const struct decision *decision)
-{
-    const struct dmarc *dmarc = lookup->dmarc;
-    char why[40];
-    if (decision->action >= ACTION_DEFER)
-        return refuse(lookup, decision);
-    if (decision->action == ACTION_TAG)
-        report_count(lookup->ctx, dmarc, TALLY_TAGGED, 1);
-    if (decision->action == ACTION_QUARANTINE)
-        report_count(lookup->ctx, dmarc, TALLY_QUARANTINED, 1);
-    if (!action_edit(dmarc->host, lookup->ctx, decision->action, dmarc->settings.quarantine_address,
-                     report_tag(&lookup->judgement, why)))
-        return MW_ERROR; /* not to those for whom it was not meant any more */
-    return MW_CONTINUE;
-}
-
 /* Ends the lookup. */
 static enum mw_verdict conclude(struct lookup *lookup)
 {
     struct mw_ctx *ctx = lookup->ctx;
     struct dmarc *dmarc = lookup->dmarc;
-    const struct decision decision = policy_decide(
-        &dmarc->settings, &lookup->judgement, client_address(&dmarc->client, dmarc->host, ctx));
+    policy_see(&lookup->judgement, lookup->is_silent);
+    struct decision decision = policy_decide(&dmarc->settings, &lookup->judgement,
+                                             client_address(&dmarc->client, dmarc->host, ctx));
+    decision = act_spare(lookup, decision);
     report_concluded(lookup, &decision);
     enum mw_verdict verdict = act(lookup, &decision);
     judge_release(ctx, dmarc);

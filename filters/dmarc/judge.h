@@ -23,6 +23,7 @@ enum tally {
     TALLY_SKIPPED_NETWORK = 0,
     TALLY_SKIPPED_AUTHENTICATED,
     TALLY_FORWARDED,
+    TALLY_SKIPPED_RECIPIENT,
     TALLY_QUESTIONS,
     TALLY_LATE,
     TALLY_REJECTED,
@@ -56,6 +57,8 @@ struct lookup {
     struct authors authors;
     struct identifiers identifiers;
     bool has_identifiers, both_failed;
+    bool is_silent[METHOD_COUNT]; /* a method has no result for this message */
+    bool is_partial;              /* some recipients are spared what is done (skip-recipients) */
     struct judgement judgement;
     uint64_t began_ms;
     size_t pending; /* questions under way */

@@ -1,6 +1,20 @@
 /* policy.c - see policy.h. */
 #include "policy.h"
 
+#include <stdio.h>
+
+void policy_see(struct judgement *judgement, const bool is_silent[METHOD_COUNT])
+{
+    if (judgement->result != DMARC_FAIL || !(is_silent[METHOD_SPF] || is_silent[METHOD_DKIM]))
+        return;
+    judgement->result = DMARC_PERMERROR;
+    judgement->is_blind = true;
+    snprintf(judgement->problem, sizeof judgement->problem, "no result of %s for this message",
+             !is_silent[METHOD_SPF]    ? "dkim"
+             : !is_silent[METHOD_DKIM] ? "spf"
+                                       : "spf and dkim");
+}
+
 /* False: nothing that could be acted upon. */
 static bool outcome_of(const struct judgement *judgement, enum outcome *out)
 {
@@ -43,8 +57,8 @@ struct decision policy_decide(const struct settings *settings, const struct judg
     enum outcome outcome;
     if (!outcome_of(judgement, &outcome))
         return decision;
-    if (judgement->result == DMARC_FAIL && client != NULL &&
-        networks_have(&settings->forwarders, client)) {
+    bool is_fail = judgement->result == DMARC_FAIL || judgement->is_blind;
+    if (is_fail && client != NULL && networks_have(&settings->forwarders, client)) {
         decision.rule = "forwarders";
         decision.is_forwarded = true;
         return decision;
@@ -61,6 +75,20 @@ struct decision policy_decide(const struct settings *settings, const struct judg
     decision.where = settings->acts[outcome].where;
     if (decision.where.len > 0)
         decision.rule = "on";
+    else
+        decision.where = settings->profile_where;
+    return decision;
+}
+
+struct decision policy_spare(const struct settings *settings, struct decision decision)
+{
+    if (decision.action < ACTION_QUARANTINE && decision.would < ACTION_QUARANTINE)
+        return decision;
+    if (decision.action >= ACTION_QUARANTINE)
+        decision.action = ACTION_ADD_HEADER;
+    decision.would = decision.action;
+    decision.rule = "skip-recipients";
+    decision.where = settings->recipients_where;
     return decision;
 }
 

@@ -7,13 +7,19 @@
 
 struct decision {
     enum action action, would; /* in this profile, and what `profile enforce` would do */
-    const char *rule; /* the setting that decided: "profile", "on", "on-domain", "forwarders" */
-    struct mw_slice where; /* and where it stands; may be empty */
-    bool is_forwarded;     /* a fail that is let pass for its forwarder's sake */
+    /* The setting that decided: "profile", "on", "on-domain", "forwarders", "skip-recipients"; and where it stands, which may be empty. */
+    const char *rule;
+    struct mw_slice where;
+    bool is_forwarded; /* a fail that is let pass for its forwarder's sake */
 };
+/* Methods that have no result for this message (their filter is missing, stands behind, or left the message out) may be those by which it would have
+ * passed: such a fail is a permerror, marked `is_blind`. */
+void policy_see(struct judgement *judgement, const bool is_silent[METHOD_COUNT]);
 /* `client`: 16 octets, or NULL if it is not known. */
 struct decision policy_decide(const struct settings *settings, const struct judgement *judgement,
                               const char *client);
+/* All who still want the message are in `skip-recipients`: nothing is done to it that would keep it from them. */
+struct decision policy_spare(const struct settings *settings, struct decision decision);
 
 enum {
     POLICY_REPLY_MAX = 480

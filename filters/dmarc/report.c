@@ -17,6 +17,7 @@ static const char *const tally_names[TALLY_COUNT] = {
     [TALLY_SKIPPED_NETWORK] = "skipped-network",
     [TALLY_SKIPPED_AUTHENTICATED] = "skipped-authenticated",
     [TALLY_FORWARDED] = "forwarded",
+    [TALLY_SKIPPED_RECIPIENT] = "skipped-recipient",
     [TALLY_QUESTIONS] = "questions",
     [TALLY_LATE] = "late",
     [TALLY_REJECTED] = "rejected",
@@ -129,8 +130,11 @@ static void put_result(const struct lookup *lookup, const struct decision *decis
     char comment[64];
     result_begin(&result, "dmarc", dmarc_result_name(judgement->result), false);
     if (has_policy(judgement)) {
+        /* Where some are refused, who reads this is not. */
+        bool is_spared = lookup->is_partial && decision->action >= ACTION_DEFER;
         snprintf(comment, sizeof comment, "p=%s dis=%s%s", policy_name(judgement->policy),
-                 disposition(decision->action), decision->is_forwarded ? " forwarder" : "");
+                 is_spared ? "none" : disposition(decision->action),
+                 decision->is_forwarded ? " forwarder" : "");
         result_comment(&result, slice_of(comment));
     } else if (judgement->problem[0] != '\0') {
         result_comment(&result, slice_of(judgement->problem));
@@ -154,11 +158,37 @@ void report_blind(struct mw_ctx *ctx, const struct dmarc *dmarc, enum method met
     log_write(&line, dmarc->host, ctx, MW_LOG_WARNING, "dmarc-blind");
 }
 
+enum { SENDER_MAX = 390 }; /* octets of a sender that are shown */
+struct scene {
+    char client[ADDRESS_TEXT_MAX], from[SENDER_MAX + 2];
+};
+
+/* Whose message it is. `out` must outlive the line. */
+static void put_scene(struct log_line *line, const struct lookup *lookup, struct scene *out)
+{
+    const struct dmarc *dmarc = lookup->dmarc;
+    struct mw_path_view sender = {.size = sizeof sender};
+    const char *client = client_address(&dmarc->client, dmarc->host, lookup->ctx);
+    struct builder from = {.ptr = out->from, .cap = sizeof out->from};
+    if (client != NULL)
+        log_put(line, "client", address_text(client, out->client));
+    if (!dmarc->host->sender(lookup->ctx, &sender))
+        return;
+    builder_put(&from, LIT("<"));
+    builder_put(&from, SLICE(sender.address.ptr,
+                             sender.address.len < SENDER_MAX ? sender.address.len : SENDER_MAX));
+    builder_put(&from, LIT(">"));
+    log_put(line, "from", SLICE(from.ptr, from.len));
+}
+
+/* `to`: where it goes instead; may be empty. */
 static void log_result(const struct lookup *lookup, const struct decision *decision,
-                       enum mw_log_level level, const char *event, enum action action)
+                       enum mw_log_level level, const char *event, enum action action,
+                       struct mw_slice to)
 {
     const struct judgement *judgement = &lookup->judgement;
     struct log_line line = {.count = 0};
+    struct scene scene;
     log_put(&line, "result", slice_of(dmarc_result_name(judgement->result)));
     log_put(&line, "domain", judgement->domain);
     log_put(&line, "policy",
@@ -169,6 +199,8 @@ static void log_result(const struct lookup *lookup, const struct decision *decis
     log_put(&line, "rule", slice_of(decision->rule));
     log_put_some(&line, "where", decision->where);
     log_put_some(&line, "problem", slice_of(judgement->problem));
+    put_scene(&line, lookup, &scene);
+    log_put_some(&line, "to", to);
     log_write(&line, lookup->dmarc->host, lookup->ctx, level, event);
 }
 
@@ -181,7 +213,18 @@ static void report_would(const struct lookup *lookup, const struct decision *dec
                        : decision->would == ACTION_DEFER ? TALLY_WOULD_DEFER
                                                          : TALLY_WOULD_QUARANTINE;
     report_count(lookup->ctx, lookup->dmarc, tally, 1);
-    log_result(lookup, decision, MW_LOG_INFO, "dmarc-would", decision->would);
+    log_result(lookup, decision, MW_LOG_INFO, "dmarc-would", decision->would, EMPTY);
+}
+
+/* The host tells an observed filter's edits. */
+void report_edited(const struct lookup *lookup, const struct decision *decision)
+{
+    const struct dmarc *dmarc = lookup->dmarc;
+    bool is_moved = decision->action == ACTION_QUARANTINE;
+    report_count(lookup->ctx, dmarc, is_moved ? TALLY_QUARANTINED : TALLY_TAGGED, 1);
+    if (!dmarc->host->is_observed(lookup->ctx))
+        log_result(lookup, decision, MW_LOG_INFO, is_moved ? "dmarc-quarantined" : "dmarc-tagged",
+                   decision->action, is_moved ? dmarc->settings.quarantine_address : EMPTY);
 }
 
 /* ---- why ---- */
@@ -255,7 +298,7 @@ void report_concluded(const struct lookup *lookup, const struct decision *decisi
     set_facts(lookup);
     if (decision->action != ACTION_PASS)
         put_result(lookup, decision);
-    log_result(lookup, decision, MW_LOG_DEBUG, "dmarc-result", decision->action);
+    log_result(lookup, decision, MW_LOG_DEBUG, "dmarc-result", decision->action, EMPTY);
     report_would(lookup, decision);
     if (host->is_explained(lookup->ctx))
         explain_all(lookup, decision);

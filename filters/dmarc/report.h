@@ -12,6 +12,8 @@ void report_blind(struct mw_ctx *ctx, const struct dmarc *dmarc, enum method met
                   bool is_loaded);
 /* Behind the decision, before it takes effect. */
 void report_concluded(const struct lookup *lookup, const struct decision *decision);
+/* The message has been tagged or moved. */
+void report_edited(const struct lookup *lookup, const struct decision *decision);
 /* "dmarc=fail p=reject": for X-Mailweir-Tag and its like. */
 struct mw_slice report_tag(const struct judgement *judgement, char out[40]);
 /* For host->because(). */

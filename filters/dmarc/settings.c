@@ -22,6 +22,8 @@ const struct mw_setting dmarc_settings[DMARC_SETTING_COUNT] = {
     SETTING(MW_SETTING_BOOL, "skip-authenticated", "on", .help = "do not judge mail of clients that have authenticated"),
     WORDS("forwarders", "",
         "hosts that forward mail to us, mailing lists among them: addresses and networks; their mail is judged, and no fail is acted upon"),
+    WORDS("skip-recipients", "",
+        "recipients for whom no message is refused or quarantined: addresses, @domain, local@; the others of the message are judged as without them"),
     SETTING(MW_SETTING_TEXT, "quarantine-address", "", .help = "where mail goes whose action is quarantine"),
 };
 
@@ -167,14 +169,19 @@ static void set_defaults(struct settings *out)
 bool settings_read(const struct mw_host *host, struct mw_instance *instance, struct settings *out)
 {
     struct reader reader = {.host = host, .instance = instance};
+    const struct mw_setting_place profile = reader_place(&reader, "profile");
+    const struct mw_setting_place recipients = reader_place(&reader, "skip-recipients");
     *out = (struct settings){
         .profile = (enum profile)reader_number(&reader, "profile"),
+        .profile_where = reader_where(&reader, &profile),
+        .recipients_where = reader_where(&reader, &recipients),
         .lookup_ms = reader_number(&reader, "lookup-time"),
         .skip.is_for_authenticated = reader_number(&reader, "skip-authenticated") != 0};
     set_defaults(out);
     read_lines(&reader, out);
     read_networks(&reader, "skip-networks", &out->skip.networks);
     read_networks(&reader, "forwarders", &out->forwarders);
+    reader_recipients(&reader, "skip-recipients", &out->skip_recipients);
     read_quarantine(&reader, out);
     return reader.errors == 0;
 }

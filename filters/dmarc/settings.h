@@ -7,6 +7,7 @@
 #include "action.h"
 #include "client.h"
 #include "domain.h"
+#include "recipient.h"
 
 enum profile { PROFILE_OBSERVE = 0, PROFILE_ENFORCE };
 
@@ -31,15 +32,18 @@ struct settings {
     uint64_t lookup_ms;
     /* What is done in this profile, and what `profile enforce` would do. */
     struct choice acts[OUTCOME_COUNT], would[OUTCOME_COUNT];
+    /* Where these settings stand; empty: nowhere. */
+    struct mw_slice profile_where, recipients_where;
     struct exception *exceptions; /* `on-domain`; the first that fits counts */
     size_t exception_count;
     struct client_skip skip;
     struct networks forwarders;
+    struct recipients skip_recipients;
     struct mw_slice quarantine_address;
 };
 
 /* For the descriptor. */
-enum { DMARC_SETTING_COUNT = 8 };
+enum { DMARC_SETTING_COUNT = 9 };
 extern const struct mw_setting dmarc_settings[DMARC_SETTING_COUNT];
 
 /* Read the block; everything that is wrong goes to host->diag. False: there was an error. */

@@ -3,4 +3,4 @@ set(dmarc_sources
     # the evaluation, pure
     record.c answers.c walk.c author.c from.c align.c
     # what becomes of its result
-    settings.c policy.c judge.c report.c)
+    settings.c policy.c judge.c act.c report.c)

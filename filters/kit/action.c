@@ -1,6 +1,8 @@
 /* action.c - the words of actions, the replies, and the two that edit the message. */
 #include "action.h"
 
+#include "recipient.h"
+
 #define FIELD_TAG LIT("X-Mailweir-Tag")
 #define FIELD_QUARANTINE LIT("X-Mailweir-Quarantine")
 #define FIELD_RECIPIENT LIT("X-Mailweir-Recipient")
@@ -100,17 +102,11 @@ static bool nobody(void *user, const struct mw_path_view *rcpt)
     return false;
 }
 
-static bool is_wanted(const struct mw_path_view *rcpt)
-{
-    return rcpt->status == MW_RCPT_PENDING || rcpt->status == MW_RCPT_ACCEPTED ||
-           rcpt->status == MW_RCPT_ADDED;
-}
-
 /* Recipient `index` as it is to be moved; false: it stays as it is. */
 static bool goes(const struct move *move, size_t index, struct mw_path_view *out_rcpt)
 {
     *out_rcpt = (struct mw_path_view){.size = sizeof *out_rcpt};
-    return move->host->rcpt(move->ctx, index, out_rcpt) && is_wanted(out_rcpt) &&
+    return move->host->rcpt(move->ctx, index, out_rcpt) && recipient_is_wanted(out_rcpt) &&
            !move->is_spared(move->user, out_rcpt);
 }
 
@@ -123,7 +119,7 @@ static size_t count_going(const struct move *move, bool *out_is_for_all)
     for (size_t i = 0; i < count; i++) {
         if (goes(move, i, &rcpt))
             going += !text_address_eq(rcpt.address, move->address);
-        else if (is_wanted(&rcpt))
+        else if (recipient_is_wanted(&rcpt))
             *out_is_for_all = false;
     }
     return going;

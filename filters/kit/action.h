@@ -11,7 +11,15 @@
 
 #include "text.h"
 
-enum action { ACTION_PASS = 0, ACTION_ADD_HEADER, ACTION_TAG, ACTION_QUARANTINE, ACTION_DEFER, ACTION_REJECT, ACTION_COUNT };
+enum action {
+    ACTION_PASS = 0,
+    ACTION_ADD_HEADER,
+    ACTION_TAG,
+    ACTION_QUARANTINE,
+    ACTION_DEFER,
+    ACTION_REJECT,
+    ACTION_COUNT
+};
 
 /* False: no such word. */
 bool action_parse(struct mw_slice word, enum action *out);
@@ -32,19 +40,24 @@ struct reply {
     struct mw_slice text;
 };
 /* Says it; returns what the hook answers: MW_REJECT, or MW_TEMPFAIL for any other action. */
-enum mw_verdict action_refuse(const struct mw_host *host, struct mw_ctx *ctx, enum action action, const struct reply *reply);
+enum mw_verdict action_refuse(const struct mw_host *host, struct mw_ctx *ctx, enum action action,
+                              const struct reply *reply);
 
 /* At data, end_of_headers or end_of_message. `why`: "spf=softfail". False: the host refused (it logs why). */
 bool action_tag(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice why);
 /* At data or end_of_message (where the message streams, the envelope is final behind data). All wanted recipients are taken off, `address`
  * put in their place. Calling it again in a transaction that is quarantined already adds nothing. */
-bool action_quarantine(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address, struct mw_slice why);
+bool action_quarantine(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
+                       struct mw_slice why);
 /* The same, but recipients of whom `is_spared` says so keep their mail as it is; the fields are left out then, for they would read them. */
-bool action_quarantine_but(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address, struct mw_slice why,
-                           bool (*is_spared)(void *user, const struct mw_path_view *rcpt), void *user);
+bool action_quarantine_but(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
+                           struct mw_slice why,
+                           bool (*is_spared)(void *user, const struct mw_path_view *rcpt),
+                           void *user);
 /* At end_of_message: the edits of `action`, tag or quarantine; others have none. False: a quarantine that the host refused; the message must not
  * go to where it was addressed. */
-bool action_edit(const struct mw_host *host, struct mw_ctx *ctx, enum action action, struct mw_slice address, struct mw_slice why);
+bool action_edit(const struct mw_host *host, struct mw_ctx *ctx, enum action action,
+                 struct mw_slice address, struct mw_slice why);
 /* At end_of_headers, in a transaction that was quarantined at data, before the header had come: what the message brought along under the names
  * of those fields goes. At end_of_message action_quarantine() does it. */
 void action_clean(const struct mw_host *host, struct mw_ctx *ctx);

@@ -1,6 +1,8 @@
 /* client.c - see client.h. */
 #include "client.h"
 
+#include <arpa/inet.h>
+
 #include "facts.h"
 
 static bool has(const struct network *network, const unsigned char *address)
@@ -17,6 +19,14 @@ bool networks_have(const struct networks *networks, const char *address)
         if (has(&networks->list[i], (const unsigned char *)address))
             return true;
     return false;
+}
+
+struct mw_slice address_text(const char *address, char out[ADDRESS_TEXT_MAX])
+{
+    static const char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (char)0xff, (char)0xff};
+    bool is_v4 = memcmp(address, mapped, sizeof mapped) == 0;
+    inet_ntop(is_v4 ? AF_INET : AF_INET6, address + (is_v4 ? 12 : 0), out, ADDRESS_TEXT_MAX);
+    return slice_of(out);
 }
 
 struct client client_open(const struct mw_host *host, struct mw_instance *instance)

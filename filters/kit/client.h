@@ -16,6 +16,10 @@ struct networks {
 /* `address`: 16 octets. Pure. */
 bool networks_have(const struct networks *networks, const char *address);
 
+enum { ADDRESS_TEXT_MAX = 48 };
+/* "192.0.2.7", "2001:db8::1"; in `out`, with a NUL behind it. `address`: 16 octets, IPv4 mapped. */
+struct mw_slice address_text(const char *address, char out[ADDRESS_TEXT_MAX]);
+
 /* Numbers of the host's facts. */
 struct client {
     int ip, user;

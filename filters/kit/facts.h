@@ -12,8 +12,8 @@
 void facts_define(const struct mw_host *host, struct mw_instance *instance,
                   const char *const *names, size_t count, int *out_ids);
 /* A counter for each of them. */
-void counters_define(const struct mw_host *host, struct mw_instance *instance, const char *const *names,
-                 size_t count, int *out_ids);
+void counters_define(const struct mw_host *host, struct mw_instance *instance,
+                     const char *const *names, size_t count, int *out_ids);
 
 /* ---- while mail comes in ---- */
 

@@ -208,6 +208,34 @@ void reader_networks(struct reader *reader, const char *name, const char *wrong,
     }
 }
 
+static bool read_recipient(struct reader *reader, const struct piece *word, struct recipient *out)
+{
+    ptrdiff_t at = text_rfind(word->text, '@');
+    struct domain domain = {.name = EMPTY};
+    if (at < 0 || word->text.len < 2) {
+        reader_complain(reader, &word->place, "someone@example.net, @example.net or someone@",
+                        "'%.*s' is not a recipient", SHOW(word->text));
+        return false;
+    }
+    size_t local_len = (size_t)at;
+    const struct piece name = piece_part(word, local_len + 1, word->text.len - local_len - 1);
+    if (name.text.len > 0 && !reader_domain(reader, &name, &domain))
+        return false;
+    *out = (struct recipient){.local = SLICE(word->text.ptr, local_len), .domain = domain.name};
+    return true;
+}
+
+void reader_recipients(struct reader *reader, const char *name, struct recipients *out)
+{
+    const struct mw_setting_value *value = reader_value(reader, name);
+    out->list = reader_room(reader, value->text_count, sizeof *out->list);
+    out->count = 0;
+    for (size_t i = 0; i < value->text_count && !reader_is_none(value); i++) {
+        struct piece word = piece_at(value, i);
+        out->count += read_recipient(reader, &word, &out->list[out->count]);
+    }
+}
+
 struct mw_slice reader_quarantine(struct reader *reader, const struct mw_setting_place *needed)
 {
     const struct mw_setting_place place = reader_place(reader, "quarantine-address");

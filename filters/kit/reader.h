@@ -14,14 +14,14 @@
 #include "action.h"
 #include "client.h"
 #include "domain.h"
+#include "recipient.h"
 
 /* Rows of a filter's table of settings. */
-#define SETTING(of_type, of_name, of_default, ...) \
-    {.size = sizeof(struct mw_setting), \
-     .name = of_name, \
-     .type = of_type, \
-     .default_text = of_default, \
-     __VA_ARGS__}
+#define SETTING(of_type, of_name, of_default, ...)                           \
+    {                                                                        \
+        .size = sizeof(struct mw_setting), .name = of_name, .type = of_type, \
+        .default_text = of_default, __VA_ARGS__                              \
+    }
 #define WORDS(of_name, of_default, of_help) \
     SETTING(MW_SETTING_TEXT, of_name, of_default, .repeatable = 1, .help = of_help)
 
@@ -87,11 +87,14 @@ bool reader_name(struct reader *reader, const struct piece *word, const char *co
 bool reader_choice(struct reader *reader, const struct piece *word, struct choice *out);
 bool reader_domain(struct reader *reader, const struct piece *word, struct domain *out);
 #define NETWORK_WRONG "not a network"
-#define NETWORK_HINT \
-    "an address or a network such as 192.0.2.0/24 or 2001:db8::/32, without bits behind the prefix"
+#define NETWORK_HINT                                                                          \
+    "an address or a network such as 192.0.2.0/24 or 2001:db8::/32, without bits behind the " \
+    "prefix"
 /* All words of the setting. `wrong`: what a word is that is no network; `hint`: how to write one. */
 void reader_networks(struct reader *reader, const char *name, const char *wrong, const char *hint,
                      struct networks *out);
+/* All words of the setting: a@example.net, @example.net, a@; "none" is an empty list. */
+void reader_recipients(struct reader *reader, const char *name, struct recipients *out);
 /* The setting quarantine-address: a whole address, or empty. `needed`: where an action wants one to be given; NULL: none does. */
 struct mw_slice reader_quarantine(struct reader *reader, const struct mw_setting_place *needed);
 

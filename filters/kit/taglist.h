@@ -9,7 +9,8 @@
 enum { TAGLIST_MAX = 64 }; /* tags; a list with more is not valid */
 
 struct tag {
-    struct mw_slice name, value; /* value: without folding white space around it; inside it as it stands */
+    struct mw_slice name,
+        value; /* value: without folding white space around it; inside it as it stands */
 };
 struct taglist {
     struct tag tags[TAGLIST_MAX];

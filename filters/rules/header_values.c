@@ -17,8 +17,8 @@ static void read_named(struct subject *subject, struct source *source)
     struct mw_header_view view;
     while ((at = subject->ops->header_find(subject, source->arg, (size_t)(at + 1))) >= 0) {
         if (source->field->id == FIELD_HEADER)
-            rules_values_add(source,
-                             text_trim(subject->ops->header_text(subject, (size_t)at)), 0, 0);
+            rules_values_add(source, text_trim(subject->ops->header_text(subject, (size_t)at)), 0,
+                             0);
         else if (header_at(subject, (size_t)at, &view))
             rules_values_add(source, text_trim(view.value), 0, 0);
     }

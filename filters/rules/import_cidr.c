@@ -26,8 +26,7 @@ static const char *read_network(struct import *import, struct mw_slice text, str
         out->is_negated = !out->is_negated;
         text = text_skip(text, 1);
     }
-    if (text.len > 1 && text.ptr[0] == '[' &&
-        text_rfind(text, ']') == (ptrdiff_t)text.len - 1)
+    if (text.len > 1 && text.ptr[0] == '[' && text_rfind(text, ']') == (ptrdiff_t)text.len - 1)
         text = SLICE(text.ptr + 1, text.len - 2);
     ptrdiff_t slash = text_find(text, '/');
     struct mw_slice address = slash < 0 ? text : SLICE(text.ptr, (size_t)slash);

@@ -50,8 +50,7 @@ static bool read_score(struct mw_slice text, int64_t *out)
     while (fraction.len > 3 && fraction.ptr[fraction.len - 1] == '0')
         fraction.len--;
     if ((whole.len > 0 && !text_number(whole, 1000000, &units)) || fraction.len > 3 ||
-        (fraction.len > 0 && !text_number(fraction, 999, &parts)) ||
-        whole.len + fraction.len == 0)
+        (fraction.len > 0 && !text_number(fraction, 999, &parts)) || whole.len + fraction.len == 0)
         return false;
     for (size_t digits = fraction.len; digits < 3; digits++)
         parts *= 10;

@@ -116,8 +116,7 @@ size_t rules_list_text_read(char *raw, size_t len, struct list_problems *problem
             line.len = (size_t)end;
         at += line.len + 1;
         ptrdiff_t comment = text_find(line, '#');
-        struct mw_slice text = text_trim(comment < 0 ? line
-                                                           : SLICE(line.ptr, (size_t)comment));
+        struct mw_slice text = text_trim(comment < 0 ? line : SLICE(line.ptr, (size_t)comment));
         size_t indent = text.len > 0 ? (size_t)(text.ptr - line.ptr) : 0;
         where.line++;
         where.column = (uint32_t)indent + 1;

@@ -318,7 +318,7 @@ struct test_block {
     struct line *rcpts, *headers, *body;
     struct line *facts; /* "spf.result=fail" */
     struct listing *listings;
-    char *message;      /* of `message file`, or NULL */
+    char *message; /* of `message file`, or NULL */
     size_t message_len;
     struct expect *expects;
     struct test_block *next;

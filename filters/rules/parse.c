@@ -144,8 +144,7 @@ static bool parse_date(struct mw_slice text, int64_t *out)
     if (text.len != 10 || text.ptr[4] != '-' || text.ptr[7] != '-' ||
         !text_number(SLICE(text.ptr, 4), 9999, &year) ||
         !text_number(SLICE(text.ptr + 5, 2), 12, &month) ||
-        !text_number(SLICE(text.ptr + 8, 2), 31, &day) || month == 0 || day == 0 ||
-        year < 1970)
+        !text_number(SLICE(text.ptr + 8, 2), 31, &day) || month == 0 || day == 0 || year < 1970)
         return false;
     static const unsigned char days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -171,8 +170,7 @@ static bool parse_observe(struct parser *parser)
     } else if (token.kind == MW_TOKEN_NUMBER) {
         uint64_t percent;
         bool is_percent = token.text.ptr[token.text.len - 1] == '%';
-        if (!is_percent ||
-            !text_number(SLICE(token.text.ptr, token.text.len - 1), 100, &percent))
+        if (!is_percent || !text_number(SLICE(token.text.ptr, token.text.len - 1), 100, &percent))
             return rules_expected(parser, &token, "a share such as 10%");
         rules_next(parser, MW_LEX_EXPR);
         rule->observe_percent = (uint32_t)percent;

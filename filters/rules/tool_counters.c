@@ -130,8 +130,7 @@ static void read_line(struct entries *entries, struct mw_slice filter, struct mw
 {
     ptrdiff_t blank = text_find(line, ' ');
     uint64_t value;
-    if (blank < 0 ||
-        !text_number(text_trim(text_skip(line, (size_t)blank)), UINT64_MAX, &value))
+    if (blank < 0 || !text_number(text_trim(text_skip(line, (size_t)blank)), UINT64_MAX, &value))
         return;
     struct mw_slice name = SLICE(line.ptr, (size_t)blank);
     if (name.len <= filter.len || !text_eq(SLICE(name.ptr, filter.len), filter) ||

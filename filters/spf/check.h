@@ -13,17 +13,26 @@
 #include "text.h"
 
 enum {
-    CHECK_RECORD_MAX = 4096,     /* octets of a record; longer: permerror */
-    CHECK_QUESTIONS_MAX = 120,   /* DNS questions of one check, those for the explanation included */
-    CHECK_TERMS_MAX = 10,        /* terms that cause lookups (RFC 7208 4.6.4) */
-    CHECK_VOIDS_MAX = 2,         /* lookups without an answer */
+    CHECK_RECORD_MAX = 4096,   /* octets of a record; longer: permerror */
+    CHECK_QUESTIONS_MAX = 120, /* DNS questions of one check, those for the explanation included */
+    CHECK_TERMS_MAX = 10,      /* terms that cause lookups (RFC 7208 4.6.4) */
+    CHECK_VOIDS_MAX = 2,       /* lookups without an answer */
     CHECK_MX_MAX = 10,
     CHECK_PTR_MAX = 10,
     CHECK_EXPLANATION_MAX = 512, /* octets of an explanation, expanded; the rest is cut */
     CHECK_MEMORY_MAX = 1048576
 };
 
-enum spf_result { SPF_NONE = 0, SPF_NEUTRAL, SPF_PASS, SPF_FAIL, SPF_SOFTFAIL, SPF_TEMPERROR, SPF_PERMERROR, SPF_RESULTS };
+enum spf_result {
+    SPF_NONE = 0,
+    SPF_NEUTRAL,
+    SPF_PASS,
+    SPF_FAIL,
+    SPF_SOFTFAIL,
+    SPF_TEMPERROR,
+    SPF_PERMERROR,
+    SPF_RESULTS
+};
 /* "none", "pass", ... as RFC 8601 2.7.2 has them. */
 const char *spf_result_name(enum spf_result result);
 
@@ -53,8 +62,9 @@ struct spf_check;
 struct spf_check *spf_check_new(const struct spf_setup *setup, const struct spf_sender *sender);
 void spf_check_free(struct spf_check **check); /* NULL: nothing */
 
+/* `name`: octets of a name as host->query() takes it; valid until the answer is given. */
 struct spf_need {
-    struct mw_slice name; /* octets of a name as host->query() takes it; valid until the answer is given */
+    struct mw_slice name;
     enum mw_dns_kind kind;
 };
 /* Run as far as it goes. True: decided. False: *out_needs, *out_count (1 or more, each question once in a check) are what it has to know;
@@ -63,15 +73,16 @@ bool spf_check_run(struct spf_check *check, const struct spf_need **out_needs, s
 /* The answer to needs[index] of the last run; copied. `answer` NULL: MW_DNS_FAILURE, and so is one that never came when it runs again. */
 void spf_check_answer(struct spf_check *check, size_t index, const struct mw_dns_answer *answer);
 
-/* Borrowed from the check. Texts are printable ASCII. */
+/* Borrowed from the check. Texts are printable ASCII.
+ *   domain         that was checked (normal form); empty where the result is none for want of one
+ *   mechanism      the term that decided, as the record has it ("include:_spf.example.net"); "default"
+ *                  where none did; empty where there is no record. Of an error: the term that met it
+ *   record_domain  whose record that term stands in, in lower case
+ *   explanation    of a fail, from exp=: the domain's words, one line; empty: none
+ *   problem        of temperror and permerror: what is wrong, where ("2 SPF records at example.net") */
 struct spf_verdict {
     enum spf_result result;
-    struct mw_slice domain;      /* that was checked (normal form), empty where the result is none for want of one */
-    struct mw_slice mechanism;   /* the term that decided, as the record has it ("include:_spf.example.net"); "default" where none did; empty
-                                   where there is no record. Of an error: the term that met it, if it was one */
-    struct mw_slice record_domain; /* whose record that term stands in, in lower case */
-    struct mw_slice explanation; /* of a fail, from exp=; the domain's words, one line; empty: none */
-    struct mw_slice problem;     /* of temperror and permerror: what is wrong, where ("two SPF records at example.net") */
+    struct mw_slice domain, mechanism, record_domain, explanation, problem;
     size_t questions, terms, voids;
 };
 void spf_check_verdict(const struct spf_check *check, struct spf_verdict *out_verdict);

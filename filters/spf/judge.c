@@ -257,7 +257,7 @@ static enum mw_verdict judge(struct mw_ctx *ctx, const struct spf *spf,
 {
     if (spf->host->is_explained(ctx))
         report_explain(ctx, spf, transaction);
-    if (rcpt != NULL && settings_skip_recipient(&spf->settings, rcpt)) {
+    if (rcpt != NULL && recipients_have(&spf->settings.skip_recipients, rcpt)) {
         report_count(ctx, spf, TALLY_SKIPPED_RECIPIENT, 1);
         return MW_CONTINUE;
     }
@@ -273,7 +273,7 @@ static enum mw_verdict judge(struct mw_ctx *ctx, const struct spf *spf,
 
 static bool is_spared(void *user, const struct mw_path_view *rcpt)
 {
-    return settings_skip_recipient(user, rcpt);
+    return recipients_have(user, rcpt);
 }
 
 /* Mail that should have gone elsewhere must not be delivered where it was going. */
@@ -285,7 +285,7 @@ static enum mw_verdict quarantine(struct mw_ctx *ctx, struct spf *spf,
         return MW_CONTINUE;
     if (!action_quarantine_but(spf->host, ctx, spf->settings.quarantine_address,
                                report_tag(transaction->decision.finding, why), is_spared,
-                               &spf->settings))
+                               &spf->settings.skip_recipients))
         return MW_TEMPFAIL;
     transaction->is_quarantined = true;
     report_quarantined(ctx, spf, transaction);

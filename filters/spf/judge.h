@@ -12,16 +12,45 @@
 #include "lookup.h"
 #include "words.h"
 
-enum skip { SKIP_NOT = 0, SKIP_ADDRESS, SKIP_NETWORK, SKIP_AUTHENTICATED, SKIP_HELO, SKIP_NAME, SKIP_FORWARDER, SKIP_COUNT };
+enum skip {
+    SKIP_NOT = 0,
+    SKIP_ADDRESS,
+    SKIP_NETWORK,
+    SKIP_AUTHENTICATED,
+    SKIP_HELO,
+    SKIP_NAME,
+    SKIP_FORWARDER,
+    SKIP_COUNT
+};
 
 /* What is counted, behind the results of each identity. */
 enum tally {
-    TALLY_CACHE_HITS = 0, TALLY_CHECKS, TALLY_QUESTIONS, TALLY_LATE, TALLY_REJECTED, TALLY_DEFERRED, TALLY_QUARANTINED, TALLY_TAGGED,
-    TALLY_WOULD_REJECT, TALLY_WOULD_DEFER, TALLY_WOULD_QUARANTINE, TALLY_SKIPPED_RECIPIENT, TALLY_FORWARDED, TALLY_COUNT
+    TALLY_CACHE_HITS = 0,
+    TALLY_CHECKS,
+    TALLY_QUESTIONS,
+    TALLY_LATE,
+    TALLY_REJECTED,
+    TALLY_DEFERRED,
+    TALLY_QUARANTINED,
+    TALLY_TAGGED,
+    TALLY_WOULD_REJECT,
+    TALLY_WOULD_DEFER,
+    TALLY_WOULD_QUARANTINE,
+    TALLY_SKIPPED_RECIPIENT,
+    TALLY_FORWARDED,
+    TALLY_COUNT
 };
 
 enum fact {
-    FACT_RESULT = 0, FACT_DOMAIN, FACT_IDENTITY, FACT_MECHANISM, FACT_EXPLANATION, FACT_PROBLEM, FACT_HELO_RESULT, FACT_HELO_DOMAIN, FACT_FORWARDER,
+    FACT_RESULT = 0,
+    FACT_DOMAIN,
+    FACT_IDENTITY,
+    FACT_MECHANISM,
+    FACT_EXPLANATION,
+    FACT_PROBLEM,
+    FACT_HELO_RESULT,
+    FACT_HELO_DOMAIN,
+    FACT_FORWARDER,
     FACT_COUNT
 };
 
@@ -33,7 +62,8 @@ struct spf {
     struct client client;
     int client_name, helo; /* facts of the host's; client_name -1: nobody needs it */
     int facts[FACT_COUNT];
-    int results[IDENTITY_COUNT][SPF_RESULTS], skips[SKIP_COUNT], tallies[TALLY_COUNT]; /* counters */
+    int results[IDENTITY_COUNT][SPF_RESULTS], skips[SKIP_COUNT],
+        tallies[TALLY_COUNT]; /* counters */
 };
 
 struct session {
@@ -63,7 +93,8 @@ struct transaction {
 void judge_open(struct spf *spf, struct mw_instance *instance);
 
 enum mw_verdict judge_mail(struct mw_ctx *ctx, struct spf *spf);
-enum mw_verdict judge_later(struct mw_ctx *ctx, struct spf *spf, enum mw_stage stage, size_t rcpt); /* rcpt, data, end_of_headers */
+enum mw_verdict judge_later(struct mw_ctx *ctx, struct spf *spf, enum mw_stage stage,
+                            size_t rcpt); /* rcpt, data, end_of_headers */
 void judge_abort(struct mw_ctx *ctx, struct spf *spf);
 void judge_close(struct mw_ctx *ctx, struct spf *spf);
 

@@ -9,7 +9,7 @@
 #include "check.h"
 
 enum {
-    LOOKUPS_MAX = 16,         /* of a session */
+    LOOKUPS_MAX = 16, /* of a session */
     LOOKUP_KEEP_MS = 300000,
     LOOKUP_KEEP_ERROR_MS = 10000, /* a temperror: the next message may have better luck */
 };
@@ -28,7 +28,8 @@ struct lookups {
 };
 
 /* Begin to check; what is known already is taken as it is (*out_is_known). All of `sender` is copied. Never NULL; valid until lookups_release(). */
-struct lookup *lookups_begin(struct lookups *lookups, const struct spf_sender *sender, bool wants_explanation, bool *out_is_known);
+struct lookup *lookups_begin(struct lookups *lookups, const struct spf_sender *sender,
+                             bool wants_explanation, bool *out_is_known);
 bool lookup_is_done(const struct lookup *lookup);
 /* The deadline decided it. */
 bool lookup_was_late(const struct lookup *lookup);

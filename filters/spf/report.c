@@ -85,7 +85,7 @@ struct mw_slice report_rule(const struct finding *finding, char out[40])
 
 enum { SENDER_MAX = 390 }; /* octets of a sender that are shown */
 struct scene_text {
-    char client[WORDS_ADDRESS_MAX], from[SENDER_MAX + 2];
+    char client[ADDRESS_TEXT_MAX], from[SENDER_MAX + 2];
 };
 
 /* `out_text` must outlive the line. */
@@ -96,7 +96,7 @@ static void put_scene(struct log_line *line, const struct scene *scene, struct s
     builder_put(&from, LIT("<"));
     builder_put(&from, SLICE(scene->sender.ptr, len));
     builder_put(&from, LIT(">"));
-    log_put(line, "client", words_address(scene->client, out_text->client));
+    log_put(line, "client", address_text(scene->client, out_text->client));
     log_put(line, "helo", scene->helo);
     log_put(line, "from", SLICE(from.ptr, from.len));
 }

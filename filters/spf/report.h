@@ -10,12 +10,15 @@ void report_open(struct spf *spf, struct mw_instance *instance);
 /* Once a message, when all its checks are done. */
 void report_skip(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction);
 /* Behind the decision: facts, debug lines, Authentication-Results. */
-void report_concluded(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction);
+void report_concluded(struct mw_ctx *ctx, const struct spf *spf,
+                      const struct transaction *transaction);
 /* `profile enforce` would have done it. */
 void report_would(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction);
-void report_quarantined(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction);
+void report_quarantined(struct mw_ctx *ctx, const struct spf *spf,
+                        const struct transaction *transaction);
 /* For `mailweir explain`. */
-void report_explain(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction);
+void report_explain(struct mw_ctx *ctx, const struct spf *spf,
+                    const struct transaction *transaction);
 
 /* "spf=fail", "spf-helo=fail" */
 struct mw_slice report_tag(const struct finding *finding, char out[40]);

@@ -83,17 +83,3 @@ bool domains_have(const struct domains *domains, struct mw_slice name)
 {
     return domains_find(domains, name) != NULL;
 }
-
-/* Local parts without case: who writes postmaster@ here means Postmaster too (RFC 5321 4.5.1). */
-bool settings_skip_recipient(const struct settings *settings, const struct mw_path_view *rcpt)
-{
-    char normal[DOMAIN_MAX + 1];
-    size_t len = settings->skip_recipient_count > 0 ? domain_normalize(rcpt->domain, normal) : 0;
-    for (size_t i = 0; i < settings->skip_recipient_count; i++) {
-        const struct recipient *skip = &settings->skip_recipients[i];
-        if ((skip->local.len == 0 || text_ieq(skip->local, rcpt->local)) &&
-            (skip->domain.len == 0 || text_eq(skip->domain, SLICE(normal, len))))
-            return true;
-    }
-    return false;
-}

@@ -8,6 +8,7 @@
 #include "check.h"
 #include "client.h"
 #include "domain.h"
+#include "recipient.h"
 
 /* Who is checked (RFC 7208 2.3, 2.4). */
 enum identity { IDENTITY_MAILFROM = 0, IDENTITY_HELO, IDENTITY_COUNT };
@@ -22,10 +23,6 @@ enum explanation { EXPLANATION_OFF = 0, EXPLANATION_ON, EXPLANATION_OWN };
 struct domains {
     struct domain *list;
     size_t count;
-};
-/* "a@example.net", "@example.net" (local empty), "a@" (domain empty). */
-struct recipient {
-    struct mw_slice local, domain; /* domain: normal form */
 };
 struct exception {
     struct domain domain;
@@ -46,8 +43,7 @@ struct settings {
     struct client_skip skip;
     struct networks forwarders;
     struct domains skip_helo, skip_names, forwarder_domains;
-    struct recipient *skip_recipients;
-    size_t skip_recipient_count;
+    struct recipients skip_recipients;
     struct spf_local *locals;
     size_t local_count;
     enum explanation explanation;
@@ -68,6 +64,5 @@ bool settings_may(const struct settings *settings, enum action action);
 bool domains_have(const struct domains *domains, struct mw_slice name);
 /* The first one that fits, or NULL. */
 const struct domain *domains_find(const struct domains *domains, struct mw_slice name);
-bool settings_skip_recipient(const struct settings *settings, const struct mw_path_view *rcpt);
 
 #endif

@@ -56,8 +56,8 @@ static uint32_t read_results(struct reader *reader, const struct line *line, siz
     return bits;
 }
 
-/* The last word of a line. */
-static bool read_action(struct reader *reader, const struct line *line, size_t at,
+/* The last word of a line. `form`: how a line is written. */
+static bool read_action(struct reader *reader, const struct line *line, size_t at, const char *form,
                         struct choice *out)
 {
     if (at >= line->end) {
@@ -71,29 +71,56 @@ static bool read_action(struct reader *reader, const struct line *line, size_t a
         return false;
     if (at + 1 < line->end) {
         struct piece extra = piece_at(line->value, at + 1);
-        reader_complain(reader, &extra.place, NULL, "nothing is expected behind '%s'",
+        reader_complain(reader, &extra.place, form, "nothing is expected behind '%s'",
                         action_name(out->action));
         return false;
     }
     return true;
 }
 
+static bool is_action(const struct piece *word)
+{
+    enum action action;
+    return action_parse(word->text, &action);
+}
+
+/* The word at *at, if it is an identity or stands where only one can stand; IDENTITY_COUNT: no identity is named. */
+static uint32_t read_identity(struct reader *reader, const struct line *line, size_t *at)
+{
+    const char *names[IDENTITY_COUNT + 1] = {NULL};
+    uint32_t only = IDENTITY_COUNT;
+    if (*at >= line->end)
+        return only;
+    struct piece word = piece_at(line->value, *at);
+    bool is_known = false;
+    for (int i = 0; i < IDENTITY_COUNT; i++) {
+        names[i] = identity_name((enum identity)i);
+        is_known |= text_is(word.text, names[i]);
+    }
+    if (!is_known && *at + 1 < line->end) {
+        struct piece next = piece_at(line->value, *at + 1);
+        is_known = !is_action(&word) && is_action(&next);
+    }
+    if (!is_known)
+        return only;
+    ++*at;
+    reader_name(reader, &word, names, "no identity: mailfrom or helo", &only);
+    return only;
+}
+
 static void read_on(struct reader *reader, struct settings *out, const struct line *line)
 {
-    uint32_t only = IDENTITY_COUNT;
     size_t at = line->first, errors = reader->errors;
     uint32_t results = read_results(reader, line, &at);
-    if (at < line->end) {
-        struct piece word = piece_at(line->value, at);
-        for (uint32_t i = 0; i < IDENTITY_COUNT && only == IDENTITY_COUNT; i++)
-            if (text_is(word.text, identity_name((enum identity)i)))
-                only = i;
-        at += only != IDENTITY_COUNT;
-        if (only == IDENTITY_HELO && out->helo_check != HELO_REJECT)
-            reader_warn(reader, &word.place, "this has no effect without 'helo-check reject'");
+    uint32_t only = read_identity(reader, line, &at);
+    if (only == IDENTITY_HELO && out->helo_check != HELO_REJECT) {
+        struct piece word = piece_at(line->value, at - 1);
+        reader_warn(reader, &word.place, "this has no effect without 'helo-check reject'");
     }
     struct choice choice;
-    if (!read_action(reader, line, at, &choice) || reader->errors > errors)
+    if (!read_action(reader, line, at, "a line is: on RESULT[,RESULT] [helo|mailfrom] ACTION",
+                     &choice) ||
+        reader->errors > errors)
         return;
     for (uint32_t identity = 0; identity < IDENTITY_COUNT; identity++)
         for (int result = 0; result < SPF_RESULTS; result++)
@@ -119,7 +146,8 @@ static void read_on_domain(struct reader *reader, struct settings *out, const st
         return;
     }
     uint32_t results = read_results(reader, line, &at);
-    if (!read_action(reader, line, at, &choice))
+    if (!read_action(reader, line, at,
+                     "a line is: on-domain DOMAIN[,DOMAIN] RESULT[,RESULT] ACTION", &choice))
         return;
     for (size_t i = first; i < out->exception_count; i++) {
         out->exceptions[i].results = results;
@@ -140,33 +168,11 @@ static void read_domains(struct reader *reader, const char *name, struct domains
     }
 }
 
-static void read_recipient(struct reader *reader, struct settings *out, const struct piece *word)
-{
-    ptrdiff_t at = text_rfind(word->text, '@');
-    struct domain domain = {.name = EMPTY};
-    if (at < 0 || word->text.len < 2) {
-        reader_complain(reader, &word->place, "someone@example.net, @example.net or someone@",
-                        "'%.*s' is not a recipient", SHOW(word->text));
-        return;
-    }
-    size_t local_len = (size_t)at;
-    const struct piece name = piece_part(word, local_len + 1, word->text.len - local_len - 1);
-    if (name.text.len > 0 && !reader_domain(reader, &name, &domain))
-        return;
-    out->skip_recipients[out->skip_recipient_count++] = (struct recipient){
-        .local = SLICE(word->text.ptr, local_len), .domain = domain.name};
-}
-
 static void read_recipients(struct reader *reader, struct settings *out)
 {
-    const struct mw_setting_value *value = reader_value(reader, "skip-recipients");
-    out->skip_recipients = reader_room(reader, value->text_count, sizeof *out->skip_recipients);
-    for (size_t i = 0; i < value->text_count && !reader_is_none(value); i++) {
-        struct piece word = piece_at(value, i);
-        read_recipient(reader, out, &word);
-    }
-    if (out->skip_recipient_count > 0 && out->judge_at == JUDGE_MAIL) {
-        struct piece word = piece_at(value, 0);
+    reader_recipients(reader, "skip-recipients", &out->skip_recipients);
+    if (out->skip_recipients.count > 0 && out->judge_at == JUDGE_MAIL) {
+        struct piece word = piece_at(reader_value(reader, "skip-recipients"), 0);
         reader_complain(reader, &word.place, "judge rcpt",
                         "recipients cannot be skipped with 'judge mail': none is known there");
     }
@@ -310,7 +316,8 @@ bool settings_read(const struct mw_host *host, struct mw_instance *instance, str
     read_lines(&reader, out, "on-domain", read_on_domain);
     read_lines(&reader, out, "local-record", read_local);
     reader_networks(&reader, "skip-networks", NETWORK_WRONG, NETWORK_HINT, &out->skip.networks);
-    reader_networks(&reader, "forwarders", NETWORK_WRONG, NETWORK_HINT, &out->forwarders);
+    reader_networks(&reader, "forwarders", NETWORK_WRONG,
+                    NETWORK_HINT "; a domain stands in forwarder-domains", &out->forwarders);
     read_domains(&reader, "skip-helo", &out->skip_helo);
     read_domains(&reader, "skip-names", &out->skip_names);
     read_domains(&reader, "forwarder-domains", &out->forwarder_domains);

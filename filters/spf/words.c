@@ -2,17 +2,7 @@
  * functions, which cut and clean what they put in. */
 #include "words.h"
 
-#include <arpa/inet.h>
-
 /* ---- pieces ---- */
-
-struct mw_slice words_address(const char *octets, char out[WORDS_ADDRESS_MAX])
-{
-    static const char mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (char)0xff, (char)0xff};
-    bool is_v4 = memcmp(octets, mapped, sizeof mapped) == 0;
-    inet_ntop(is_v4 ? AF_INET : AF_INET6, octets + (is_v4 ? 12 : 0), out, WORDS_ADDRESS_MAX);
-    return slice_of(out);
-}
 
 static struct mw_slice cut(struct mw_slice text, size_t max)
 {
@@ -104,7 +94,7 @@ static const struct sentence sentences[SPF_RESULTS] = {
 static void put_sentence(struct builder *out, const struct scene *scene,
                          const struct finding *finding)
 {
-    char address[WORDS_ADDRESS_MAX];
+    char address[ADDRESS_TEXT_MAX];
     const struct sentence *row = &sentences[finding->verdict.result];
     for (const char *at = is_of_helo(finding) ? row->of_helo : row->of_sender; *at != '\0'; at++) {
         if (*at != '%') {
@@ -113,7 +103,7 @@ static void put_sentence(struct builder *out, const struct scene *scene,
         }
         at++;
         if (*at == 'i')
-            builder_put(out, words_address(scene->client, address));
+            builder_put(out, address_text(scene->client, address));
         else
             put_printable(out, *at == 'd' ? cut(domain_of(scene, finding), 255)
                                           : cut(finding->verdict.problem, 120));
@@ -169,9 +159,9 @@ bool words_check_own(struct mw_slice text, size_t *out_bad)
 static void put_macro(struct builder *out, char letter, const struct scene *scene,
                       const struct finding *finding)
 {
-    char address[WORDS_ADDRESS_MAX];
+    char address[ADDRESS_TEXT_MAX];
     char low = text_lower(letter);
-    struct mw_slice value = low == 'i'   ? words_address(scene->client, address)
+    struct mw_slice value = low == 'i'   ? address_text(scene->client, address)
                             : low == 's' ? scene->sender
                             : low == 'h' ? scene->helo
                             : low == 'd' ? domain_of(scene, finding)
@@ -275,14 +265,14 @@ static void put_comment(struct builder *out, struct mw_slice text)
 static void put_remark(struct builder *out, const struct scene *scene,
                        const struct finding *finding)
 {
-    char address[WORDS_ADDRESS_MAX];
+    char address[ADDRESS_TEXT_MAX];
     for (const char *at = remarks[finding->verdict.result]; *at != '\0'; at++) {
         if (*at != '%') {
             builder_put(out, SLICE(at, 1));
             continue;
         }
         at++;
-        put_comment(out, *at == 'i' ? words_address(scene->client, address)
+        put_comment(out, *at == 'i' ? address_text(scene->client, address)
                                     : cut(domain_of(scene, finding), 255));
     }
 }
@@ -315,7 +305,7 @@ struct mw_slice words_received(const struct scene *scene, const struct finding *
                                char out[WORDS_RECEIVED_MAX])
 {
     const struct spf_verdict *verdict = &finding->verdict;
-    char address[WORDS_ADDRESS_MAX];
+    char address[ADDRESS_TEXT_MAX];
     struct builder text = {.ptr = out, .cap = WORDS_RECEIVED_MAX};
     builder_put(&text, result_name(finding));
     builder_put(&text, LIT(" ("));
@@ -323,7 +313,7 @@ struct mw_slice words_received(const struct scene *scene, const struct finding *
     builder_put(&text, LIT(": "));
     put_remark(&text, scene, finding);
     builder_put(&text, LIT(")"));
-    put_pair(&text, "client-ip", words_address(scene->client, address), false);
+    put_pair(&text, "client-ip", address_text(scene->client, address), false);
     put_pair(&text, "envelope-from", scene->sender.len > 0 ? scene->sender : LIT("<>"),
              scene->is_utf8);
     put_pair(&text, "helo", scene->helo, scene->is_utf8);

@@ -8,10 +8,10 @@
 #include "result.h"
 
 enum {
-    WORDS_REPLY_MAX = 480,     /* a reply line is at most 512 octets, code and line end included (RFC 5321 4.5.3.1.5) */
+    WORDS_REPLY_MAX =
+        480, /* a reply line is at most 512 octets, code and line end included (RFC 5321 4.5.3.1.5) */
     WORDS_RECEIVED_MAX = 4000, /* a Received-SPF field */
-    WORDS_REASON_MAX = 250,
-    WORDS_ADDRESS_MAX = 46
+    WORDS_REASON_MAX = 250
 };
 
 /* What a message came with. */
@@ -20,9 +20,6 @@ struct scene {
     struct mw_slice sender, helo, receiver;
     bool is_utf8;
 };
-
-/* "192.0.2.7", "2001:db8::7". */
-struct mw_slice words_address(const char *octets, char out[WORDS_ADDRESS_MAX]);
 
 /* May it be `explanation`? False: *out_bad is the first octet that may not stand there. */
 bool words_check_own(struct mw_slice text, size_t *out_bad);

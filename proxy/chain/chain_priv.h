@@ -199,7 +199,7 @@ struct mw_queries {
     struct mw_link open;   /* struct mw_query_entry: asked, to be asked later, or about to fail */
     struct mw_link queued; /* wait for one of those asked */
     size_t count, asked;   /* of both lists; of those asked */
-    int64_t allowance;     /* what is left of the session's share, less than nothing: host_query.c */
+    int64_t allowance; /* what is left of the session's share, less than nothing: host_query.c */
     uint64_t refilled_ms;
     bool has_begun, was_told;
 };

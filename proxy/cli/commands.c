@@ -54,10 +54,9 @@ int mw_cli_report(const struct mw_cli_loaded *loaded)
 static void print_stages(uint32_t stages)
 {
     static const char *const names[MW_STAGE_COUNT] = {
-        "connect", "helo",           "starttls", "auth",   "mail",
-        "rcpt",    "rcpt_reply",     "data",     "header", "end_of_headers",
-        "body",    "end_of_message", "abort",    "close",  "command",
-        "edited"};
+        "connect",    "helo",  "starttls", "auth",           "mail", "rcpt",
+        "rcpt_reply", "data",  "header",   "end_of_headers", "body", "end_of_message",
+        "abort",      "close", "command",  "edited"};
     for (int i = 0; i < MW_STAGE_COUNT; i++)
         if (stages & MW_STAGE_BIT(i))
             printf(" %s", names[i]);

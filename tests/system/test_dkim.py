@@ -583,6 +583,7 @@ class Edited(Base):
         self.assertEqual((reply.code, reply.dsn), (451, "4.3.0"), reply)
         self.assertIn("would break the message's DKIM signature", reply.text)
         weir.wait_record("dkim-broken")
+        self.assertRegex(weir.wait_record(None, rule="protect-dkim")["where"], r"20-filters\.conf:\d+$")
         weir, reply, octets = self.edited("off", rule)
         self.assertEqual(reply.code, 250, reply)
         self.assertEqual(weir.records("dkim-broken"), [])

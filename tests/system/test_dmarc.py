@@ -77,9 +77,9 @@ def zones(**records):
     return out
 
 
-def filters(settings=(), others=("spf", "dkim")):
+def filters(settings=(), others=("spf", "dkim"), spf=()):
     """Filter blocks of spf, dkim and dmarc, and rules that tell the facts in a field."""
-    blocks = [block("filter " + name, ["module " + name, "skip-networks none"]) for name in others]
+    blocks = [block("filter " + name, ["module " + name, "skip-networks none", *(spf if name == "spf" else ())]) for name in others]
     skips = [] if any(line.startswith("skip-networks") for line in settings) else ["skip-networks none"]
     blocks.append(block("filter dmarc", ["module dmarc", *skips, *settings]))
     blocks.append(block("filter rules", ["module rules", "files rules/*.rules"]))
@@ -99,19 +99,19 @@ class Base(suite.Case):
         self.dns = DnsServer(records)
         self.addCleanup(self.dns.stop)
 
-    def weir(self, settings=(), chain="spf dkim dmarc rules", others=("spf", "dkim"), timeout="500ms", first=None):
-        """`first`: rules of a filter of that name."""
+    def weir(self, settings=(), chain="spf dkim dmarc rules", others=("spf", "dkim"), timeout="500ms", first=None, spf=(), listen=()):
+        """`first`: rules of a filter of that name; `spf`: more settings of that filter; `listen`: more of the listener."""
         resolver = block("resolver", ["nameserver " + self.dns.endpoint, "timeout " + timeout, "attempts 1"])
         weir = harness.Mailweir(self.up.port, top=["workers 1", "authserv-id " + OWN, resolver],
-                                filters=filters(settings, others) + (block("filter first", ["module rules", "files first.rules"]) if first else ""),
-                                chain=chain, files={**FACTS, **({"first.rules": first} if first else {})})
+                                filters=filters(settings, others, spf) + (block("filter first", ["module rules", "files first.rules"]) if first else ""),
+                                chain=chain, listen=listen, files={**FACTS, **({"first.rules": first} if first else {})})
         self.addCleanup(weir.finish, self)
         return weir
 
-    def send(self, weir, octets, sender="a@fails.test", code=250, source=CLIENT):
+    def send(self, weir, octets, sender="a@fails.test", code=250, source=CLIENT, rcpts=(suite.ALICE,)):
         client = self.closing(Client(weir.port, source=source))
         client.ehlo("helo.nospf.test")
-        client.envelope(sender, suite.ALICE)
+        client.envelope(sender, *rcpts)
         reply = client.data(octets)
         client.quit()
         self.assertEqual(reply.code, code, reply)
@@ -253,6 +253,7 @@ class Policy(Base):
         self.send(weir, message())
         line = weir.wait_record("dmarc-would", domain="example.net")
         self.assertEqual((line["action"], line["policy"], line["result"]), ("reject", "reject", "fail"))
+        self.assertEqual((line["client"], line["from"]), (CLIENT, "<a@fails.test>"))
         self.assertIn(b"(p=reject dis=none)", self.arrived())
         for author in ("a@example.org", "a@example.com"):  # a tag and nothing at all: nobody would miss the mail
             self.send(weir, message(author))
@@ -321,9 +322,125 @@ class Policy(Base):
                 self.assertEqual(len(found), len({line["without"] for line in found}), "told once")
                 self.assertLessEqual(without, {line["without"] for line in found})
 
+    def test_what_is_missing_makes_no_fail(self):
+        """Whoever could have vouched for the message has not been asked: enforce leaves it alone, `on permerror` need not."""
+        self.records()
+        for chain, spf, passing, silent in (
+                ("spf dmarc dkim rules", (), (message(), "a@mail.example.net"), "dkim"), ("dkim dmarc rules", (), (message(signers=["example.net"]), "a@fails.test"), "spf"),
+                ("spf dkim dmarc rules", ["skip-helo helo.nospf.test"], (message(signers=["example.net"]), "a@fails.test"), "spf"),
+                ("dmarc rules", (), None, "spf and dkim")):
+            with self.subTest(chain, spf=spf):
+                weir = self.weir(["profile enforce"], chain=chain, spf=spf)
+                self.send(weir, message(signers=["example.net"] if silent != "spf" else []), sender="a@mail.example.net" if silent == "spf" else "a@fails.test")
+                self.assertEqual(self.result(), ("permerror", "", "example.net"))
+                self.assertIn(b"(no result of %s for this message)" % silent.encode(), authres.split(self.arrived())[0][0])
+                if passing:
+                    self.send(weir, *passing)
+                    self.assertEqual(self.result(), ("pass", "reject", "example.net"))
+        weir = self.weir(["profile enforce", "on permerror reject"], chain="dkim dmarc rules")
+        self.assertIn("no result of spf for this message", self.send(weir, message(), code=550).text)
+
+    def test_order_of_chains_is_checked(self):
+        for chains, want in ((("spf dmarc dkim",), "checks DKIM signatures:"), (("dkim dmarc",), "checks SPF:"),
+                             (("dmarc", "spf dkim dmarc"), "checks SPF and DKIM signatures:"), (("spf dkim dmarc",), None), (("dkim spf rules dmarc",), None)):
+            with self.subTest(chains):
+                path = os.path.join(harness.temp_dir("check"), "x.conf")
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write("".join(block("filter " + name, ["module " + name]) for name in ("dmarc", "dkim", "spf")) +
+                               block("filter rules", ["module rules", "files none.rules"]) + block("upstream u", ["address 127.0.0.1:1"]) +
+                               "".join(block("chain c%d" % i, [chain]) for i, chain in enumerate(chains)) +
+                               "".join(block("listen l%d" % i, ["address 127.0.0.1:%d" % (2500 + i), "chain c%d" % i, "upstream u"]) for i, _ in enumerate(chains)))
+                with open(os.path.join(os.path.dirname(path), "none.rules"), "w", encoding="utf-8") as file:
+                    file.write('never: log "never" when subject == "7c3f"\n')
+                done = harness.run([harness.MAILWEIR, "check", "-c", path])
+                said = done.stdout.decode() + done.stderr.decode()
+                self.assertEqual(done.returncode, 0, harness.describe(done))
+                self.assertEqual("no filter in front of this one" in said, want is not None, said)
+                if want:
+                    self.assertIn("no filter in front of this one " + want, said)
+                    self.assertIn("chain NAME { spf dkim dmarc }", said)
+
+    def test_forwarders_of_both_are_not_told(self):
+        self.records()
+        weir = self.weir(["profile enforce", "on permerror reject", "forwarders 127.0.5.20/30"], spf=["forwarders 127.0.5.20/30 127.0.5.40"])
+        self.send(weir, message(), source="127.0.5.21")
+        self.assertEqual(self.result()[0], "permerror")
+        self.assertEqual(weir.records("dmarc-blind"), [])
+        self.send(weir, message(), source="127.0.5.40", code=550)
+        weir.wait_record("dmarc-blind", without="spf")
+
+    def test_skip_recipients(self):
+        self.records()
+        post, bob = "Postmaster@weir.test", suite.BOB
+        settings = ["profile enforce", "skip-recipients postmaster@ @abuse.test %s" % suite.CAROL]
+        weir = self.weir(settings)
+        for rcpts in ((post,), (post, "x@abuse.test", suite.CAROL)):
+            self.send(weir, message(), rcpts=rcpts)
+            self.assertEqual(self.up.stored()[-1][1], tuple(b"<%s>" % rcpt.encode() for rcpt in rcpts))
+            self.assertEqual(self.result(), ("fail", "reject", "example.net"))
+            self.assertIn(b"(p=reject dis=none)", self.arrived())
+        self.send(weir, message(), rcpts=(bob,), code=550)
+        count = len(self.up.stored())
+        reply = self.send(weir, message(), rcpts=(post, bob), code=550)  # mixed-verdict refuse
+        self.assertIn(bob, reply.text)
+        self.assertEqual(len(self.up.stored()), count)
+        weir = self.weir(settings, listen=["mixed-verdict accept-rest"])
+        self.send(weir, message(), rcpts=(suite.ALICE, post, bob))
+        self.assertEqual(self.up.stored()[-1][1], (b"<%s>" % post.encode(),))
+        self.assertIn(b"(p=reject dis=none)", self.arrived())
+        told = weir.records("reject")
+        self.assertEqual([(line["to"], line["rule"], line["code"]) for line in told], [("<%s>" % rcpt, "profile", "550") for rcpt in (suite.ALICE, bob)])
+        for line in told:
+            self.assertIn("dmarc=fail p=reject domain=example.net", line["reason"])
+        weir = self.weir(["on reject defer", settings[1]], listen=["mixed-verdict accept-rest"])
+        self.send(weir, message(), rcpts=(bob, post))
+        self.assertEqual(self.up.stored()[-1][1], (b"<%s>" % post.encode(),))
+
+    def test_skip_recipients_who_are_quarantined_or_observed(self):
+        self.records()
+        post = "postmaster@weir.test"
+        weir = self.weir(["on reject quarantine", "quarantine-address spam@weir.test", "skip-recipients postmaster@"])
+        self.send(weir, message(), rcpts=(post, suite.ALICE))
+        self.assertEqual(set(self.up.stored()[-1][1]), {b"<%s>" % post.encode(), b"<spam@weir.test>"})
+        self.send(weir, message(), rcpts=(post,))
+        self.assertEqual(self.up.stored()[-1][1], (b"<%s>" % post.encode(),))
+        self.assertEqual(len(weir.records("dmarc-quarantined")), 1)
+        weir = self.weir(["skip-recipients postmaster@"])
+        self.send(weir, message(), rcpts=(post,))
+        self.send(weir, message(), rcpts=(post, suite.ALICE))
+        self.assertEqual(len(weir.records("dmarc-would")), 1)
+
+    def test_observed_in_the_chain(self):
+        self.records()
+        weir = self.weir(["profile enforce", "skip-recipients postmaster@"], chain="spf dkim observe dmarc rules", listen=["mixed-verdict accept-rest"])
+        rcpts = (suite.ALICE, "postmaster@weir.test")
+        self.send(weir, message(), rcpts=rcpts)
+        self.assertEqual(self.up.stored()[-1][1], tuple(b"<%s>" % rcpt.encode() for rcpt in rcpts))
+        self.assertEqual(weir.wait_record("observed", by="dmarc", verdict="reject")["to"], "<%s>" % suite.ALICE)
+
+    def test_edits_are_logged(self):
+        self.records()
+        weir = self.weir(["profile enforce", "on reject quarantine", "quarantine-address spam@weir.test"])
+        self.send(weir, message(), sender="a@nospf.test")
+        line = weir.wait_record("dmarc-quarantined")
+        self.assertEqual((line["result"], line["policy"], line["client"], line["from"], line["to"], line["rule"]),
+                         ("fail", "reject", CLIENT, "<a@nospf.test>", "spam@weir.test", "on"))
+        self.send(weir, message("a@example.org"), sender="")
+        line = weir.wait_record("dmarc-tagged")
+        self.assertEqual((line["domain"], line["action"], line["client"], line["from"], line["rule"]), ("example.org", "tag", CLIENT, "<>", "profile"))
+
+    def test_place_of_the_setting_that_decided(self):
+        self.records()
+        for settings, text in ((["lookup-time 9s", "profile enforce"], "profile enforce"), (["on reject reject"], "on reject reject")):
+            weir = self.weir(settings)
+            self.send(weir, message(), code=550)
+            path, _, number = weir.wait_record("reject", by="dmarc")["where"].rpartition(":")
+            with open(path, encoding="utf-8") as file:
+                self.assertEqual(file.read().split("\n")[int(number) - 1].strip(), text)
+
     def test_explain_shows_questions_and_answers(self):
         self.records()
-        weir = self.weir(["profile enforce"], chain="dmarc", others=())
+        weir = self.weir(["profile enforce"], chain="spf dkim dmarc")
         path = os.path.join(weir.directory, "message")
         with open(path, "wb") as file:
             file.write(message("a@dept.example.net"))
@@ -337,6 +454,7 @@ class Policy(Base):
                 ("on reject", "something is missing"), ("on reject tag now", "nothing is expected here"), ("on-domain example.net reject", "missing"),
                 ("on-domain exa..mple fail tag", "'exa..mple' is not the name"), ("forwarders 192.0.2.300", "neither an address nor a network"),
                 ("on reject quarantine", "needs a quarantine-address"), ("quarantine-address spam", "is not an address"),
+                ("skip-recipients alice", "'alice' is not a recipient"),
                 ("profile enforced", "enforce"))
         for line, want in rows:
             with self.subTest(line):
@@ -389,7 +507,7 @@ class Failures(Base):
     def test_clients_that_leave_meanwhile(self):
         self.serve(zones(example_net="v=DMARC1; p=reject"))
         self.dns.behave("_dmarc.example.net", ("slow", 0.5))
-        weir = self.weir()
+        weir = self.weir(timeout="3s")
         for i in range(12):
             client = Client(weir.port, source=CLIENT)
             client.ehlo()

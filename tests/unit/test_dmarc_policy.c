@@ -84,6 +84,67 @@ TEST(forwarders_mail_is_not_acted_upon)
     CHECK(!policy_decide(&settings, &judgement, inside).is_forwarded);
 }
 
+TEST(fail_by_less_than_both_methods_is_none)
+{
+    static const bool rows[][METHOD_COUNT] = {{true, false}, {false, true}, {true, true}};
+    static const char *const problems[] = {"no result of spf for this message",
+                                           "no result of dkim for this message",
+                                           "no result of spf and dkim for this message"};
+    struct network list[] = {{{0x20, 0x01}, 16}};
+    begin(true);
+    settings.acts[OUTCOME_PERMERROR].action = ACTION_DEFER;
+    settings.forwarders = (struct networks){list, 1};
+    for (size_t i = 0; i < 3; i++)
+        for (int result = 0; result < DMARC_RESULTS; result++) {
+            struct judgement judgement = judged((enum dmarc_result)result, POLICY_REJECT, "a.test");
+            policy_see(&judgement, rows[i]);
+            CHECK_INT(judgement.is_blind, result == DMARC_FAIL);
+            CHECK_INT(judgement.result, result == DMARC_FAIL ? DMARC_PERMERROR : result);
+            if (result != DMARC_FAIL)
+                continue;
+            CHECK_SLICE(slice_of(judgement.problem), problems[i]);
+            CHECK_INT(policy_decide(&settings, &judgement, NULL).action, ACTION_DEFER);
+            static const char client[16] = {0x20, 0x01};
+            CHECK_INT(policy_decide(&settings, &judgement, client).action, ACTION_ADD_HEADER);
+            CHECK(policy_decide(&settings, &judgement, client).is_forwarded);
+        }
+    struct judgement judgement = judged(DMARC_FAIL, POLICY_REJECT, "a.test");
+    policy_see(&judgement, (const bool[METHOD_COUNT]){false, false});
+    CHECK_INT(judgement.result, DMARC_FAIL);
+    CHECK(!judgement.is_blind);
+}
+
+TEST(spared_message_is_neither_refused_nor_moved)
+{
+    begin(true);
+    settings.recipients_where = LIT("x:7");
+    for (int action = 0; action < ACTION_COUNT; action++)
+        for (int would = 0; would < ACTION_COUNT; would++) {
+            struct decision decision = policy_spare(&settings,
+                                                    (struct decision){.action = (enum action)action,
+                                                                      .would = (enum action)would,
+                                                                      .rule = "profile"});
+            bool is_spared = action >= ACTION_QUARANTINE || would >= ACTION_QUARANTINE;
+            CHECK_INT(decision.action, action >= ACTION_QUARANTINE ? ACTION_ADD_HEADER : action);
+            CHECK_INT(decision.would, is_spared ? (int)decision.action : would);
+            CHECK_SLICE(slice_of(decision.rule), is_spared ? "skip-recipients" : "profile");
+            CHECK_SLICE(decision.where, is_spared ? "x:7" : "");
+        }
+}
+
+TEST(place_is_that_of_the_line_that_decided)
+{
+    begin(true);
+    settings.profile_where = LIT("x:1");
+    settings.acts[OUTCOME_QUARANTINE].where = LIT("x:2");
+    struct decision decision = decide(DMARC_FAIL, POLICY_REJECT, "a.example");
+    CHECK_SLICE(slice_of(decision.rule), "profile");
+    CHECK_SLICE(decision.where, "x:1");
+    decision = decide(DMARC_FAIL, POLICY_QUARANTINE, "a.example");
+    CHECK_SLICE(slice_of(decision.rule), "on");
+    CHECK_SLICE(decision.where, "x:2");
+}
+
 TEST(reply_names_domain_and_reason)
 {
     char text[POLICY_REPLY_MAX];

@@ -120,6 +120,17 @@ TEST(networks_of_a_list)
     CHECK(!networks_have(&networks, (const char[16]){0x20, 0x01, 0x7f}));
 }
 
+TEST(addresses_as_text)
+{
+    char text[ADDRESS_TEXT_MAX];
+    CHECK_SLICE(address_text((const char[16]){[10] = -1, -1, -64, 0, 2, 7}, text), "192.0.2.7");
+    CHECK_SLICE(address_text((const char[16]){0x20, 0x01, 0x0d, -72, [15] = 1}, text),
+                "2001:db8::1");
+    static const char longest[16] = {-1, -1, -1, -1, -1, -1, -1, -1,
+                                     -1, -1, -1, -1, -1, -1, -1, -1};
+    CHECK_SLICE(address_text(longest, text), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+}
+
 TEST(whose_mail_is_left_alone)
 {
     static const char client[16] = {0x20, 0x01};

@@ -6,12 +6,14 @@
 #include "fake_text.h"
 #include "test.h"
 
-enum { RULES = 5 };
+enum { RULES = 6 };
 static const struct mw_setting rules[RULES] = {
-    WORDS("on", "", "lines"), WORDS("networks", "127.0.0.0/8 ::1", "a list with a default"),
+    WORDS("on", "", "lines"),
+    WORDS("networks", "127.0.0.0/8 ::1", "a list with a default"),
     SETTING(MW_SETTING_DURATION, "time", "10s", .help = "a number"),
     SETTING(MW_SETTING_TEXT, "quarantine-address", "", .help = "an address"),
-    WORDS("domains", "", "words")};
+    WORDS("domains", "", "words"),
+    WORDS("people", "", "recipients")};
 
 struct mw_instance {
     struct fake_chunk *chunks;
@@ -261,4 +263,29 @@ TEST(a_warning_is_no_error)
     reader_warn(&reader, &piece.place, "of no effect");
     CHECK_DIAGS(0, "a.conf:1:4+1: warning: of no effect\n");
     fake_release(&instance.chunks);
+}
+
+TEST(recipients)
+{
+    struct recipients people;
+    begin("people postmaster@ @Example.NET a@b@example.org");
+    reader_recipients(&reader, "people", &people);
+    CHECK_DIAGS(0, "");
+    CHECK_INT(people.count, 3);
+    CHECK_SLICE(people.list[0].local, "postmaster");
+    CHECK_INT(people.list[0].domain.len, 0);
+    CHECK_INT(people.list[1].local.len, 0);
+    CHECK_SLICE(people.list[1].domain, "example.net");
+    CHECK_SLICE(people.list[2].local, "a@b");
+    begin("people none");
+    reader_recipients(&reader, "people", &people);
+    CHECK_INT(people.count, 0);
+    begin("people alice @ ok@ a@b..c");
+    reader_recipients(&reader, "people", &people);
+    CHECK_INT(people.count, 1);
+    CHECK_DIAGS(3, "a.conf:1:8+5: error: 'alice' is not a recipient | someone@example.net, "
+                   "@example.net or someone@\n"
+                   "a.conf:1:14+1: error: '@' is not a recipient | someone@example.net, "
+                   "@example.net or someone@\n"
+                   "a.conf:1:22+4: error: 'b..c' is not the name of a domain\n");
 }

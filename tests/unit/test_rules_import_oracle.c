@@ -154,8 +154,7 @@ static bool read_oracle(struct import *import, unsigned i, struct import_claim *
         text = text_skip(text, 1);
     if (import_split_pattern(text, &body, &flags, &rest) != NULL)
         return false;
-    bool is_extended = text_find(flags, 'x') < 0,
-         is_caseless = text_find(flags, 'i') < 0;
+    bool is_extended = text_find(flags, 'x') < 0, is_caseless = text_find(flags, 'i') < 0;
     if (import_pattern_posix(import, body, is_extended, is_caseless, false, pattern) != NULL)
         return false;
     claim->pattern = pattern;

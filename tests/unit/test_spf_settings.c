@@ -127,7 +127,7 @@ TEST(lists)
     for (size_t i = 0; i < sizeof rcpts / sizeof *rcpts; i++) {
         const struct mw_path_view rcpt = {.local = slice_of(rcpts[i].local),
                                           .domain = slice_of(rcpts[i].domain)};
-        CHECK_INT(settings_skip_recipient(settings, &rcpt), rcpts[i].is_in);
+        CHECK_INT(recipients_have(&settings->skip_recipients, &rcpt), rcpts[i].is_in);
     }
     fake_fini(&ctx);
     fake_instance_fini(&instance);
@@ -170,7 +170,19 @@ TEST(errors_say_where_and_what)
         {"on fail helo", "spf.conf:1:9+4: warning: this has no effect without 'helo-check reject'\n"
                          "spf.conf:1:9+4: error: an action is missing behind 'helo': pass, "
                          "add-header, tag, quarantine, defer or reject\n"},
-        {"on fail reject now", "spf.conf:1:16+3: error: nothing is expected behind 'reject'\n"},
+        {"on fail reject now", "spf.conf:1:16+3: error: nothing is expected behind 'reject' | "
+                               "a line is: on RESULT[,RESULT] [helo|mailfrom] ACTION\n"},
+        {"on fail reject mailfrom", "spf.conf:1:16+8: error: nothing is expected behind 'reject' | "
+                                    "a line is: on RESULT[,RESULT] [helo|mailfrom] ACTION\n"},
+        {"on fail mailfrm reject", "spf.conf:1:9+7: error: 'mailfrm' is no identity: mailfrom or "
+                                   "helo | did you mean 'mailfrom'?\n"},
+        {"on-domain example.net fail tag now",
+         "spf.conf:1:32+3: error: nothing is expected behind 'tag' | a line is: on-domain "
+         "DOMAIN[,DOMAIN] RESULT[,RESULT] ACTION\n"},
+        {"forwarders .forwarder.example",
+         "spf.conf:1:12+18: error: '.forwarder.example' is not a network | an address or a network "
+         "such as 192.0.2.0/24 or 2001:db8::/32, without bits behind the prefix; a domain stands "
+         "in forwarder-domains\n"},
         {"on , reject", "spf.conf:1:4+1: error: '' is no result of SPF: none, neutral, pass, fail, "
                         "softfail, temperror or permerror\n"
                         "spf.conf:1:6+6: error: 'reject' is no result of SPF: none, neutral, pass, "
@@ -181,8 +193,9 @@ TEST(errors_say_where_and_what)
          "spf.conf:1:11+13: error: 'exa_mple..net' is not the name of a domain\n"},
         {"on-domain example.net",
          "spf.conf:1:11+11: error: a result and an action are missing behind 'example.net'\n"},
-        {"on-domain example.net fail", "spf.conf:1:23+4: error: an action is missing behind 'fail': "
-                                      "pass, add-header, tag, quarantine, defer or reject\n"},
+        {"on-domain example.net fail",
+         "spf.conf:1:23+4: error: an action is missing behind 'fail': "
+         "pass, add-header, tag, quarantine, defer or reject\n"},
         {"skip-networks 192.0.2.1/24",
          "spf.conf:1:15+12: error: '192.0.2.1/24' is not a network | an address or a network such "
          "as 192.0.2.0/24 or 2001:db8::/32, without bits "

@@ -162,6 +162,7 @@ def _same_octets(octets, source, queue_ids):
     return octets.replace(source.encode(), b"ADDRESS")
 
 
+STAMP = rb"<\d{14}\.ID@"  # of a Message-ID that Postfix makes, to the second
 DATE = rb"[A-Z][a-z]{2}, +\d+ [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4} \([A-Z0-9+-]+\)"
 
 
@@ -169,7 +170,7 @@ def same_mail(mailbox, octets, source, queue_ids):
     """A stored message as text lines. Postfix's own header fields are compared as well, without ids and dates: they tell the
     sender, the recipient, HELO, protocol and login that Postfix believed in. Long ones by digest."""
     head, separator, body = octets.partition(b"\n\n")
-    head = re.sub(DATE, b"DATE", _same_octets(head, source, queue_ids))
+    head = re.sub(STAMP, b"<STAMP.ID@", re.sub(DATE, b"DATE", _same_octets(head, source, queue_ids)))
     if b"multipart/report" in head:  # Postfix's own notification
         body = re.sub(DATE, b"DATE", _same_octets(body, source, queue_ids))
         boundary = re.search(rb'boundary="([^"]+)"', head)
