@@ -5,11 +5,6 @@
 
 /* ---- skip-recipients ---- */
 
-static bool is_spared(void *user, const struct mw_path_view *rcpt)
-{
-    return recipients_have(user, rcpt);
-}
-
 /* The next recipient from *index on who wants the message still; false: there is none. */
 static bool next_wanted(const struct lookup *lookup, size_t *index, struct mw_path_view *out)
 {
@@ -89,8 +84,8 @@ enum mw_verdict act(struct lookup *lookup, const struct decision *decision)
         return refuse(lookup, decision);
     case ACTION_QUARANTINE:
         /* where it fails, the message must not go to those for whom it was not meant any more */
-        if (!action_quarantine_but(dmarc->host, lookup->ctx, settings->quarantine_address, why,
-                                   is_spared, &settings->skip_recipients))
+        if (!action_quarantine(dmarc->host, lookup->ctx, settings->quarantine_address, why,
+                               &settings->skip_recipients))
             return MW_ERROR;
         break;
     case ACTION_TAG:

@@ -1,8 +1,6 @@
 /* action.c - the words of actions, the replies, and the two that edit the message. */
 #include "action.h"
 
-#include "recipient.h"
-
 #define FIELD_TAG LIT("X-Mailweir-Tag")
 #define FIELD_QUARANTINE LIT("X-Mailweir-Quarantine")
 #define FIELD_RECIPIENT LIT("X-Mailweir-Recipient")
@@ -92,22 +90,15 @@ struct move {
     const struct mw_host *host;
     struct mw_ctx *ctx;
     struct mw_slice address, why;
-    bool (*is_spared)(void *user, const struct mw_path_view *rcpt);
-    void *user;
+    const struct recipients *spared;
 };
-
-static bool nobody(void *user, const struct mw_path_view *rcpt)
-{
-    (void)user, (void)rcpt;
-    return false;
-}
 
 /* Recipient `index` as it is to be moved; false: it stays as it is. */
 static bool goes(const struct move *move, size_t index, struct mw_path_view *out_rcpt)
 {
     *out_rcpt = (struct mw_path_view){.size = sizeof *out_rcpt};
     return move->host->rcpt(move->ctx, index, out_rcpt) && recipient_is_wanted(out_rcpt) &&
-           !move->is_spared(move->user, out_rcpt);
+           !(move->spared != NULL && recipients_have(move->spared, out_rcpt));
 }
 
 /* How many go, and to somewhere else than they are going now. */
@@ -156,12 +147,10 @@ static bool move_all(const struct move *move)
     return is_good;
 }
 
-bool action_quarantine_but(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
-                           struct mw_slice why,
-                           bool (*is_spared)(void *user, const struct mw_path_view *rcpt),
-                           void *user)
+bool action_quarantine(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
+                       struct mw_slice why, const struct recipients *spared)
 {
-    const struct move move = {host, ctx, address, why, is_spared, user};
+    const struct move move = {host, ctx, address, why, spared};
     bool is_for_all;
     if (has_added(host, ctx, FIELD_QUARANTINE) || count_going(&move, &is_for_all) == 0)
         return true;
@@ -170,17 +159,11 @@ bool action_quarantine_but(const struct mw_host *host, struct mw_ctx *ctx, struc
     return move_all(&move);
 }
 
-bool action_quarantine(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
-                       struct mw_slice why)
-{
-    return action_quarantine_but(host, ctx, address, why, nobody, NULL);
-}
-
 bool action_edit(const struct mw_host *host, struct mw_ctx *ctx, enum action action,
                  struct mw_slice address, struct mw_slice why)
 {
     if (action == ACTION_QUARANTINE)
-        return action_quarantine(host, ctx, address, why);
+        return action_quarantine(host, ctx, address, why, NULL);
     if (action == ACTION_TAG)
         action_tag(host, ctx, why);
     return true;

@@ -9,6 +9,7 @@
 #ifndef FILTERS_KIT_ACTION_H
 #define FILTERS_KIT_ACTION_H
 
+#include "recipient.h"
 #include "text.h"
 
 enum action {
@@ -46,14 +47,10 @@ enum mw_verdict action_refuse(const struct mw_host *host, struct mw_ctx *ctx, en
 /* At data, end_of_headers or end_of_message. `why`: "spf=softfail". False: the host refused (it logs why). */
 bool action_tag(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice why);
 /* At data or end_of_message (where the message streams, the envelope is final behind data). All wanted recipients are taken off, `address`
- * put in their place. Calling it again in a transaction that is quarantined already adds nothing. */
+ * put in their place; those in `spared` (NULL: nobody is) keep their mail as it is, and then the fields are left out, for they would read
+ * them. Calling it again in a transaction that is quarantined already adds nothing. */
 bool action_quarantine(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
-                       struct mw_slice why);
-/* The same, but recipients of whom `is_spared` says so keep their mail as it is; the fields are left out then, for they would read them. */
-bool action_quarantine_but(const struct mw_host *host, struct mw_ctx *ctx, struct mw_slice address,
-                           struct mw_slice why,
-                           bool (*is_spared)(void *user, const struct mw_path_view *rcpt),
-                           void *user);
+                       struct mw_slice why, const struct recipients *spared);
 /* At end_of_message: the edits of `action`, tag or quarantine; others have none. False: a quarantine that the host refused; the message must not
  * go to where it was addressed. */
 bool action_edit(const struct mw_host *host, struct mw_ctx *ctx, enum action action,

@@ -52,7 +52,8 @@ struct spf_setup {
 /* All of it is copied. */
 struct spf_sender {
     const char *address; /* 16 octets, IPv4 mapped */
-    /* The identity: an address, as MAIL gave it. Empty (null sender): "postmaster@" HELO. For a HELO check: "postmaster@" HELO as well. */
+    /* The identity: an address, its local part as it stands (who has it from MAIL takes the quotes
+     * of SMTP off). Empty (null sender): "postmaster@" HELO; the same for a HELO check. */
     struct mw_slice sender;
     struct mw_slice helo;
 };

@@ -271,11 +271,6 @@ static enum mw_verdict judge(struct mw_ctx *ctx, const struct spf *spf,
     return MW_CONTINUE;
 }
 
-static bool is_spared(void *user, const struct mw_path_view *rcpt)
-{
-    return recipients_have(user, rcpt);
-}
-
 /* Mail that should have gone elsewhere must not be delivered where it was going. */
 static enum mw_verdict quarantine(struct mw_ctx *ctx, struct spf *spf,
                                   struct transaction *transaction)
@@ -283,9 +278,9 @@ static enum mw_verdict quarantine(struct mw_ctx *ctx, struct spf *spf,
     char why[40];
     if (transaction->decision.action != ACTION_QUARANTINE)
         return MW_CONTINUE;
-    if (!action_quarantine_but(spf->host, ctx, spf->settings.quarantine_address,
-                               report_tag(transaction->decision.finding, why), is_spared,
-                               &spf->settings.skip_recipients))
+    if (!action_quarantine(spf->host, ctx, spf->settings.quarantine_address,
+                           report_tag(transaction->decision.finding, why),
+                           &spf->settings.skip_recipients))
         return MW_TEMPFAIL;
     transaction->is_quarantined = true;
     report_quarantined(ctx, spf, transaction);

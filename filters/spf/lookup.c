@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "memory.h"
+
 struct question {
     struct lookup *lookup;
     size_t index; /* of the needs of this run */
@@ -47,15 +49,6 @@ bool lookup_was_late(const struct lookup *lookup)
 const struct spf_verdict *lookup_verdict(const struct lookup *lookup)
 {
     return &lookup->verdict;
-}
-
-/* Zeroed. Where memory is gone the worker ends, as it does in the proxy. */
-static void *room(size_t count, size_t size)
-{
-    void *memory = calloc(count, size);
-    if (memory == NULL)
-        abort();
-    return memory;
 }
 
 /* ---- the end ---- */
@@ -102,7 +95,7 @@ static void keep_verdict(struct lookup *lookup)
     spf_check_verdict(lookup->check, verdict);
     size_t cap = verdict->domain.len + verdict->record_domain.len + verdict->mechanism.len +
                  verdict->problem.len + verdict->explanation.len;
-    lookup->texts = room(1, cap + 1);
+    lookup->texts = memory_new(1, cap + 1);
     struct builder texts = {.ptr = lookup->texts, .cap = cap};
     verdict->domain = keep(&texts, verdict->domain, NAME);
     verdict->record_domain = keep(&texts, verdict->record_domain, NAME);
@@ -163,7 +156,7 @@ static void ask(struct lookup *lookup, const struct spf_need *needs, size_t coun
 {
     const struct lookups *of = lookup->of;
     free(lookup->questions);
-    lookup->questions = room(count, sizeof *lookup->questions);
+    lookup->questions = memory_new(count, sizeof *lookup->questions);
     lookup->asked = count;
     lookup->open = 0;
     for (size_t i = 0; i < count; i++) {
@@ -231,7 +224,7 @@ static struct lookup *lookup_new(struct lookups *lookups, const struct spf_sende
                                  bool wants_explanation)
 {
     size_t len = sender->sender.len + sender->helo.len;
-    struct lookup *lookup = room(1, sizeof *lookup + len);
+    struct lookup *lookup = memory_new(1, sizeof *lookup + len);
     struct builder octets = {.ptr = lookup->octets, .cap = len};
     lookup->of = lookups;
     memcpy(lookup->client, sender->address, sizeof lookup->client);

@@ -28,6 +28,8 @@ static size_t rcpt_count(struct mw_ctx *ctx)
 static int rcpt(struct mw_ctx *ctx, size_t index, struct mw_path_view *view)
 {
     view->address = slice_of(ctx->rcpts[index]);
+    view->domain = text_domain(view->address);
+    view->local = SLICE(view->address.ptr, view->address.len - view->domain.len - 1);
     view->status = ctx->status[index];
     return 1;
 }
@@ -158,7 +160,7 @@ TEST(quarantine_takes_all_who_are_wanted)
     add_rcpt(&ctx, "e@example.test", MW_RCPT_DISCARDED);
     bring(&ctx, "X-Mailweir-Quarantine");
     bring(&ctx, "X-Mailweir-Recipient");
-    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail")));
+    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail"), NULL));
     CHECK_SLICE(slice_of(ctx.rcpts[0]), "a@example.test");
     CHECK_SLICE(slice_of(ctx.rcpts[1]), "q@example.test");
     CHECK_INT(ctx.status[2], MW_RCPT_DELETED);
@@ -168,25 +170,21 @@ TEST(quarantine_takes_all_who_are_wanted)
     CHECK_SLICE(slice_of(ctx.fields[0].value), "spf=fail");
     CHECK_SLICE(slice_of(ctx.fields[1].value), "b@example.test");
     CHECK_SLICE(slice_of(ctx.fields[3].value), "d@example.test");
-    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"),
-                            LIT("dmarc=fail"))); /* it is there already */
-    CHECK(action_quarantine(&host, &ctx, LIT("other@example.test"), LIT("dmarc=fail")));
+    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("dmarc=fail"),
+                            NULL)); /* it is there already */
+    CHECK(action_quarantine(&host, &ctx, LIT("other@example.test"), LIT("dmarc=fail"), NULL));
     CHECK_SLICE(slice_of(ctx.rcpts[1]), "q@example.test");
     CHECK_INT(ctx.field_count, 4);
 }
 
-static bool is_c(void *user, const struct mw_path_view *view)
-{
-    return text_is(view->address, user);
-}
-
 TEST(quarantine_but_one)
 {
-    char spared[] = "c@example.test";
+    struct recipient c = {.local = LIT("c"), .domain = LIT("example.test")};
+    const struct recipients spared = {&c, 1};
     struct mw_ctx ctx = {.rcpt_count = 0};
     add_rcpt(&ctx, "b@example.test", MW_RCPT_ACCEPTED);
     add_rcpt(&ctx, "c@example.test", MW_RCPT_ACCEPTED);
-    CHECK(action_quarantine_but(&host, &ctx, LIT("q@example.test"), LIT("spf=fail"), is_c, spared));
+    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail"), &spared));
     CHECK_SLICE(slice_of(ctx.rcpts[0]), "q@example.test");
     CHECK_SLICE(slice_of(ctx.rcpts[1]), "c@example.test");
     CHECK_INT(ctx.field_count, 0); /* c would read them */
@@ -196,7 +194,7 @@ TEST(quarantine_that_is_refused)
 {
     struct mw_ctx ctx = {.refuses = true};
     add_rcpt(&ctx, "b@example.test", MW_RCPT_ACCEPTED);
-    CHECK(!action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail")));
+    CHECK(!action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail"), NULL));
 }
 
 TEST(quarantine_of_nobody)
@@ -204,7 +202,7 @@ TEST(quarantine_of_nobody)
     struct mw_ctx ctx = {.rcpt_count = 0};
     add_rcpt(&ctx, "q@example.test", MW_RCPT_ACCEPTED);
     add_rcpt(&ctx, "b@example.test", MW_RCPT_REFUSED_FILTER);
-    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail")));
+    CHECK(action_quarantine(&host, &ctx, LIT("q@example.test"), LIT("spf=fail"), NULL));
     CHECK_INT(ctx.field_count, 0);
 }
 
