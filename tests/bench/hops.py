@@ -8,7 +8,11 @@ import resource
 import shutil
 import socket
 import subprocess
+import sys
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system", "lib"))
+from ports import free_port  # noqa: E402
 
 # in the order of the tables; what begins with "tls-" has implicit TLS towards the client, and is in the clear behind
 HOPS = ["direct", "haproxy", "nginx", "empty", "own", "rules", "rules100", "spool"]
@@ -146,12 +150,6 @@ def make_certificate(work):
             with open(name, "rb") as part:
                 shutil.copyfileobj(part, out)
     return {"certificate": certificate, "key": key, "both": both}
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def wait_for(port, process, log):

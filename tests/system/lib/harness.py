@@ -24,6 +24,8 @@ import tempfile
 import time
 import unittest
 
+from ports import free_port  # noqa: F401: tests take it from here
+
 DIRECT = os.environ.get("MW_DIRECT") == "1"
 MAILWEIR = os.environ.get("MAILWEIR", "")
 KEEP = os.environ.get("MW_KEEP") == "1"
@@ -34,7 +36,6 @@ PR_SET_CHILD_SUBREAPER = 36
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans of our children (Postfix's processes) are ours to reap
-_port_locks = []
 _processes = []
 _directories = []
 
@@ -60,30 +61,6 @@ def wait_for(condition, timeout=10.0, what="condition", step=0.01):
 
 
 # ---------------------------------------------------------------------------------------------- ports
-
-def free_port(host="127.0.0.1"):
-    """A port below the ephemeral range, nobody else's: the abstract socket is the lock that parallel tests respect,
-    and the kernel gives none of these ports to outgoing connections."""
-    start = 20000 + (os.getpid() * 61) % 10000
-    for step in range(10000):
-        port = 20000 + (start - 20000 + step) % 10000
-        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        try:
-            lock.bind("\0mailweir-system-port-%d" % port)
-        except OSError:
-            lock.close()
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError:
-                lock.close()
-                continue
-        _port_locks.append(lock)
-        return port
-    raise RuntimeError("no free port between 20000 and 30000")
-
 
 def accepts(port, host="127.0.0.1"):
     """Does somebody listen there?"""
