@@ -272,8 +272,10 @@ class DnsServer:
         self._tcp.bind(self.address)
         self._tcp.listen(128)
         self._is_up = True
-        for serve, listener in ((self._serve_udp, self._udp), (self._serve_tcp, self._tcp)):
-            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        self._threads = [threading.Thread(target=serve, args=(listener,), daemon=True)
+                         for serve, listener in ((self._serve_udp, self._udp), (self._serve_tcp, self._tcp))]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self):
         """The port refuses questions."""
@@ -282,6 +284,8 @@ class DnsServer:
         for listener in (self._udp, self._tcp):
             with _quiet():
                 listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits
+        for thread in self._threads:  # the port is taken until they have left the sockets
+            thread.join(10)
         self._udp.close()
         self._tcp.close()
         with self._lock:
