@@ -136,28 +136,67 @@ static bool align(struct answers *answers, const struct identifiers *identifiers
     return true;
 }
 
-/* Does a domain below the record's exist? RFC 9989 3.2.13 means NXDOMAIN, which the host does not tell from an answer without records: what
- * mail and its senders have is asked for instead. Only where the answer makes a difference. */
-static bool find_subject(struct answers *answers, struct mw_slice domain, const struct walk *walk,
-                         enum subject *out)
+/* ---- does it exist? ---- */
+
+enum existence { EXISTENCE_YES = 0, EXISTENCE_NO, EXISTENCE_UNKNOWN, EXISTENCE_WAITS };
+
+/* An answer of any kind may tell of the name: true if it does. *out is left alone if the name is there and bare. */
+static bool tells(const struct answer *answer, enum existence *out)
+{
+    if (answer == NULL || answer->state == ANSWER_FAILED)
+        *out = EXISTENCE_UNKNOWN;
+    else if (answer_waits(answer))
+        *out = EXISTENCE_WAITS;
+    else if (answer->state == ANSWER_FOUND)
+        *out = EXISTENCE_YES;
+    else if (answer->is_missing)
+        *out = EXISTENCE_NO;
+    else
+        return false;
+    return *out == EXISTENCE_YES || *out == EXISTENCE_NO;
+}
+
+/* Has it what mail and its senders have? The first answer that tells of the name decides. */
+static enum existence find_mail(struct answers *answers, struct mw_slice domain)
 {
     static const enum mw_dns_kind kinds[] = {MW_DNS_ADDRESS4, MW_DNS_ADDRESS6,
                                              MW_DNS_MAIL_EXCHANGER};
+    enum existence all = EXISTENCE_NO;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        enum existence one = EXISTENCE_NO;
+        if (tells(answers_any(answers, domain, kinds[i]), &one))
+            return one;
+        all = one > all ? one : all;
+    }
+    return all;
+}
+
+/* RFC 9989 3.2.13: NXDOMAIN, which one question brings (RFC 8020). But servers that sign with RFC 9824 answer every name with "no such record":
+ * np= would never apply in their zones. Where the name and "_dmarc." in front of it are both said to be there and bare, it may be such a server;
+ * then a name is missing that has nothing mail needs (RFC 9091 had it so for all). */
+static enum existence find_existence(struct answers *answers, struct mw_slice domain)
+{
+    enum existence found = EXISTENCE_NO;
+    const struct answer *record = answers_record(answers, domain);
+    if (tells(answers_any(answers, domain, MW_DNS_ADDRESS4), &found) || found == EXISTENCE_WAITS)
+        return found;
+    if (found == EXISTENCE_NO && (record == NULL || !record->is_bare))
+        return EXISTENCE_YES;
+    return find_mail(answers, domain);
+}
+
+/* Only where it makes a difference. */
+static bool find_subject(struct answers *answers, struct mw_slice domain, const struct walk *walk,
+                         enum subject *out)
+{
     const struct dmarc_record *record = walk->record;
-    bool waits = false, has_failed = false;
     *out = text_eq(walk->record_domain, domain) ? SUBJECT_ITSELF : SUBJECT_BELOW;
     if (*out == SUBJECT_ITSELF || record->np == record->sp)
         return true;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const struct answer *answer = answers_any(answers, domain, kinds[i]);
-        if (answer != NULL && answer->state == ANSWER_FOUND)
-            return true;
-        waits |= answer != NULL && answer_waits(answer);
-        has_failed |= answer == NULL || answer->state == ANSWER_FAILED;
-    }
-    if (!has_failed || record->np < record->sp) /* not known: the milder one */
-        *out = SUBJECT_MISSING;
-    return !waits;
+    enum existence existence = find_existence(answers, domain);
+    if (existence == EXISTENCE_NO || (existence == EXISTENCE_UNKNOWN && record->np < record->sp))
+        *out = SUBJECT_MISSING; /* not known: the milder one */
+    return existence != EXISTENCE_WAITS;
 }
 
 /* The author's walk failed. What is certain all the same: its own record, and what does not need an organization. */

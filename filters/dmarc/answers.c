@@ -1,6 +1,8 @@
 /* answers.c - see answers.h. A few dozen entries: they are searched one by one. */
 #include "answers.h"
 
+#include <stddef.h>
+
 #define PREFIX LIT("_dmarc.")
 
 static struct answer *find(struct answers *answers, struct mw_slice domain, enum mw_dns_kind kind)
@@ -50,12 +52,25 @@ static void put_record(struct answer *answer, const struct mw_dns_answer *dns)
     answer->is_several = found == RECORD_SEVERAL;
 }
 
+static bool is_missing(const struct mw_dns_answer *dns)
+{
+    return dns->size >= offsetof(struct mw_dns_answer, is_missing) + sizeof dns->is_missing &&
+           dns->is_missing != 0;
+}
+
+static void put_nothing(struct answer *answer, const struct mw_dns_answer *dns)
+{
+    answer->state = ANSWER_NOTHING;
+    answer->is_missing = is_missing(dns);
+    answer->is_bare = !answer->is_missing;
+}
+
 void answer_put(struct answer *answer, const struct mw_dns_answer *dns)
 {
     if (dns == NULL || dns->outcome == MW_DNS_FAILURE)
         answer->state = ANSWER_FAILED;
     else if (dns->outcome == MW_DNS_NOTHING)
-        answer->state = ANSWER_NOTHING;
+        put_nothing(answer, dns);
     else if (answer->kind == MW_DNS_STRINGS)
         put_record(answer, dns);
     else

@@ -24,6 +24,8 @@ struct answer {
     struct mw_slice domain; /* the name without "_dmarc.", a view into it */
     enum mw_dns_kind kind;
     enum answer_state state;
+    bool is_missing; /* ANSWER_NOTHING: the name itself does not exist (NXDOMAIN) */
+    bool is_bare; /* ANSWER_NOTHING: it does, as far as was said, and has no record of that kind */
     bool is_several; /* more records than one: state is ANSWER_NOTHING (RFC 9989 4.10) */
     struct dmarc_record record;
     void *owner, *pending; /* the owner's */

@@ -251,6 +251,7 @@ static void explain_answer(const struct lookup *lookup, const struct answer *ans
     if (answer->kind != MW_DNS_STRINGS)
         explain(lookup, 1, "%s: %s", answer->name,
                 answer->state == ANSWER_FOUND     ? "exists"
+                : answer->is_missing              ? "does not exist"
                 : answer->state == ANSWER_NOTHING ? "nothing"
                                                   : "no answer");
     else if (answer->state == ANSWER_FOUND)

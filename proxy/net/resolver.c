@@ -3,7 +3,7 @@
  *      mw_resolver_ask --- in the cache ----------------------------------> ready
  *             |  \-------- under way already: one more that waits            ^
  *             v                                                              |
- *         question (one for all askers) -> its lane -> on_answer() ----------+  all that wait
+ *         question (one for all askers) -> gate -> lane -> on_answer() ------+  all that wait
  *                                              |                             |
  *                                         tick: deadline of an ask passed ---+
  *      ready -> deliver() -> done()      from the loop, never from inside a call of the owner
@@ -11,6 +11,7 @@
  * An ask has a deadline of its own; a question may live half as long again (its tries get longer).
  * So an ask may be answered FAILED, or cancelled, while its question goes on: the late answer still
  * serves those who ask next, and the question counts in the bounded table until its lane ends it.
+ * One that still waits at the gate when its last asker goes is not asked any more.
  *
  * c-ares calls on_answer() from inside its own functions (resolver_lanes.c). Nobody else's code
  * runs in there: asks are only moved to `ready`, so c-ares never finds its state changed under its
@@ -18,7 +19,8 @@
  *
  * One timer ticks while anything waits; it serves c-ares's own time-outs and the asks' deadlines.
  * ares_timeout() would say when exactly, but walks all its queries for that: with a thousand under
- * way that is the dearer way. */
+ * way that is the dearer way. With many under way it ticks faster: tries that are due go out all at
+ * once, and shall not be more than a server's socket can take (resolver_gate.c). */
 #include "net/resolver.h"
 
 #include <stdlib.h>
@@ -37,10 +39,12 @@ enum {
 
 struct mw_resolver {
     uv_loop_t *loop;
+    struct mw_dns_gate gate;
     struct mw_dns_lanes *lanes;
     struct mw_dns_cache *cache;
     struct mw_dns_seed seed;
     uv_timer_t tick;
+    uv_timer_t pace;          /* until the gate lets the next ones through */
     uv_idle_t idle;           /* runs while `ready` is not empty */
     struct mw_link ready;     /* asks with their answer, to be delivered */
     struct mw_link deadlines; /* queries that wait, the earliest first */
@@ -57,6 +61,7 @@ struct question {
     struct mw_resolver *resolver;
     struct mw_link in_chain;
     struct mw_link asks;
+    struct mw_dns_pass pass;
     uint64_t began_ns;
     size_t server; /* that was asked first */
     bool is_again; /* asked a second time, without EDNS */
@@ -67,6 +72,7 @@ struct question {
 struct ask {
     struct mw_query query;
     struct mw_link place;
+    struct question *question;    /* NULL: ready */
     struct mw_dns_answer *answer; /* once ready; NULL: FAILED */
     mw_dns_fn *done;
     void *user;
@@ -118,6 +124,11 @@ bool mw_query_is_free(const struct mw_query *query)
     return !query->is_put;
 }
 
+bool mw_query_is_missing(const struct mw_query *query)
+{
+    return query->is_missing;
+}
+
 void mw_query_cancel(struct mw_query **query)
 {
     struct mw_query *gone = *query;
@@ -143,6 +154,7 @@ static void run_ask(struct ask *ask)
         mw_resolver_count_failure(ask->query.resolver);
     mw_query_end(&ask->query);
     ask->query.is_running = true;
+    ask->query.is_missing = answer != NULL && answer->is_missing;
     ask->done(ask->user, status, answer == NULL ? NULL : answer->records,
               answer == NULL ? 0 : answer->count);
     mw_dns_answer_unref(&ask->answer);
@@ -191,6 +203,7 @@ static void on_idle(uv_idle_t *idle)
 static void make_ready(struct ask *ask, struct mw_dns_answer *answer)
 {
     struct mw_resolver *resolver = ask->query.resolver;
+    ask->question = NULL;
     ask->answer = answer == NULL ? NULL : mw_dns_answer_ref(answer);
     mw_list_remove(&ask->query.by_deadline);
     mw_list_remove(&ask->place);
@@ -216,6 +229,22 @@ static struct question *find_question(struct mw_resolver *resolver, const struct
     return NULL;
 }
 
+static void join_question(struct question *question, struct ask *ask)
+{
+    ask->question = question;
+    mw_list_append(&question->asks, &ask->place);
+}
+
+/* What does not exist does so for no type (RFC 2308 5). */
+static void keep(const struct question *question, struct mw_dns_answer *answer)
+{
+    struct mw_resolver *resolver = question->resolver;
+    struct mw_dns_key key = question->key;
+    if (answer->is_missing)
+        mw_dns_key_retype(&key, &resolver->seed, MW_DNS_ANY_TYPE);
+    mw_dns_cache_put(resolver->cache, &key, answer);
+}
+
 /* The answer to all that wait, and to those who ask in its time. */
 static void settle(struct question *question, const struct mw_dns_parsed *parsed)
 {
@@ -223,7 +252,7 @@ static void settle(struct question *question, const struct mw_dns_parsed *parsed
     uint64_t now_ms = uv_now(resolver->loop), for_ms = mw_dns_keep_ms(parsed);
     struct mw_dns_answer *answer = mw_dns_answer_new(parsed, now_ms + for_ms);
     if (for_ms > 0)
-        mw_dns_cache_put(resolver->cache, &question->key, answer);
+        keep(question, answer);
     while (!mw_list_is_empty(&question->asks))
         make_ready(mw_container_of(question->asks.next, struct ask, place), answer);
     mw_dns_answer_unref(&answer);
@@ -277,6 +306,16 @@ static bool asks_again(struct question *question, int status)
     return true;
 }
 
+static void free_question(struct question *question)
+{
+    struct mw_resolver *resolver = question->resolver;
+    mw_assert(mw_list_is_empty(&question->asks));
+    mw_dns_gate_leave(&resolver->gate, &question->pass);
+    mw_list_remove(&question->in_chain);
+    resolver->stats.under_way--;
+    free(question);
+}
+
 /* Where there is an answer, it says more than c-ares's status. Names that c-ares does not ask for
  * do not exist: .onion (RFC 7686 2). Everything else is a failure. */
 static void parse_answer(struct mw_arena *arena, const struct question *question, int status,
@@ -287,7 +326,7 @@ static void parse_answer(struct mw_arena *arena, const struct question *question
         mw_dns_answer_parse(arena, packet, MW_SLICE(question->key.name, question->key.len),
                             question->key.type, out_parsed);
     else if (status == ARES_ENOTFOUND)
-        out_parsed->status = MW_DNS_NONE;
+        *out_parsed = (struct mw_dns_parsed){.status = MW_DNS_NONE, .is_missing = true};
 }
 
 /* From c-ares, exactly once a question that is asked, also from inside mw_dns_lanes_ask(). */
@@ -297,6 +336,8 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *octets
     struct mw_resolver *resolver = question->resolver;
     struct mw_arena arena = {0};
     struct mw_dns_parsed parsed;
+    if (octets != NULL)
+        mw_dns_gate_arrive(&resolver->gate, &question->pass);
     if (octets != NULL && timeouts > 0 && !resolver->is_closing)
         mw_dns_lanes_prefer(resolver->lanes, question->server + (size_t)timeouts);
     if (asks_again(question, status))
@@ -309,10 +350,38 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *octets
         settle(question, &parsed);
     }
     mw_arena_fini(&arena);
-    mw_assert(mw_list_is_empty(&question->asks));
-    mw_list_remove(&question->in_chain);
-    resolver->stats.under_way--;
-    free(question);
+    free_question(question);
+}
+
+/* ---- out to the servers ---- */
+
+static void on_pace(uv_timer_t *timer);
+
+/* Whoever may go now. Never from inside c-ares. */
+static void send_questions(struct mw_resolver *resolver)
+{
+    struct mw_dns_pass *pass;
+    while ((pass = mw_dns_gate_next(&resolver->gate, uv_hrtime())) != NULL) {
+        struct question *question = mw_container_of(pass, struct question, pass);
+        mw_dns_lanes_ask(resolver->lanes, &question->key, on_answer, question, &question->server);
+    }
+    uint64_t pause_ms = mw_dns_gate_pause_ms(&resolver->gate, uv_hrtime());
+    if (pause_ms > 0 && !uv_is_active((uv_handle_t *)&resolver->pace))
+        uv_timer_start(&resolver->pace, on_pace, pause_ms, 0);
+}
+
+static void on_pace(uv_timer_t *timer)
+{
+    send_questions(timer->data);
+}
+
+/* Its last asker has gone. What was sent goes on; what waits for its turn need not. */
+static void forsake(struct question *question)
+{
+    if (!question->pass.is_waiting || !mw_list_is_empty(&question->asks))
+        return;
+    count_ending(question, MW_DNS_ENDED_TIMEOUT);
+    free_question(question);
 }
 
 /* Put a new question, for `ask`. It may be over when this returns. */
@@ -322,43 +391,62 @@ static void put_question(struct mw_resolver *resolver, const struct mw_dns_key *
     struct question *question = mw_xalloc(sizeof *question);
     *question = (struct question){.resolver = resolver, .began_ns = uv_hrtime(), .key = *key};
     mw_list_init(&question->asks);
-    mw_list_append(&question->asks, &ask->place);
+    join_question(question, ask);
     mw_list_append(chain_of(resolver, key), &question->in_chain);
     resolver->stats.under_way++;
     resolver->stats.queries++;
     start_ticking(resolver);
-    mw_dns_lanes_ask(resolver->lanes, key, on_answer, question, &question->server);
+    mw_dns_gate_wait(&resolver->gate, &question->pass);
+    send_questions(resolver);
 }
 
 /* ---- asking ---- */
 
 static void expire_ask(struct mw_query *query)
 {
-    make_ready(mw_container_of(query, struct ask, query), NULL);
+    struct ask *ask = mw_container_of(query, struct ask, query);
+    struct question *question = ask->question;
+    make_ready(ask, NULL);
+    if (question != NULL)
+        forsake(question);
 }
 
 static void release_ask(struct mw_query *query)
 {
     struct ask *ask = mw_container_of(query, struct ask, query);
+    struct question *question = ask->question;
     mw_list_remove(&ask->place);
     mw_dns_answer_unref(&ask->answer);
     free(ask);
+    if (question != NULL)
+        forsake(question);
 }
 
 static const struct mw_query_kind ask_kind = {expire_ask, release_ask};
 
 static void answer_none(struct ask *ask)
 {
-    struct mw_dns_answer *none = mw_dns_answer_new(&(struct mw_dns_parsed){.status = MW_DNS_NONE},
-                                                   0);
+    const struct mw_dns_parsed parsed = {.status = MW_DNS_NONE, .is_missing = true};
+    struct mw_dns_answer *none = mw_dns_answer_new(&parsed, 0);
     make_ready(ask, none);
     mw_dns_answer_unref(&none);
+}
+
+static struct mw_dns_answer *find_kept(struct mw_resolver *resolver, const struct mw_dns_key *key)
+{
+    uint64_t now_ms = uv_now(resolver->loop);
+    struct mw_dns_answer *answer = mw_dns_cache_find(resolver->cache, key, now_ms);
+    if (answer != NULL || resolver->cache == NULL)
+        return answer;
+    struct mw_dns_key name = *key;
+    mw_dns_key_retype(&name, &resolver->seed, MW_DNS_ANY_TYPE);
+    return mw_dns_cache_find(resolver->cache, &name, now_ms);
 }
 
 /* From the cache, from a question that is under way, or from the servers. */
 static void seek(struct mw_resolver *resolver, const struct mw_dns_key *key, struct ask *ask)
 {
-    struct mw_dns_answer *answer = mw_dns_cache_find(resolver->cache, key, uv_now(resolver->loop));
+    struct mw_dns_answer *answer = find_kept(resolver, key);
     if (answer != NULL) {
         resolver->stats.cache_hits++;
         make_ready(ask, answer);
@@ -367,7 +455,7 @@ static void seek(struct mw_resolver *resolver, const struct mw_dns_key *key, str
     struct question *question = find_question(resolver, key);
     if (question != NULL) {
         resolver->stats.joined++;
-        mw_list_append(&question->asks, &ask->place);
+        join_question(question, ask);
         return;
     }
     /* somebody's mute servers must not take the DNS from all others for long */
@@ -400,6 +488,7 @@ struct mw_query *mw_resolver_ask(struct mw_resolver *resolver, struct mw_slice n
 
 static void on_progress(void *user)
 {
+    send_questions(user);
     deliver(user);
 }
 
@@ -416,10 +505,19 @@ static void expire_queries(struct mw_resolver *resolver)
     }
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct mw_resolver *resolver = timer->data;
+    bool is_crowded = resolver->stats.under_way > 2 * MW_DNS_GATE_ROOM;
+    uv_timer_set_repeat(timer, is_crowded ? least(MW_DNS_GATE_LEASE_MS, resolver->tick_ms)
+                                          : resolver->tick_ms);
     mw_dns_lanes_tick(resolver->lanes);
+    send_questions(resolver);
     expire_queries(resolver);
     deliver(resolver);
     if (!resolver->is_closing && !is_busy(resolver))
@@ -448,9 +546,10 @@ static const char *set_up(struct mw_resolver *resolver, const struct mw_resolver
 static void open_handles(struct mw_resolver *resolver)
 {
     uv_timer_init(resolver->loop, &resolver->tick);
+    uv_timer_init(resolver->loop, &resolver->pace);
     uv_idle_init(resolver->loop, &resolver->idle);
-    resolver->tick.data = resolver->idle.data = resolver;
-    resolver->handles = 2;
+    resolver->tick.data = resolver->pace.data = resolver->idle.data = resolver;
+    resolver->handles = 3;
 }
 
 struct mw_resolver *mw_resolver_new(struct mw_net *net, const struct mw_resolver_config *config,
@@ -463,6 +562,7 @@ struct mw_resolver *mw_resolver_new(struct mw_net *net, const struct mw_resolver
     resolver->loop = net->loop;
     mw_list_init(&resolver->ready);
     mw_list_init(&resolver->deadlines);
+    mw_dns_gate_init(&resolver->gate);
     for (size_t i = 0; i < QUESTION_CHAINS; i++)
         mw_list_init(&resolver->questions[i]);
     const char *problem = set_up(resolver, &checked);
@@ -489,12 +589,14 @@ void mw_resolver_free(struct mw_resolver **resolver)
     mw_assert(gone->stats.under_way == 0);
     mw_dns_cache_free(&gone->cache);
     uv_close((uv_handle_t *)&gone->tick, on_closed);
+    uv_close((uv_handle_t *)&gone->pace, on_closed);
     uv_close((uv_handle_t *)&gone->idle, on_closed);
 }
 
 void mw_resolver_stats(const struct mw_resolver *resolver, struct mw_resolver_stats *out_stats)
 {
     *out_stats = resolver->stats;
+    out_stats->waiting = (uint32_t)resolver->gate.waiting_count;
     out_stats->cached = mw_dns_cache_count(resolver->cache);
     out_stats->cached_octets = mw_dns_cache_size(resolver->cache);
 }

@@ -3,7 +3,8 @@
  * One a worker. Raw answers are taken apart here; what goes out are names and addresses that were
  * checked (no octet of an answer reaches a log line, an SMTP line or a filter unescaped). Answers
  * come never from inside the call that asked. Every question has a deadline (timeout x attempts)
- * and a place in a bounded table; equal questions under way are asked once. */
+ * and a place in a bounded table; equal questions under way are asked once. They go out no faster
+ * than a server's socket can take them, in their order; the deadline runs from the ask. */
 #ifndef MW_NET_RESOLVER_H
 #define MW_NET_RESOLVER_H
 
@@ -71,6 +72,11 @@ typedef void mw_dns_fn(void *user, enum mw_dns_status status, const struct mw_dn
  * asker and fill the cache. */
 struct mw_query *mw_resolver_ask(struct mw_resolver *resolver, struct mw_slice name,
                                  enum mw_dns_type type, mw_dns_fn *done, void *user);
+/* From inside `done` with MW_DNS_NONE: the name itself does not exist, and so nothing of another
+ * type or below it (NXDOMAIN, RFC 8020 2). False where there are records of other types, perhaps;
+ * also of an alias that leads to a name that does not exist. What cannot be asked for is missing:
+ * there can be no such name. The cache answers all types by it (RFC 2308 5). */
+bool mw_query_is_missing(const struct mw_query *query);
 
 /* Forward-confirmed reverse name (as Postfix's client name): PTR, then A or AAAA of the names (the
  * first 5) must give the address back. `name` is empty unless OK. `reverse` is the first PTR name,
@@ -92,9 +98,9 @@ void mw_query_cancel(struct mw_query **query);
 enum mw_dns_ending {
     MW_DNS_ENDED_FOUND = 0,
     MW_DNS_ENDED_NONE,
-    MW_DNS_ENDED_REFUSED, /* by all servers: SERVFAIL, REFUSED, NOTIMP, FORMERR, or none listens
+    MW_DNS_ENDED_REFUSED,  /* by all servers: SERVFAIL, REFUSED, NOTIMP, FORMERR, or none listens
                              (c-ares 1.18 does not say which) */
-    MW_DNS_ENDED_TIMEOUT,
+    MW_DNS_ENDED_TIMEOUT,  /* or nobody wanted it any more before it was sent */
     MW_DNS_ENDED_UNUSABLE, /* nonsense, a loop of aliases, truncated by TCP too */
     MW_DNS_ENDING_COUNT
 };
@@ -109,7 +115,8 @@ struct mw_resolver_stats {
     uint64_t
         latency[MW_DNS_LATENCIES]; /* of all questions that ended but for time-outs; each in one */
     uint64_t latency_us;           /* their sum */
-    uint32_t under_way, cached;
+    uint32_t under_way, waiting;   /* waiting: of those under way, not sent yet */
+    uint32_t cached;
     size_t cached_octets;
 };
 void mw_resolver_stats(const struct mw_resolver *resolver, struct mw_resolver_stats *out_stats);

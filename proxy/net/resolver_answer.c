@@ -68,6 +68,7 @@ struct parse {
     size_t count, count_max;
     uint32_t ttl_s;
     bool is_found; /* records of the type exist, usable or not */
+    bool is_alias; /* of the question's name */
 };
 
 /* ---- names ---- */
@@ -439,6 +440,7 @@ static bool collect(struct parse *parse)
     for (int aliases = 0; !parse->is_found && parse->alias.len > 0; aliases++) {
         if (aliases == MW_DNS_CNAMES_MAX)
             return false;
+        parse->is_alias = true;
         parse->name = parse->alias;
         parse->alias.len = 0;
         if (!look_again(parse))
@@ -447,12 +449,17 @@ static bool collect(struct parse *parse)
     return true;
 }
 
+static bool is_nxdomain(const struct parse *parse)
+{
+    return (parse->flags & 0xf) == RCODE_NXDOMAIN;
+}
+
 /* How long "no such thing" may be kept: the lesser of the SOA's TTL and its minimum, and not at all
  * without one (RFC 2308 5). False: malformed, or not an answer but a referral. */
 static bool read_authority(struct parse *parse)
 {
     struct rr rr;
-    bool has_ns = false, is_nxdomain = (parse->flags & 0xf) == RCODE_NXDOMAIN;
+    bool has_ns = false;
     size_t at = parse->authorities_at;
     for (size_t i = 0; i < parse->authority_count; i++, at = rr.end) {
         if (!read_rr(&parse->packet, at, &rr))
@@ -468,7 +475,7 @@ static bool read_authority(struct parse *parse)
     }
     parse->ttl_s = 0;
     /* 0x0400: an authority, 0x0080: recurses */
-    return is_nxdomain || (!has_ns && (parse->flags & 0x0480) != 0);
+    return is_nxdomain(parse) || (!has_ns && (parse->flags & 0x0480) != 0);
 }
 
 /* The best mail exchanger first; by name where the preference is the same, for a stable order. */
@@ -486,7 +493,7 @@ static enum mw_dns_status read_answer(struct parse *parse)
 {
     if (!read_question(parse) || !collect(parse))
         return MW_DNS_FAILED;
-    if (parse->count > 0 && (parse->flags & 0xf) != RCODE_NXDOMAIN) {
+    if (parse->count > 0 && !is_nxdomain(parse)) {
         if (parse->type == MW_DNS_MX)
             qsort(parse->records, parse->count, sizeof parse->records[0], compare_mx);
         return MW_DNS_OK;
@@ -508,6 +515,8 @@ void mw_dns_answer_parse(struct mw_arena *arena, struct mw_slice packet, struct 
     *out_parsed = (struct mw_dns_parsed){.status = status, .records = parse.records};
     if (status == MW_DNS_OK)
         out_parsed->count = parse.count;
+    out_parsed->is_missing = status == MW_DNS_NONE && is_nxdomain(&parse) && !parse.is_found &&
+                             !parse.is_alias;
     if (status != MW_DNS_FAILED)
         out_parsed->ttl_s = parse.ttl_s;
 }

@@ -30,7 +30,10 @@ struct mw_dns_parsed {
     enum mw_dns_status status;
     uint32_t ttl_s; /* how long the answer may be kept, by its own records; not capped; 0: not */
     const struct mw_dns_record *records;
-    size_t count; /* 0 unless OK */
+    size_t count;    /* 0 unless OK */
+    bool is_missing; /* NONE, because the name does not exist: no record of any type, and no name
+                        below it (RFC 8020 2). Not of an alias: it exists, whatever the name that it
+                        leads to does (RFC 2308 2.1, RFC 6604 3) */
 };
 
 /* Take `packet` apart as the answer to (name, type); `name` in normal form. Always sets the result:

@@ -90,10 +90,16 @@ bool mw_dns_key_init(struct mw_dns_key *key, const struct mw_dns_seed *seed, str
 {
     if (!mw_dns_name_normalize(name, key->name, &key->len))
         return false;
-    key->type = type;
-    struct mw_dns_seed of_type = {seed->k0 ^ (uint64_t)type, seed->k1};
-    key->hash = mw_dns_hash(&of_type, MW_SLICE(key->name, key->len));
+    mw_dns_key_retype(key, seed, type);
     return true;
+}
+
+void mw_dns_key_retype(struct mw_dns_key *key, const struct mw_dns_seed *seed,
+                       enum mw_dns_type type)
+{
+    struct mw_dns_seed of_type = {seed->k0 ^ (uint64_t)type, seed->k1};
+    key->type = type;
+    key->hash = mw_dns_hash(&of_type, MW_SLICE(key->name, key->len));
 }
 
 bool mw_dns_key_eq(const struct mw_dns_key *a, const struct mw_dns_key *b)
@@ -113,6 +119,7 @@ struct mw_dns_answer *mw_dns_answer_new(const struct mw_dns_parsed *parsed, uint
     struct mw_dns_answer *answer = mw_xalloc(size);
     *answer = (struct mw_dns_answer){.refs = 1,
                                      .status = parsed->status,
+                                     .is_missing = parsed->is_missing,
                                      .expires_ms = expires_ms,
                                      .size = size,
                                      .count = parsed->count};

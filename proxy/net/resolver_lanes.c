@@ -208,10 +208,28 @@ void mw_dns_lanes_prefer(struct mw_dns_lanes *lanes, size_t server)
     lanes->preferred = server % lanes->server_count;
 }
 
+/* What lies in the sockets, then what has timed out. Numbers first: c-ares may close any of them when
+ * it reads one. It looks at time-outs after each; as a rule there is one socket. */
+static void process_lane(struct lane *lane)
+{
+    int fds[2 * SERVERS_MAX]; /* UDP and TCP */
+    size_t count = 0;
+    mw_list_for_each (link, &lane->sockets) {
+        if (count < sizeof fds / sizeof fds[0])
+            fds[count++] = mw_container_of(link, struct watch, on_lane)->fd;
+    }
+    if (count == 0)
+        ares_process_fd(lane->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    for (size_t i = 0; i < count; i++)
+        ares_process_fd(lane->channel, fds[i], ARES_SOCKET_BAD);
+}
+
+/* The loop runs timers before sockets. When it was held up (a stopped process, a busy machine), the
+ * answers are there by now, and nothing has timed out but ourselves. */
 void mw_dns_lanes_tick(struct mw_dns_lanes *lanes)
 {
     for (size_t i = 0; i < LANES; i++)
-        ares_process_fd(lanes->lanes[i].channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+        process_lane(&lanes->lanes[i]);
     take_turns(lanes, lanes->slice_ms);
 }
 

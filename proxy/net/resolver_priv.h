@@ -1,8 +1,8 @@
 /* resolver_priv.h - what the resolver's files share: queries, kept answers, the cache.
  *
  * resolver.c holds questions (what c-ares is asked, once for all that want to know) and the asks
- * that wait for them; resolver_lanes.c puts them to the servers; resolver_name.c builds the client's
- * name out of asks; resolver_cache.c keeps answers. */
+ * that wait for them; resolver_gate.c says when one may go out; resolver_lanes.c puts them to the
+ * servers; resolver_name.c builds the client's name out of asks; resolver_cache.c keeps answers. */
 #ifndef MW_NET_RESOLVER_PRIV_H
 #define MW_NET_RESOLVER_PRIV_H
 
@@ -22,7 +22,8 @@ struct mw_query {
     struct mw_link by_deadline;
     uint64_t deadline_ms; /* uv_now() */
     bool is_running;      /* its callback runs: a cancel from there does nothing */
-    bool is_put;          /* a server was asked because of it */
+    bool is_put;          /* a server was asked because of it, or will be */
+    bool is_missing;      /* while its callback runs: the name does not exist */
 };
 struct mw_query_kind {
     void (*expire)(struct mw_query *query);  /* the deadline has passed; not on the list any more */
@@ -40,6 +41,7 @@ void mw_resolver_count_failure(struct mw_resolver *resolver);
 struct mw_dns_answer {
     uint32_t refs;
     enum mw_dns_status status;
+    bool is_missing;
     uint64_t expires_ms;
     size_t size; /* octets of the block */
     size_t count;
@@ -61,12 +63,45 @@ struct mw_dns_key {
     size_t len;
     char name[MW_DNS_NAME_MAX + 1]; /* normal form, NUL-terminated */
 };
+/* A type that no question has: under it the cache keeps that a name does not exist. */
+#define MW_DNS_ANY_TYPE ((enum mw_dns_type)0)
 /* False: `name` cannot stand in a question. */
 bool mw_dns_key_init(struct mw_dns_key *key, const struct mw_dns_seed *seed, struct mw_slice name,
                      enum mw_dns_type type);
+/* The same name, another type. */
+void mw_dns_key_retype(struct mw_dns_key *key, const struct mw_dns_seed *seed,
+                       enum mw_dns_type type);
 bool mw_dns_key_eq(const struct mw_dns_key *a, const struct mw_dns_key *b);
 /* SipHash-2-4. */
 uint64_t mw_dns_hash(const struct mw_dns_seed *seed, struct mw_slice octets);
+
+/* ---- the order in which questions go out, and how fast: pure, the caller has the clock ---- */
+
+enum {
+    MW_DNS_GATE_ROOM = 128,   /* questions on their way to a server */
+    MW_DNS_GATE_LEASE_MS = 10 /* after that long one has arrived, or never will */
+};
+struct mw_dns_pass { /* one question's; zeroed to begin with */
+    struct mw_link place;
+    uint64_t sent_ns;
+    bool is_waiting;
+};
+struct mw_dns_gate {
+    struct mw_link waiting; /* in the order in which they came */
+    struct mw_link recent;  /* sent, in that order; no answer yet */
+    size_t waiting_count, recent_count;
+};
+/* All in constant time, but that each place is given back once. `now_ns`: uv_hrtime(). */
+void mw_dns_gate_init(struct mw_dns_gate *gate);
+void mw_dns_gate_wait(struct mw_dns_gate *gate, struct mw_dns_pass *pass);
+/* Who may go now, and counts as sent from here on. NULL: nobody. */
+struct mw_dns_pass *mw_dns_gate_next(struct mw_dns_gate *gate, uint64_t now_ns);
+/* A server has answered: it and those that were sent before it have arrived. */
+void mw_dns_gate_arrive(struct mw_dns_gate *gate, struct mw_dns_pass *pass);
+/* It is over without that; whether it waits, was sent or has left before. */
+void mw_dns_gate_leave(struct mw_dns_gate *gate, struct mw_dns_pass *pass);
+/* How long until somebody may go, at least 1; 0: nobody waits. */
+uint64_t mw_dns_gate_pause_ms(struct mw_dns_gate *gate, uint64_t now_ns);
 
 /* ---- the way to the servers: c-ares ---- */
 
@@ -93,7 +128,7 @@ void mw_dns_lanes_prefer(struct mw_dns_lanes *lanes, size_t server);
 /* There is no room for another question: the lanes' turns come faster while that is so, and those who
  * have waited longest make room. As mw_dns_lanes_ask(), `done` may run within. */
 void mw_dns_lanes_hurry(struct mw_dns_lanes *lanes);
-/* Now and then while questions are under way: their time-outs. */
+/* Now and then while questions are under way: answers that have come, then time-outs. */
 void mw_dns_lanes_tick(struct mw_dns_lanes *lanes);
 /* Its handles close on the loop afterwards. */
 void mw_dns_lanes_free(struct mw_dns_lanes **lanes);

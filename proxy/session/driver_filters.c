@@ -83,8 +83,11 @@ static void on_records(void *user, enum mw_dns_status status, const struct mw_dn
     free(user);
     for (size_t i = 0; i < count; i++)
         values[i] = value_of(&records[i], question.kind);
-    const struct mw_dns_answer answer = {
-        .size = sizeof answer, .outcome = outcome_of(status), .values = values, .count = count};
+    const struct mw_dns_answer answer = {.size = sizeof answer,
+                                         .outcome = outcome_of(status),
+                                         .values = values,
+                                         .count = count,
+                                         .is_missing = mw_query_is_missing(question.query)};
     question.answered(question.arg, &answer);
     free(values);
 }

@@ -65,6 +65,7 @@ static void check_parse(struct mw_slice packet, enum mw_dns_type type)
     check(parsed.status <= MW_DNS_FAILED && parsed.count <= MW_DNS_RECORDS_MAX);
     check((parsed.status == MW_DNS_OK) == (parsed.count > 0));
     check(parsed.ttl_s <= INT32_MAX && (parsed.status != MW_DNS_FAILED || parsed.ttl_s == 0));
+    check(!parsed.is_missing || parsed.status == MW_DNS_NONE);
     for (size_t i = 0; i < parsed.count; i++) {
         check_record(&parsed.records[i], type);
         check(i == 0 || parsed.records[i - 1].preference <= parsed.records[i].preference);

@@ -78,8 +78,8 @@ PIN(MW_WATCH_READ == 1); PIN(MW_WATCH_WRITE == 2); PIN(MW_WATCH_ERROR == 4);
 PIN(MW_DNS_ADDRESS4 == 1); PIN(MW_DNS_NAME_OF == 12); PIN(MW_DNS_MAIL_EXCHANGER == 15); PIN(MW_DNS_STRINGS == 16);
 PIN(MW_DNS_ADDRESS6 == 28);
 PIN(MW_DNS_FOUND == 0); PIN(MW_DNS_NOTHING == 1); PIN(MW_DNS_FAILURE == 2);
-SIZE(mw_dns_answer, 32); AT(mw_dns_answer, size, 0); AT(mw_dns_answer, outcome, 8); AT(mw_dns_answer, values, 16);
-AT(mw_dns_answer, count, 24);
+SIZE(mw_dns_answer, 40); AT(mw_dns_answer, size, 0); AT(mw_dns_answer, outcome, 8); AT(mw_dns_answer, values, 16);
+AT(mw_dns_answer, count, 24); AT(mw_dns_answer, is_missing, 32);
 
 AT(mw_host, size, 0); AT(mw_host, abi, 8); AT(mw_host, version, 16);
 #define HOST(n, field) SLOT(mw_host, 24, n, field)

@@ -99,7 +99,7 @@ class Base(suite.Case):
         self.dns = DnsServer(records)
         self.addCleanup(self.dns.stop)
 
-    def weir(self, settings=(), chain="spf dkim dmarc rules", others=("spf", "dkim"), timeout="500ms", first=None, spf=(), listen=()):
+    def weir(self, settings=(), chain="spf dkim dmarc rules", others=("spf", "dkim"), timeout="5s", first=None, spf=(), listen=()):
         """`first`: rules of a filter of that name; `spf`: more settings of that filter; `listen`: more of the listener."""
         resolver = block("resolver", ["nameserver " + self.dns.endpoint, "timeout " + timeout, "attempts 1"])
         weir = harness.Mailweir(self.up.port, top=["workers 1", "authserv-id " + OWN, resolver],
@@ -216,6 +216,28 @@ class Results(Base):
         self.assertEqual(sorted(asked), sorted("_dmarc." + name for name in (
             "1.2.3.4.5.6.7.8.9.10.example.net", "6.7.8.9.10.example.net", "7.8.9.10.example.net", "8.9.10.example.net", "9.10.example.net",
             "10.example.net", "example.net", "net")))
+
+    def test_np_is_for_what_the_dns_says_does_not_exist(self):
+        """RFC 9989 3.2.13: NXDOMAIN, for one question; where the name server never says that (RFC 9824), what mail cannot be sent from."""
+        records = zones(example_net="v=DMARC1; p=none; sp=quarantine; np=reject", compact_example="v=DMARC1; p=none; sp=quarantine; np=reject")
+        records.update({"text.example.net": record("hello"), "host.between.example.net": {"A": ["127.0.5.9"]},
+                        "alias.example.net": {"CNAME": ["gone.nowhere.test"]}, "mail.compact.example": {"MX": [(10, "mx.test")]},
+                        "host.compact.example": {"A": ["127.0.5.9"]}})
+        self.serve(records)
+        self.dns.behave("lost.example.net", "servfail")
+        self.dns.behave(".compact.example", "no-nxdomain")
+        weir = self.weir(timeout="2s")
+        for domain, policy, kinds in (
+                ("missing.example.net", "reject", "A"), ("below.missing.example.net", "reject", "A"), ("mail.example.net", "quarantine", "A"),
+                ("text.example.net", "quarantine", "A"), ("between.example.net", "quarantine", "A"), ("alias.example.net", "quarantine", "A"),
+                ("lost.example.net", "quarantine", "A AAAA MX"), ("example.net", "none", ""),
+                ("missing.compact.example", "reject", "A AAAA MX"), ("mail.compact.example", "quarantine", "A AAAA MX"),
+                ("host.compact.example", "quarantine", "A")):
+            with self.subTest(domain=domain):
+                self.dns.forget()
+                self.send(weir, message("a@" + domain))
+                self.assertEqual(self.result(), ("fail", policy, domain))
+                self.assertEqual(" ".join(kind for kind in ("A", "AAAA", "MX") if self.dns.asked[(domain, kind)]), kinds)
 
     def test_authres_of_python_reads_it(self):
         try:
@@ -498,10 +520,10 @@ class Failures(Base):
         self.serve(zones(example_net="v=DMARC1; p=reject"))
         self.dns.behave("._dmarc.example.net", "mute")
         self.dns.behave("_dmarc.example.net", "mute")
-        weir = self.weir(["lookup-time 600ms"], timeout="5s")
+        weir = self.weir(["lookup-time 600ms"], timeout="20s")
         began = time.monotonic()
         self.send(weir, message(signers=["example.net"]))
-        self.assertLess(time.monotonic() - began, 3)
+        self.assertLess(time.monotonic() - began, 10)
         self.assertEqual(self.result(), ("temperror", "", "example.net"))
 
     def test_clients_that_leave_meanwhile(self):

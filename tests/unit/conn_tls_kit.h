@@ -64,6 +64,8 @@ struct peer {
 void peer_open(struct peer *peer, int fd);
 /* Read what is there and answer; `count` octets of the wire at most. */
 void peer_turn(struct peer *peer, size_t count);
+/* ... once something is there: what was sent over TCP may take its time, also on one machine. */
+void peer_await(struct peer *peer);
 /* Both until the end is secured (true) or failed. */
 bool peer_shake(struct peer *peer, struct end *end);
 /* Seal; the wire's octets are left in peer->out. */

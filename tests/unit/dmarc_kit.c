@@ -12,10 +12,22 @@ static bool is_kind(enum mw_dns_kind kind, const char *text)
     return kind == MW_DNS_STRINGS;
 }
 
+static bool is_in(struct mw_slice name, const struct zone *zone)
+{
+    for (; zone->name != NULL; zone++) {
+        size_t len = strlen(zone->name);
+        if (len == 0 || (len >= name.len && text_is(name, zone->name + len - name.len) &&
+                         (len == name.len || zone->name[len - name.len - 1] == '.')))
+            return true;
+    }
+    return false;
+}
+
 static void answer_one(struct answer *answer, const struct zone *zone)
 {
     struct mw_slice values[8];
     struct mw_dns_answer dns = {.size = sizeof dns, .outcome = MW_DNS_NOTHING, .values = values};
+    dns.is_missing = !is_in(SLICE(answer->name, answer->name_len), zone);
     for (; zone->name != NULL; zone++) {
         if (!text_is(SLICE(answer->name, answer->name_len), zone->name))
             continue;

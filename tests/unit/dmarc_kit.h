@@ -6,7 +6,8 @@
 #include "test.h"
 
 /* {"_dmarc.example.com", "v=DMARC1; p=none"}; the same name again: another record. A text of "A" or "MX": the name has such a record. NULL:
- * whatever is asked of the name fails. The last line's name is NULL. */
+ * whatever is asked of the name fails. No line has a name, or one below it: it does not exist, and the DNS says so; not if there is a line "": the
+ * servers never say that (RFC 9824). The last line's name is NULL. */
 struct zone {
     const char *name, *text;
 };

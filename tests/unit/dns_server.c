@@ -2,6 +2,7 @@
 #include "dns_server.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "dns_kit.h"
 #include "test.h"
@@ -231,7 +232,8 @@ static void on_stream(uv_stream_t *stream, ssize_t len, const uv_buf_t *buf)
     send->octets[0] = (char)(answer.len >> 8);
     send->octets[1] = (char)answer.len;
     uv_buf_t out = uv_buf_init(send->octets, (unsigned)send->len);
-    uv_write(&send->tcp, stream, &out, 1, on_written);
+    if (uv_write(&send->tcp, stream, &out, 1, on_written) != 0)
+        uv_close((uv_handle_t *)&send->timer, free_send);
 }
 
 static void on_connection(uv_stream_t *listener, int status)
@@ -280,6 +282,7 @@ bool dns_world_open(struct dns_world *world, const struct dns_line *lines, size_
     uv_loop_init(&world->loop);
     mw_net_init(&world->net, &world->loop);
     uv_timer_init(&world->loop, &world->patience);
+    uv_timer_init(&world->loop, &world->pulse);
     if (!open_server(&world->server, &world->loop))
         return false;
     struct mw_resolver_config config = {.servers = &world->server.endpoint,
@@ -291,14 +294,17 @@ bool dns_world_open(struct dns_world *world, const struct dns_line *lines, size_
     return world->resolver != NULL;
 }
 
+/* An answer whose timer has rung is in libuv's hands: on_sent() or on_written() comes when its socket
+ * is closed, and ends it. */
 static void close_handle(uv_handle_t *handle, void *user)
 {
     const struct dns_world *world = user;
-    if (uv_is_closing(handle))
+    bool is_send = handle->type == UV_TIMER && handle->data != NULL;
+    if (uv_is_closing(handle) || (is_send && !uv_is_active(handle)))
         return;
     if (handle->type == UV_TCP && handle != (const uv_handle_t *)&world->server.tcp)
         uv_close(handle, free_client);
-    else if (handle->type == UV_TIMER && handle->data != NULL)
+    else if (is_send)
         uv_close(handle, free_send);
     else
         uv_close(handle, NULL);
@@ -319,13 +325,48 @@ static void on_patience(uv_timer_t *timer)
     uv_timer_stop(timer);
 }
 
+/* ---- turning ---- */
+
+static void on_pulse(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+static uint64_t cpu_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* One turn of the loop takes PULSE_MS and what it works; what is beyond has gone to others. */
+static void turn_once(struct dns_world *world)
+{
+    enum { PULSE_MS = 10, ROUNDED_MS = 2 };
+    uint64_t began_ms = uv_hrtime() / 1000000, worked_ms = cpu_ms();
+    uv_timer_start(&world->pulse, on_pulse, PULSE_MS, 0);
+    uv_run(&world->loop, UV_RUN_ONCE);
+    uint64_t took_ms = uv_hrtime() / 1000000 - began_ms;
+    worked_ms = cpu_ms() - worked_ms + PULSE_MS + ROUNDED_MS;
+    uint64_t stall_ms = took_ms > worked_ms ? took_ms - worked_ms : 0;
+    world->stalled_ms += stall_ms;
+    if (stall_ms > world->longest_stall_ms)
+        world->longest_stall_ms = stall_ms;
+}
+
+void dns_stall_forget(struct dns_world *world)
+{
+    world->stalled_ms = world->longest_stall_ms = 0;
+}
+
 void dns_turn(struct dns_world *world, const int *counter, int want, uint64_t ms)
 {
     uv_update_time(&world->loop);
     uv_timer_start(&world->patience, on_patience, ms, 0);
     while (uv_is_active((uv_handle_t *)&world->patience) && (counter == NULL || *counter < want))
-        uv_run(&world->loop, UV_RUN_ONCE);
+        turn_once(world);
     uv_timer_stop(&world->patience);
+    uv_timer_stop(&world->pulse);
 }
 
 void dns_on_records(void *user, enum mw_dns_status status, const struct mw_dns_record *records,

@@ -50,7 +50,8 @@ struct dns_world {
     struct mw_net net;
     struct dns_server server;
     struct mw_resolver *resolver;
-    uv_timer_t patience; /* bounds dns_turn */
+    uv_timer_t patience, pulse;            /* bounds dns_turn; wakes it */
+    uint64_t stalled_ms, longest_stall_ms; /* while it turned the machine was busy with others */
 };
 
 /* False if something could not be opened. Server and resolver are on the same loop. */
@@ -58,8 +59,11 @@ bool dns_world_open(struct dns_world *world, const struct dns_line *lines, size_
                     uint64_t timeout_ms, uint32_t attempts, uint32_t cache_entries);
 /* Everything closes and the loop is empty; false if not. */
 bool dns_world_close(struct dns_world *world);
-/* Run the loop until *counter is at least `want`, for at most `ms`. NULL: for `ms`. */
+/* Run the loop until *counter is at least `want`, for at most `ms`. NULL: for `ms`. Adds to
+ * `stalled_ms`: an upper bound on time is one on the resolver's time only with that added; what one
+ * timer ends is late by `longest_stall_ms` at most. Both count from dns_stall_forget() on. */
 void dns_turn(struct dns_world *world, const int *counter, int want, uint64_t ms);
+void dns_stall_forget(struct dns_world *world);
 
 /* What a question got: a callback's `user`. */
 struct dns_result {

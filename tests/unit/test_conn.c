@@ -104,8 +104,7 @@ static void on_tick(uv_timer_t *timer)
     *(bool *)timer->data = true;
 }
 
-/* Turn the loop until *counter reaches `want`, at most `ms`. */
-static bool turn_until(const int *counter, int want, uint64_t ms)
+static bool turn_timed(const int *counter, int want, uint64_t ms)
 {
     bool is_late = false;
     uv_timer_t timer;
@@ -119,6 +118,16 @@ static bool turn_until(const int *counter, int want, uint64_t ms)
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(&loop, UV_RUN_NOWAIT);
     return counter == NULL || *counter >= want;
+}
+
+/* Turn the loop until *counter reaches `want`, at most `ms`. NULL: for `ms`, and on a busy machine,
+ * where that may be two turns, for a few more. */
+static bool turn_until(const int *counter, int want, uint64_t ms)
+{
+    bool is_there = turn_timed(counter, want, ms);
+    for (int i = 0; counter == NULL && i < 50; i++)
+        uv_run(&loop, UV_RUN_NOWAIT);
+    return is_there;
 }
 
 static void set_up(void)
@@ -381,7 +390,7 @@ TEST(conn_hung_up_while_paused_lets_the_loop_sleep)
     uv_check_init(&loop, &check);
     loop_turns = 0;
     uv_check_start(&check, on_check);
-    turn_until(NULL, 0, 50);
+    turn_timed(NULL, 0, 50);
     CHECK(loop_turns < 6);
     uv_close((uv_handle_t *)&check, NULL);
     CHECK(tear_down(&a, NULL));

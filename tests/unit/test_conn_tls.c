@@ -362,7 +362,7 @@ TEST(starttls_after_octets_in_the_clear)
     CHECK(turn_until(&a.reads, 3, 5000));
     CHECK_MEM(a.got.ptr, a.got.len, "EHLO again\r\n");
     send_text(&a, "250 ok\r\n");
-    peer_turn(&peer, SIZE_MAX);
+    peer_await(&peer);
     CHECK_MEM(peer.got.ptr, peer.got.len, "250 ok\r\n");
     peer_close(&peer);
     CHECK(tear_down(&a, NULL));
@@ -409,7 +409,7 @@ TEST(octets_in_the_clear_leave_before_the_handshake_begins)
     peer_open(&peer, fd);
     CHECK(peer_shake(&peer, &a));
     send_text(&a, "220 safe\r\n");
-    peer_turn(&peer, SIZE_MAX);
+    peer_await(&peer);
     CHECK_MEM(peer.got.ptr, peer.got.len, "220 safe\r\n");
     CHECK_INT(a.drains, 1);
     peer_close(&peer);

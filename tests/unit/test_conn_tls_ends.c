@@ -47,7 +47,7 @@ TEST(close_notify_is_an_end_and_nothing_behind_it_counts)
     CHECK_MEM(a.got.ptr, a.got.len, "QUIT\r\n");
     CHECK(!a.has_eof_text);
     send_text(&a, "221 bye\r\n"); /* the peer may still read */
-    peer_turn(&peer, SIZE_MAX);
+    peer_await(&peer);
     CHECK_MEM(peer.got.ptr, peer.got.len, "221 bye\r\n");
     mw_conn_read_start(&a.conn);
     turn_until(NULL, 0, 10);
@@ -69,7 +69,7 @@ TEST(an_end_without_close_notify_is_told_as_such)
     CHECK_MEM(a.got.ptr, a.got.len, "DATA\r\n");
     CHECK_MEM(a.text, strlen(a.text), "closed without TLS close_notify");
     send_text(&a, "354 go\r\n");
-    peer_turn(&peer, SIZE_MAX);
+    peer_await(&peer);
     CHECK_MEM(peer.got.ptr, peer.got.len, "354 go\r\n");
     peer_close(&peer);
     CHECK(tear_down(&a, NULL));
@@ -117,7 +117,7 @@ TEST(damaged_octets_end_the_connection_and_the_peer_is_told_why)
     CHECK_MEM(a.text, strlen(a.text), "the peer's octets do not decrypt");
     send_text(&a, "550 nobody reads this");
     CHECK_INT(mw_queue_len(&a.out), 0);
-    peer_turn(&peer, SIZE_MAX);
+    peer_await(&peer);
     CHECK_INT(peer.err, MW_ERR_IO);
     CHECK(strstr(mw_tls_error(peer.tls), "(alert bad record mac)") != NULL);
     CHECK(count_turns(20) < 8);
@@ -202,7 +202,7 @@ TEST(close_says_close_notify_behind_the_last_reply)
     mw_conn_close(&a.conn, false);
     turn_until(NULL, 0, 5);
     for (int i = 0; i < 5 && !peer.has_end; i++)
-        peer_turn(&peer, SIZE_MAX);
+        peer_await(&peer);
     CHECK_MEM(peer.got.ptr, peer.got.len, "421 closing\r\n");
     CHECK_INT(peer.err, MW_ERR_CLOSED);
     CHECK(peer.has_end);
@@ -224,7 +224,7 @@ TEST(finish_says_the_end_and_reading_goes_on)
     mw_conn_finish(&a.conn);
     mw_conn_finish(&a.conn);
     for (int i = 0; i < 5 && !peer.has_end; i++)
-        peer_turn(&peer, SIZE_MAX);
+        peer_await(&peer);
     CHECK(peer.has_end);
     CHECK_INT(peer.err, MW_ERR_CLOSED);
     CHECK_MEM(peer.got.ptr, peer.got.len, "221 bye\r\n");

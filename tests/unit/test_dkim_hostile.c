@@ -5,10 +5,11 @@
 #include "dkim_kit.h"
 #include "test.h"
 
+/* Of this thread: what other programs do meanwhile does not count. */
 static double seconds(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -111,8 +112,8 @@ TEST(answers_out_of_order)
     static struct kit_message message;
     kit_split(&message, kit_sign(&by, LIT("From: a@example.net\r\n\r\nx\r\n")));
     struct mw_slice record = slice_of(kit_record(KIT_ED25519));
-    struct mw_dns_answer good = {sizeof good, MW_DNS_FOUND, &record, 1},
-                         none = {sizeof none, MW_DNS_NOTHING, NULL, 0};
+    struct mw_dns_answer good = {sizeof good, MW_DNS_FOUND, &record, 1, 0},
+                         none = {sizeof none, MW_DNS_NOTHING, NULL, 0, 0};
     struct dkim_check *check = dkim_check_new(&kit_setup, message.fields, message.count, EMPTY);
     dkim_check_feed(check, message.body); /* before the key */
     dkim_check_answer(check, 0, &good);

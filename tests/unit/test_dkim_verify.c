@@ -93,7 +93,7 @@ TEST(example_of_rfc8463_passes)
     CHECK_SLICE(dkim_check_question(check, 1), "test._domainkey.football.example.com");
     for (size_t i = 0; i < 2; i++) {
         struct mw_slice record = slice_of(rfc8463_keys[i]);
-        struct mw_dns_answer answer = {sizeof answer, MW_DNS_FOUND, &record, 1};
+        struct mw_dns_answer answer = {sizeof answer, MW_DNS_FOUND, &record, 1, 0};
         dkim_check_answer(check, i, &answer);
     }
     for (size_t i = 0; i < message.body.len; i++) /* in pieces of one octet */
@@ -371,22 +371,22 @@ TEST(several_records_at_a_selector)
     struct mw_slice rsa = slice_of(kit_record(KIT_RSA_1024)),
                     wrong = LIT("k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
     struct mw_slice values[] = {other, rsa, good};
-    struct mw_dns_answer answer = {sizeof answer, MW_DNS_FOUND, values, 3};
+    struct mw_dns_answer answer = {sizeof answer, MW_DNS_FOUND, values, 3, 0};
     CHECK_ANSWER(kit_sign(&by, LIT(MESSAGE)), &answer, "pass");
     struct mw_slice two[] = {wrong, good};
-    answer = (struct mw_dns_answer){sizeof answer, MW_DNS_FOUND, two, 2};
+    answer = (struct mw_dns_answer){sizeof answer, MW_DNS_FOUND, two, 2, 0};
     CHECK_ANSWER(kit_sign(&by, LIT(MESSAGE)), &answer, "pass");
     struct mw_slice bad[] = {wrong, wrong, wrong, good}; /* not looked at any more */
-    answer = (struct mw_dns_answer){sizeof answer, MW_DNS_FOUND, bad, 4};
+    answer = (struct mw_dns_answer){sizeof answer, MW_DNS_FOUND, bad, 4, 0};
     CHECK_ANSWER(kit_sign(&by, LIT(MESSAGE)), &answer, "fail: the signature is bad");
-    answer = (struct mw_dns_answer){sizeof answer, MW_DNS_FOUND, values, 2};
+    answer = (struct mw_dns_answer){sizeof answer, MW_DNS_FOUND, values, 2, 0};
     CHECK_ANSWER(kit_sign(&by, LIT(MESSAGE)), &answer, "permerror: the key record is not of DKIM1");
 }
 
 TEST(no_answer_is_temporary)
 {
     struct kit_signer by = signer(KIT_ED25519, "relaxed/relaxed");
-    struct mw_dns_answer answer = {sizeof answer, MW_DNS_FAILURE, NULL, 0};
+    struct mw_dns_answer answer = {sizeof answer, MW_DNS_FAILURE, NULL, 0, 0};
     CHECK_ANSWER(kit_sign(&by, LIT(MESSAGE)), &answer, "temperror: the key could not be looked up");
     CHECK_ANSWER(kit_sign(&by, LIT(MESSAGE)), NULL, "temperror: the key was not there in time");
 }

@@ -117,8 +117,110 @@ TEST(policy_is_that_of_the_domain_itself_of_those_below_or_of_missing_ones)
          {"test.example", "", "fail quarantine test.example"},
          {"x.test.example", "", "fail none test.example"}, {"x.psd", "", "fail none x.psd"},
          {"y.psd", "", "fail reject y.psd"}, {"psd", "", "fail quarantine psd"});
-    CHECK_INT(play_judge(&play, zone, "there.example.com", ""), 3 + 3);
+    CHECK_INT(play_judge(&play, zone, "there.example.com", ""), 3 + 1);
+    CHECK_INT(play_judge(&play, zone, "missing.example.com", ""), 3 + 1);
+    CHECK_INT(play_judge(&play, zone, "mail.example.com", ""), 3 + 1);
     CHECK_INT(play_judge(&play, zone, "x.test.example", ""), 3); /* sp and np are the same */
+}
+
+/* 3.2.13: NXDOMAIN, and nothing else. */
+TEST(domain_without_mail_exists_unless_the_dns_says_otherwise)
+{
+    static const struct zone zone[] = {
+        {"_dmarc.example.com", "v=DMARC1;p=none;sp=quarantine;np=reject"},
+        {"_dmarc.mild.example", "v=DMARC1;p=none;sp=reject;np=none"},
+        {"text.example.com", "v=spf1 -all"},
+        {"a.between.example.com", "A"},
+        {"_dmarc.other.example.com", "v=spf1 -all"},
+        {"text.mild.example", "x"},
+        {NULL, NULL}};
+    PLAY(zone, {"text.example.com", "", "fail quarantine example.com"},
+         {"between.example.com", "", "fail quarantine example.com"},
+         {"other.example.com", "", "fail quarantine example.com"},
+         {"b.between.example.com", "", "fail reject example.com"},
+         {"below.text.example.com", "", "fail reject example.com"},
+         {"text.mild.example", "", "fail reject mild.example"},
+         {"missing.mild.example", "", "fail none mild.example"});
+    CHECK_INT(play_judge(&play, zone, "text.example.com", ""), 3 + 1);
+    CHECK_INT(play_judge(&play, zone, "other.example.com", ""), 3 + 1);
+}
+
+/* RFC 9824: what is not there is answered as what is there and has no such record. */
+TEST(domain_without_mail_is_missing_where_nothing_ever_is)
+{
+    static const struct zone zone[] = {
+        {"", ""},
+        {"_dmarc.example.com", "v=DMARC1;p=none;sp=quarantine;np=reject"},
+        {"there.example.com", "A"},
+        {"mail.example.com", "MX"},
+        {"six.example.com", "AAAA"},
+        {"lost.example.com", NULL},
+        {NULL, NULL}};
+    PLAY(zone, {"there.example.com", "", "fail quarantine example.com"},
+         {"mail.example.com", "", "fail quarantine example.com"},
+         {"six.example.com", "", "fail quarantine example.com"},
+         {"missing.example.com", "", "fail reject example.com"},
+         {"lost.example.com", "", "fail quarantine example.com"});
+    CHECK_INT(play_judge(&play, zone, "there.example.com", ""), 3 + 1);
+    CHECK_INT(play_judge(&play, zone, "missing.example.com", ""), 3 + 3);
+    CHECK_INT(play_judge(&play, zone, "lost.example.com", ""), 3 + 3);
+}
+
+static struct answer *ask(struct answers *answers, enum mw_dns_kind kind)
+{
+    return answers_any(answers, LIT("x.example.com"), kind);
+}
+
+/* Each answer about x.example.com by itself: '0' no such name, '-' no such record, '+' a record, '!' a failure; of A, AAAA, MX. Its
+ * record's name is bare. */
+static const char *say(const char *about)
+{
+    static const enum mw_dns_kind kinds[] = {MW_DNS_ADDRESS4, MW_DNS_ADDRESS6,
+                                             MW_DNS_MAIL_EXCHANGER};
+    static const struct zone zone[] = {
+        {"", ""}, {"_dmarc.example.com", "v=DMARC1;p=none;sp=quarantine;np=reject"}, {NULL, NULL}};
+    struct mw_slice value = LIT("x");
+    play_judge(&play, zone, "x.example.com", "");
+    for (int i = 0; i < 3; i++) {
+        struct mw_dns_answer dns = {.size = sizeof dns, .values = &value};
+        struct answer *answer = ask(&play.answers, kinds[i]);
+        answer->is_missing = answer->is_bare = false;
+        dns.outcome = about[i] == '+'   ? MW_DNS_FOUND
+                      : about[i] == '!' ? MW_DNS_FAILURE
+                                        : MW_DNS_NOTHING;
+        dns.is_missing = about[i] == '0';
+        dns.count = about[i] == '+';
+        answer_put(answer, &dns);
+    }
+    align_judge(&play.answers, &play.authors, &play.identifiers, &play.judgement);
+    return play_says(&play);
+}
+
+TEST(first_answer_that_tells_of_existence_decides)
+{
+    static const struct {
+        const char *about, *policy;
+    } rows[] = {{"0!!", "reject"},     {"+!!", "quarantine"}, {"!0!", "reject"},
+                {"!!0", "reject"},     {"!!+", "quarantine"}, {"!--", "quarantine"},
+                {"-!-", "quarantine"}, {"--!", "quarantine"}, {"-0-", "reject"},
+                {"--+", "quarantine"}, {"---", "reject"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strstr(say(rows[i].about), rows[i].policy) == NULL)
+            mw_test_fail(__FILE__, __LINE__, "%s: %s", rows[i].about, play_says(&play));
+}
+
+/* A host that is older than the field. */
+TEST(answer_without_the_field_says_nothing_about_existence)
+{
+    struct answer answer = {.kind = MW_DNS_ADDRESS4};
+    struct mw_dns_answer dns = {.size = offsetof(struct mw_dns_answer, is_missing),
+                                .outcome = MW_DNS_NOTHING,
+                                .is_missing = 1};
+    answer_put(&answer, &dns);
+    CHECK(answer.state == ANSWER_NOTHING && !answer.is_missing && answer.is_bare);
+    dns.size = sizeof dns;
+    answer_put(&answer, &dns);
+    CHECK(answer.state == ANSWER_NOTHING && answer.is_missing && !answer.is_bare);
 }
 
 TEST(broken_records_are_none_or_an_error)

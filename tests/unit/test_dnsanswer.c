@@ -102,6 +102,53 @@ TEST(name_lengths_are_bounded)
     CHECK(normalizes_to(MW_SLICE(name, 254), NULL));
 }
 
+/* ---- names that do not exist ---- */
+
+/* An empty answer about a.test with this code; its alias, or NULL. */
+static bool is_missing(unsigned flags, const char *alias)
+{
+    dns_begin(&packet, flags, "a.test", MW_DNS_A);
+    if (alias != NULL)
+        dns_named(&packet, "a.test", DNS_TYPE_CNAME, 60, alias);
+    dns_soa(&packet, "test", 60, 60);
+    parse("a.test", MW_DNS_A);
+    return got.is_missing;
+}
+
+TEST(answer_name_is_missing_if_the_server_says_so)
+{
+    CHECK(is_missing(DNS_NXDOMAIN, NULL));
+    CHECK_INT(got.status, MW_DNS_NONE);
+    CHECK_INT(got.ttl_s, 60);
+    CHECK(!is_missing(DNS_RESPONSE, NULL)); /* it exists, without an address */
+    CHECK_INT(got.status, MW_DNS_NONE);
+    CHECK(!is_missing(DNS_SERVFAIL, NULL));
+    CHECK(!is_missing(DNS_REFUSED, NULL));
+    CHECK_INT(got.status, MW_DNS_FAILED);
+}
+
+TEST(answer_name_that_is_an_alias_exists)
+{ /* RFC 2308 2.1, RFC 6604 3: the code is about the last name of the chain */
+    CHECK(!is_missing(DNS_NXDOMAIN, "b.test"));
+    CHECK_INT(got.status, MW_DNS_NONE);
+    CHECK(!is_missing(DNS_RESPONSE, "b.test"));
+    CHECK(!is_missing(DNS_NXDOMAIN, "a.test")); /* a loop */
+    CHECK_INT(got.status, MW_DNS_FAILED);
+}
+
+TEST(answer_name_that_has_records_exists_whatever_the_code)
+{
+    dns_begin(&packet, DNS_NXDOMAIN, "a.test", MW_DNS_A);
+    dns_a(&packet, "a.test", 300, "192.0.2.1");
+    parse("a.test", MW_DNS_A);
+    CHECK_INT(got.status, MW_DNS_NONE);
+    CHECK(!got.is_missing);
+    dns_begin(&packet, DNS_NXDOMAIN, "a.test", MW_DNS_A);
+    dns_a(&packet, "b.test", 300, "192.0.2.1"); /* somebody else's */
+    parse("a.test", MW_DNS_A);
+    CHECK(got.status == MW_DNS_NONE && got.is_missing && got.ttl_s == 0);
+}
+
 /* ---- what right answers say ---- */
 
 TEST(answer_addresses_of_both_families_are_read)

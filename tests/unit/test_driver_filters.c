@@ -11,7 +11,7 @@
 #include "dns_server.h"
 #include "session/driver.h"
 
-enum { TURN_MS = 5000, TIMEOUT_MS = 2000 };
+enum { TURN_MS = 30000, TIMEOUT_MS = 10000 };
 
 /* clang-format off */
 static const struct dns_line lines[] = {
@@ -168,15 +168,14 @@ TEST(watch_of_a_plain_file_is_not_possible)
     CHECK(finish(&load));
 }
 
-/* A port of loopback where nobody listens. */
-static struct sockaddr_in nobody(void)
+/* A port of loopback where nobody listens, nor can while *out_fd is open. */
+static struct sockaddr_in nobody(int *out_fd)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    (void)!bind(fd, (struct sockaddr *)&address, len);
-    (void)!getsockname(fd, (struct sockaddr *)&address, &len);
-    close(fd);
+    *out_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    (void)!bind(*out_fd, (struct sockaddr *)&address, len);
+    (void)!getsockname(*out_fd, (struct sockaddr *)&address, &len);
     return address;
 }
 
@@ -186,11 +185,13 @@ TEST(watch_tells_of_an_error_and_does_not_spin)
     struct ear ear = {0};
     CHECK(begin());
     struct mw_instance *mine = serve(&load);
-    struct sockaddr_in address = nobody();
+    int reserved;
+    struct sockaddr_in address = nobody(&reserved);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     CHECK(connect(fd, (struct sockaddr *)&address, sizeof address) != 0);
     ear.watch = api->watch(mine, fd, MW_WATCH_READ | MW_WATCH_WRITE, hear, &ear);
     CHECK(ear.watch != NULL);
+    dns_turn(&world, &ear.calls, 1, TURN_MS);
     dns_turn(&world, NULL, 0, 100);
     CHECK_INT(ear.calls, 1);
     CHECK(ear.events & MW_WATCH_ERROR);
@@ -200,6 +201,7 @@ TEST(watch_tells_of_an_error_and_does_not_spin)
     CHECK_INT(error, ECONNREFUSED);
     api->watch_end(ear.watch);
     close(fd);
+    close(reserved);
     CHECK(finish(&load));
 }
 
@@ -278,6 +280,7 @@ struct answers {
     int calls;
     enum mw_dns_outcome outcome;
     size_t count;
+    bool is_missing;
     char text[256]; /* values, a blank behind each */
 };
 
@@ -288,6 +291,7 @@ static void on_answer(void *user, const struct mw_dns_answer *answer)
     answers->calls++;
     answers->outcome = answer->outcome;
     answers->count = answer->count;
+    answers->is_missing = answer->size >= sizeof *answer && answer->is_missing;
     answers->text[0] = '\0';
     for (size_t i = 0; i < answer->count; i++) {
         struct mw_slice value = answer->values[i];
@@ -302,6 +306,8 @@ static void on_answer(void *user, const struct mw_dns_answer *answer)
     }
 }
 
+static struct answers last_found; /* the last one */
+
 #define CHECK_ANSWER(name, kind, want_outcome, want)                             \
     do {                                                                         \
         struct answers found_ = {0};                                             \
@@ -311,6 +317,7 @@ static void on_answer(void *user, const struct mw_dns_answer *answer)
         CHECK_INT(found_.calls, 1);                                              \
         CHECK_INT(found_.outcome, want_outcome);                                 \
         CHECK_MEM(found_.text, strlen(found_.text), want);                       \
+        last_found = found_;                                                     \
     } while (0)
 
 TEST(questions_of_every_kind_are_answered)
@@ -319,14 +326,23 @@ TEST(questions_of_every_kind_are_answered)
     CHECK(begin());
     struct mw_instance *mine = serve(&load);
     CHECK_ANSWER("a.test", MW_DNS_ADDRESS4, MW_DNS_FOUND, "192.0.2.1 192.0.2.2 ");
+    CHECK(!last_found.is_missing);
     CHECK_ANSWER("A.TEST", MW_DNS_ADDRESS4, MW_DNS_FOUND, "192.0.2.1 192.0.2.2 "); /* cache */
     CHECK_ANSWER("a.test", MW_DNS_ADDRESS6, MW_DNS_FOUND, "2001:db8::1 ");
     CHECK_ANSWER("a.test", MW_DNS_MAIL_EXCHANGER, MW_DNS_FOUND, "mx1.a.test mx2.a.test ");
     CHECK_ANSWER("a.test", MW_DNS_STRINGS, MW_DNS_FOUND, "v=spf1 -all ");
     CHECK_ANSWER("1.2.0.192.in-addr.arpa", MW_DNS_NAME_OF, MW_DNS_FOUND, "a.test ");
+    CHECK_ANSWER("1.2.0.192.in-addr.arpa", MW_DNS_STRINGS, MW_DNS_NOTHING, "");
+    CHECK(!last_found.is_missing); /* it is there */
     CHECK_ANSWER("none.test", MW_DNS_ADDRESS4, MW_DNS_NOTHING, "");
+    CHECK(last_found.is_missing);
+    CHECK_ANSWER("none.test", MW_DNS_MAIL_EXCHANGER, MW_DNS_NOTHING, "");
+    CHECK(last_found.is_missing);
     CHECK_ANSWER("not a name\n", MW_DNS_ADDRESS4, MW_DNS_NOTHING, "");
+    CHECK_ANSWER("a..name", MW_DNS_ADDRESS4, MW_DNS_NOTHING, "");
+    CHECK(last_found.is_missing); /* there can be no such name */
     CHECK_ANSWER("servfail.test", MW_DNS_ADDRESS4, MW_DNS_FAILURE, "");
+    CHECK(!last_found.is_missing);
     CHECK(finish(&load));
 }
 

@@ -5,13 +5,15 @@
 #include "dns_server.h"
 #include "test.h"
 
-/* c-ares itself would go on for 900 ms. LATE_MS: what a busy machine may add. */
+/* c-ares itself would go on for 900 ms. LATE_MS: what our own timers may add. Where nothing is to
+ * time out, nothing does on the busiest machine: PATIENT_MS. */
 enum {
     TIMEOUT_MS = 300,
+    PATIENT_MS = 10000,
     ATTEMPTS = 2,
     DEADLINE_MS = TIMEOUT_MS * ATTEMPTS,
     LATE_MS = 200,
-    TURN_MS = 5000
+    TURN_MS = 30000
 };
 
 /* clang-format off */
@@ -60,6 +62,12 @@ static bool open_world(uint32_t cache_entries)
                           cache_entries);
 }
 
+static bool open_patient(uint32_t cache_entries)
+{
+    return dns_world_open(&world, lines, sizeof lines / sizeof lines[0], PATIENT_MS, ATTEMPTS,
+                          cache_entries);
+}
+
 static struct mw_query *ask(const char *address, struct dns_result *out)
 {
     struct mw_inet inet;
@@ -69,9 +77,10 @@ static struct mw_query *ask(const char *address, struct dns_result *out)
     return mw_resolver_client_name(world.resolver, &inet, dns_on_name, out);
 }
 
-/* The milliseconds that it took. */
+/* The milliseconds that it took, world.stalled_ms of them at the most not ours. */
 static uint64_t look_up(const char *address)
 {
+    dns_stall_forget(&world);
     uv_update_time(&world.loop);
     uint64_t before = uv_now(&world.loop);
     ask(address, &result);
@@ -87,7 +96,7 @@ static bool is_named(const char *address, enum mw_dns_status status, const char 
 
 TEST(name_that_leads_back_is_the_clients)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(is_named("192.0.2.1", MW_DNS_OK, "mail.one.test"));
     CHECK(is_named("127.0.0.1", MW_DNS_OK, "localhost"));
     CHECK(is_named("2001:db8::1", MW_DNS_OK, "six.test"));
@@ -96,7 +105,7 @@ TEST(name_that_leads_back_is_the_clients)
 
 TEST(name_that_does_not_lead_back_is_not)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(is_named("192.0.2.2", MW_DNS_NONE, ""));
     CHECK(is_named("192.0.2.3", MW_DNS_NONE, ""));
     CHECK(is_named("192.0.2.4", MW_DNS_NONE, ""));
@@ -106,7 +115,7 @@ TEST(name_that_does_not_lead_back_is_not)
 
 TEST(name_is_the_first_in_order_that_is_confirmed)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(look_up("192.0.2.5") >= SERVER_SLOW_MS - 10);
     CHECK_INT(result.status, MW_DNS_OK);
     CHECK(strcmp(result.text, "slow.five.test") == 0);
@@ -115,7 +124,7 @@ TEST(name_is_the_first_in_order_that_is_confirmed)
 
 TEST(name_is_unknown_for_now_where_a_lookup_failed)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(is_named("192.0.2.6", MW_DNS_FAILED, ""));
     CHECK(is_named("192.0.2.7", MW_DNS_OK, "seven.test"));
     CHECK(is_named("192.0.2.8", MW_DNS_FAILED, ""));
@@ -124,7 +133,7 @@ TEST(name_is_unknown_for_now_where_a_lookup_failed)
 
 TEST(name_is_looked_for_among_the_first_five)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(is_named("192.0.2.10", MW_DNS_NONE, ""));
     CHECK_INT(world.server.asked, 6);
     CHECK(dns_world_close(&world));
@@ -132,7 +141,7 @@ TEST(name_is_looked_for_among_the_first_five)
 
 TEST(name_with_hostile_octets_is_not_even_asked_for)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(is_named("192.0.2.11", MW_DNS_NONE, ""));
     CHECK_INT(world.server.asked, 1);
     CHECK(dns_world_close(&world));
@@ -143,16 +152,16 @@ TEST(name_has_one_deadline_for_all)
     CHECK(open_world(100));
     uint64_t took = look_up("192.0.2.12");
     CHECK_INT(result.status, MW_DNS_FAILED);
-    CHECK(took >= DEADLINE_MS && took <= DEADLINE_MS + LATE_MS);
+    CHECK(took >= DEADLINE_MS && took <= DEADLINE_MS + LATE_MS + world.longest_stall_ms);
     took = look_up("192.0.2.13");
     CHECK_INT(result.status, MW_DNS_FAILED);
-    CHECK(took >= DEADLINE_MS && took <= DEADLINE_MS + LATE_MS);
+    CHECK(took >= DEADLINE_MS && took <= DEADLINE_MS + LATE_MS + world.longest_stall_ms);
     CHECK(dns_world_close(&world));
 }
 
 TEST(name_comes_from_the_cache_the_second_time)
 {
-    CHECK(open_world(100));
+    CHECK(open_patient(100));
     CHECK(is_named("192.0.2.1", MW_DNS_OK, "mail.one.test"));
     struct mw_query *query = ask("192.0.2.1", &result);
     CHECK(query != NULL);
@@ -172,9 +181,11 @@ TEST(name_lookup_can_be_cancelled_at_every_point)
     for (uint64_t ms = 0; ms < 4; ms++) { /* the PTR, or the names, are on their way */
         query = ask("192.0.2.5", &result);
         dns_turn(&world, NULL, 0, ms);
-        CHECK_INT(result.calls, 0);
-        mw_query_cancel(&query);
+        CHECK(result.calls == 0 || world.stalled_ms > SERVER_SLOW_MS / 2);
+        if (result.calls == 0) /* else it was answered meanwhile */
+            mw_query_cancel(&query);
     }
+    result.calls = 0;
     dns_turn(&world, NULL, 0, DEADLINE_MS);
     CHECK_INT(result.calls, 0);
     CHECK(dns_world_close(&world));

@@ -7,7 +7,7 @@
 #include "dns_server.h"
 #include "test.h"
 
-enum { SLOTS = 64, STEPS = 4000, TIMEOUT_MS = 20, ATTEMPTS = 2 };
+enum { SLOTS = 1024, STEPS = 4000, BURST = 600, TIMEOUT_MS = 20, ATTEMPTS = 2 };
 
 /* clang-format off */
 static const struct dns_line lines[] = {
@@ -35,6 +35,7 @@ static struct dns_world world;
 static struct slot slots[SLOTS];
 static uint64_t state;
 static int asked, answered, cancelled, faults;
+static uint32_t most_waiting; /* at the gate */
 
 static void step(void);
 
@@ -78,10 +79,13 @@ static void ask(struct slot *slot)
     slot->is_waiting = true;
     asked++;
     address.octets[15] = (unsigned char)(1 + (random >> 8) % 4);
-    slot->query = random >> 63
+    char other[32]; /* one of many */
+    snprintf(other, sizeof other, "n%d.missing.test", (int)(random >> 16) % 10000);
+    const char *name = (random >> 40) % 2 == 0 ? other : names[random % NAMES];
+    slot->query = (random >> 62) == 0
                       ? mw_resolver_client_name(world.resolver, &address, on_name, slot)
-                      : mw_resolver_ask(world.resolver, mw_slice_cstr(names[random % NAMES]),
-                                        MW_DNS_A, on_records, slot);
+                      : mw_resolver_ask(world.resolver, mw_slice_cstr(name), MW_DNS_A, on_records,
+                                        slot);
 }
 
 /* Ask in a free slot, or cancel what a slot waits for (in a callback: perhaps its own, which does
@@ -98,6 +102,17 @@ static void step(void)
     }
 }
 
+/* Without a turn of the loop: more than goes out at once. */
+static void burst(void)
+{
+    struct mw_resolver_stats stats;
+    for (int i = 0; i < BURST; i++)
+        step();
+    mw_resolver_stats(world.resolver, &stats);
+    if (stats.waiting > most_waiting)
+        most_waiting = stats.waiting;
+}
+
 static void play(uint64_t seed)
 {
     state = seed;
@@ -110,6 +125,8 @@ static void play(uint64_t seed)
             uv_run(&world.loop, UV_RUN_NOWAIT);
         if (mw_test_random(&state) % 256 == 0)
             dns_turn(&world, NULL, 0, 5);
+        if (mw_test_random(&state) % 512 == 0)
+            burst();
     }
     for (int i = 0; i < SLOTS; i += 2) {
         cancelled += slots[i].is_waiting;
@@ -129,4 +146,5 @@ TEST(resolver_keeps_its_promises_under_random_use)
 {
     for (uint64_t seed = 1; seed <= 5; seed++)
         play(seed);
+    CHECK(most_waiting > 0);
 }

@@ -784,8 +784,8 @@ TEST(answers_out_of_place_are_passed_over)
     const struct spf_need *needs;
     size_t count;
     const struct mw_slice all = LIT("v=spf1 +all"), none = LIT("v=spf1 -all");
-    const struct mw_dns_answer first = {sizeof first, MW_DNS_FOUND, &none, 1},
-                               second = {sizeof second, MW_DNS_FOUND, &all, 1};
+    const struct mw_dns_answer first = {sizeof first, MW_DNS_FOUND, &none, 1, 0},
+                               second = {sizeof second, MW_DNS_FOUND, &all, 1, 0};
     zone_begin(&zone, "192.0.2.1", SENDER("pass.test"), HELO);
     spf_check_answer(zone.check, 0, &second);
     CHECK(!spf_check_run(zone.check, &needs, &count) && count == 1);
@@ -805,7 +805,7 @@ TEST(found_without_values_is_nothing)
     struct zone zone = ZONE(basic);
     const struct spf_need *needs;
     size_t count;
-    const struct mw_dns_answer empty = {sizeof empty, MW_DNS_FOUND, NULL, 0};
+    const struct mw_dns_answer empty = {sizeof empty, MW_DNS_FOUND, NULL, 0, 0};
     zone_begin(&zone, "192.0.2.1", SENDER("pass.test"), HELO);
     CHECK(!spf_check_run(zone.check, &needs, &count));
     spf_check_answer(zone.check, 0, &empty);

@@ -207,6 +207,9 @@ struct mw_dns_answer { /* borrowed until `answered` returns */
     enum mw_dns_outcome outcome;
     const struct mw_slice *values; /* addresses: 16 octets, IPv4 mapped; names: lower case; strings: any octet */
     size_t count;
+    /* 1: MW_DNS_NOTHING, and the name itself does not exist (NXDOMAIN, RFC 8020, or it cannot be asked for): there is nothing of any
+     * kind, and no name below it. 0: it exists, or nobody said; also an alias (CNAME) of a name that does not exist. Test `size` first. */
+    uint32_t is_missing;
 };
 
 struct mw_content; /* <mailweir/content.h> */

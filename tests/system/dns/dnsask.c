@@ -8,7 +8,8 @@
  * (octets that are not printable as \xNN; MX records whose name is none with a '?'), at the end.
  * With -n every question is asked again from its own callback; with -i too, that many milliseconds
  * after its answer, and each answer has its line at once, with the milliseconds that it took in
- * front. The last line has the counters and what it cost. */
+ * front. The last line has the counters (missing: answers NONE because the name does not exist) and
+ * what it cost. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct question {
     uv_timer_t pause;
     uint64_t asked_ms;
     const char *type_name, *name;
+    struct mw_query *query; /* of addresses, names, texts */
     int type;
     unsigned long left; /* times to ask */
     struct mw_buf text; /* the first answer */
@@ -33,7 +35,7 @@ static uv_loop_t loop;
 static struct mw_net net;
 static struct mw_resolver *resolver;
 static struct question questions[QUESTIONS_MAX];
-static size_t question_count, open_count;
+static size_t question_count, open_count, missing_count;
 static uint64_t pause_ms;
 
 static void stop(const char *text)
@@ -80,6 +82,7 @@ static void on_records(void *user, enum mw_dns_status status, const struct mw_dn
                        size_t count)
 {
     struct question *question = user;
+    missing_count += mw_query_is_missing(question->query);
     if (question->text.len == 0) {
         add_status(&question->text, status);
         for (size_t i = 0; i < count; i++)
@@ -110,7 +113,8 @@ static void ask(struct question *question)
     struct mw_slice name = mw_slice_cstr(question->name);
     struct mw_inet address;
     if (question->type != CLIENT)
-        mw_resolver_ask(resolver, name, (enum mw_dns_type)question->type, on_records, question);
+        question->query = mw_resolver_ask(resolver, name, (enum mw_dns_type)question->type,
+                                          on_records, question);
     else if (mw_inet_parse(name, &address) == MW_OK)
         mw_resolver_client_name(resolver, &address, on_name, question);
     else
@@ -227,6 +231,7 @@ static void print_stats(uint64_t wall_us, uint64_t spent_us)
         printf(" %s=%" PRIu64, endings[i], stats.ended[i]);
     for (size_t i = 0; i < MW_DNS_LATENCIES; i++)
         printf(" latency%zu=%" PRIu64, i, stats.latency[i]);
+    printf(" missing=%zu", missing_count);
     printf(" latency_us=%" PRIu64 " wall_us=%" PRIu64 " cpu_us=%" PRIu64 " rss_kib=%ld\n",
            stats.latency_us, wall_us, spent_us, usage.ru_maxrss);
 }

@@ -3,6 +3,7 @@ reverse zone among them). Faulty servers: test_resolver_faults.py."""
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import unittest
@@ -48,7 +49,7 @@ def start_nsd():
             file.write('zone:\n name: "%s"\n zonefile: "%s"\n' % (name, name))
     server = harness.Process([NSD, "-d", "-c", conf], "nsd", directory)
     server.port = port
-    harness.wait_for(lambda: harness.accepts(port), 10, lambda: "nsd:\n" + server.log())
+    harness.wait_for(lambda: harness.accepts(port), 30, lambda: "nsd:\n" + server.log())
     return server
 
 
@@ -110,6 +111,14 @@ class Resolver(unittest.TestCase):
         self.same("MX mail.test", "NONE")
         self.same("A a..test", "NONE")
 
+    def test_names_that_do_not_exist(self):
+        for question, is_missing in (("A nowhere.test", 1), ("A below.nowhere.test", 1), ("TXT below.mail.test", 1), ("MX mail.test", 0),
+                                     ("A wild.test", 0), ("TXT www.test", 0), ("A dangling.test", 0), ("A a..test", 1), ("A x.onion", 1)):
+            self.same(question, "NONE")
+            self.assertEqual(self.counters["missing"], is_missing, question)
+        self.ask("A nowhere.test", "MX nowhere.test", "TXT nowhere.test", options=["-n", "20"])
+        self.assertEqual((self.counters["queries"], self.counters["missing"], self.counters["cached"]), (3, 60, 1))
+
     def test_foreign_zone_is_refused_by_the_server(self):
         self.same("A example.com", "FAILED")
 
@@ -143,9 +152,10 @@ class Resolver(unittest.TestCase):
         self.assertEqual({tuple(words) for words in answers}, {("OK", "192.0.2.77")})
 
     def test_second_server_stands_in(self):
-        dead = harness.free_port()
-        argv = [DNSASK, "-s", "127.0.0.1:%d" % dead, "-s", "127.0.0.1:%d" % self.server.port, "A", "mail.test"]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
+        with socket.socket(type=socket.SOCK_DGRAM) as mute:  # nobody else gets its port
+            mute.bind(("127.0.0.1", 0))
+            argv = [DNSASK, "-s", "127.0.0.1:%d" % mute.getsockname()[1], "-s", "127.0.0.1:%d" % self.server.port, "A", "mail.test"]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True)
         self.assertIn("A mail.test OK", done.stdout)
 
 

@@ -2,6 +2,7 @@
 ends, within its time, with the right outcome, and others do not feel it."""
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +23,7 @@ TIMEOUT_MS, ATTEMPTS = 300, 2
 HURRIED = []  # these two; where the deadline is not the point, there is time for a busy machine
 PATIENT = ["-t", "5000"]
 DEADLINE_S = TIMEOUT_MS * ATTEMPTS / 1000
-LATE_S = 2.0 if "asan" in DNSASK else 1.0  # what a busy machine may add
+LATE_S = 4.5  # what a slow and busy machine may add to a program's life; less than PATIENT's one try
 
 PLAIN = {"A": ["192.0.2.1"], "TXT": ["v=spf1 -all"]}
 FAULTS = ["mute", "servfail", "refused", "formerr", "nxdomain", "lame", "no-edns", "truncated", "truncated-mute", "truncated-shut",
@@ -56,7 +57,7 @@ class Asker(unittest.TestCase):
         for kind, name in questions:
             argv += [kind.encode(), name if isinstance(name, bytes) else name.encode()]
         began = time.monotonic()
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         took = time.monotonic() - began
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         *lines, counters = done.stdout.splitlines()
@@ -139,7 +140,7 @@ class Faults(Asker):
         answers = self.ask(*("TXT n%d.noedns.test" % i for i in range(50)))
         self.assertEqual({words[0] for words in answers}, {"NONE"})
         # every lane has to find out for itself, and lanes change while they do
-        argv = [DNSASK, "-s", self.server.endpoint, "-t", "1000", "-a", "1", "-c", "0", "-n", "30", "-i", "60"]
+        argv = [DNSASK, "-s", self.server.endpoint, "-t", "3000", "-a", "1", "-c", "0", "-n", "30", "-i", "180"]
         argv += ["A", "a.noedns.test", "TXT", "a.noedns.test", "MX", "a.noedns.test", "A", "b.noedns.test", "TXT", "b.noedns.test"]
         out = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True).stdout
         self.assertEqual(re.findall(r"^\d+ \w+ \S+ (\w+)", out, re.M), ["NONE"] * 150)
@@ -151,13 +152,13 @@ class Faults(Asker):
         self.assertEqual((words, self.counters["refused"]), (["FAILED"], 1))
         self.assertLess(took, LATE_S)
         server.start()
-        self.assertEqual(self.run_dnsask(server.port, [("A", "a.test")])[0], [["OK", "192.0.2.1"]])
+        self.assertEqual(self.run_dnsask(server.port, [("A", "a.test")], PATIENT)[0], [["OK", "192.0.2.1"]])
         server.stop()
 
     def test_a_mute_first_server_is_asked_last(self):
         first, second = dnsserver.DnsServer({"a.test": PLAIN}), dnsserver.DnsServer({"a.test": PLAIN})
         first.pause()
-        argv = [DNSASK, "-s", first.endpoint, "-s", second.endpoint, "-t", "300", "-a", "2", "-c", "0", "-i", "50", "-n", "12", "A", "a.test"]
+        argv = [DNSASK, "-s", first.endpoint, "-s", second.endpoint, "-t", "1500", "-a", "2", "-c", "0", "-i", "250", "-n", "12", "A", "a.test"]
         try:
             for questions in ([], ["A", "1.mute.test", "A", "2.mute.test"]):  # also while others are under way all the time
                 for server in (first, second):
@@ -165,8 +166,8 @@ class Faults(Asker):
                 out = subprocess.run(argv + questions, capture_output=True, text=True, timeout=60, check=True).stdout
                 waits = [(int(ms), status) for ms, status in re.findall(r"^(\d+) A a\S+ (\w+)", out, re.M)]
                 self.assertEqual({status for _, status in waits}, {"OK"}, waits)
-                self.assertGreaterEqual(waits[0][0], 290)
-                self.assertLess(max(ms for ms, _ in waits[6:]), 290, waits)
+                self.assertGreaterEqual(waits[0][0], 1490)
+                self.assertLess(max(ms for ms, _ in waits[6:]), 1490, waits)
         finally:
             first.stop()
             second.stop()
@@ -204,7 +205,8 @@ class Faults(Asker):
         server = self.server
         for name, status, want in (("kept.test", "OK", 2), ("day.test", "OK", 1), ("nothing.test", "NONE", 1), ("mute.fault.test", "FAILED", 1)):
             server.forget()
-            argv = [DNSASK, "-s", "127.0.0.1:%d" % server.port, "-t", "100", "-a", "1", "-n", "2", "-i", "1300", "A", name]
+            timeout = "100" if status == "FAILED" else "5000"
+            argv = [DNSASK, "-s", "127.0.0.1:%d" % server.port, "-t", timeout, "-a", "1", "-n", "2", "-i", "1300", "A", name]
             out = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=True).stdout
             self.assertEqual(re.findall(r"^\d+ A \S+ (\w+)", out, re.M), [status] * 2)
             self.assertEqual(server.asked[(name, "A")], want, name)
@@ -229,11 +231,11 @@ class Faults(Asker):
     def test_others_are_answered_while_thousands_wait(self):
         mute = ["A n%d.mute.test" % i for i in range(5000)]
         argv = ["A w%d.wild.test" % i for i in range(200)]
-        answers = self.ask(*mute, *argv, options=["-t", "1000", "-a", "1"])
+        answers = self.ask(*mute, *argv, options=["-t", "1000", "-a", "4"])  # without root its socket loses many of a burst
         self.assertEqual({words[0] for words in answers[:5000]}, {"FAILED"})
         self.assertEqual({tuple(words) for words in answers[5000:]}, {("OK", "192.0.2.77")})
         self.assertEqual((self.counters["dropped"], self.counters["timeout"] + self.counters["under_way"]), (0, 5000))
-        self.assertLess(self.took, 1 + 3 * LATE_S)
+        self.assertLess(self.took, 4 + 3 * LATE_S)
 
     def test_beyond_the_bound_asks_fail_at_once(self):
         answers = self.ask(*("A n%d.mute.test" % i for i in range(10050)), "A n1.mute.test", options=["-t", "500", "-a", "1"])
@@ -244,10 +246,10 @@ class Faults(Asker):
         """Half an answer by TCP jams its connection, which c-ares keeps while anything is under way: slow questions are, all the time."""
         slow = []
         for i in range(8):
-            self.server.behave("%d.slow.test" % i, ("slow", 0.15 + 0.02 * i))
+            self.server.behave("%d.slow.test" % i, ("slow", 0.6 + 0.08 * i))
             slow += ["A", "%d.slow.test" % i]
         self.server.behave("jam.test", "truncated-short")
-        argv = [DNSASK, "-s", self.server.endpoint, "-t", "300", "-a", "2", "-c", "0", "-n", "12", "-i", "50", "TXT", "jam.test", "A", "a.test"]
+        argv = [DNSASK, "-s", self.server.endpoint, "-t", "1200", "-a", "2", "-c", "0", "-n", "12", "-i", "200", "TXT", "jam.test", "A", "a.test"]
         asker = subprocess.Popen(argv + slow, stdout=subprocess.PIPE, text=True)
         seen = {"A a.test": [], "TXT jam.test": []}
         for line in asker.stdout:
@@ -261,7 +263,7 @@ class Faults(Asker):
         self.assertEqual([status for status, _ in seen["TXT jam.test"][:2]], ["FAILED"] * 2)
         self.assertEqual([status for status, _ in seen["TXT jam.test"][6:]], ["NONE"] * 6)
         self.assertEqual({status for status, _ in seen["A a.test"]}, {"OK"})
-        self.assertLess(max(ms for _, ms in seen["A a.test"]), 300)
+        self.assertLess(max(ms for _, ms in seen["A a.test"]), 1200)
 
 
 @unittest.skipUnless(DNSASK, "NOTICE: no DNSASK: run by ctest")
@@ -269,7 +271,7 @@ class Faults(Asker):
 class Stopped(Asker):
     def test_a_real_server_stopped_and_continued(self):
         server = nameserver.Nsd({"example.net": "*.n A 192.0.2.1\n"})
-        argv = [DNSASK, "-s", "127.0.0.1:%d" % server.port, "-t", "200", "-a", "2", "-c", "0", "-i", "50", "-n", "60", "A", "a.n.example.net"]
+        argv = [DNSASK, "-s", "127.0.0.1:%d" % server.port, "-t", "500", "-a", "2", "-c", "0", "-i", "50", "-n", "150", "A", "a.n.example.net"]
         asker = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
         seen, resumed = [], threading.Event()
 
@@ -283,12 +285,12 @@ class Stopped(Asker):
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
         try:
-            harness.wait_for(lambda: seen.count("OK") >= 3, 10, "answers")
+            harness.wait_for(lambda: seen.count("OK") >= 3, 30, "answers")
             server.freeze()
-            harness.wait_for(lambda: seen.count("FAILED") >= 2, 10, "failures")
+            harness.wait_for(lambda: seen.count("FAILED") >= 2, 30, "failures")
             server.thaw()
-            self.assertTrue(resumed.wait(10), seen)
-            self.assertEqual(asker.wait(30), 0)
+            self.assertTrue(resumed.wait(30), seen)
+            self.assertEqual(asker.wait(60), 0)
         finally:
             asker.kill()
             asker.wait()
@@ -298,6 +300,36 @@ class Stopped(Asker):
         self.assertEqual(seen[-1], "OK")
 
 
+    def test_ten_thousand_at_once_are_answered(self):
+        """As many as may be under way, in one turn of the loop: sent as fast as its socket can take them, and not in one lump,
+        of which it would get some hundred."""
+        server = nameserver.Nsd({"example.net": "*.n A 192.0.2.1\n"})
+        try:
+            answers, _ = self.run_dnsask(server.port, [("A", "b%d.n.example.net" % i) for i in range(10000)], ["-t", "5000", "-a", "2"])
+        finally:
+            server.stop()
+        self.assertEqual(len(answers), 10000)
+        self.assertGreater(answers.count(["OK", "192.0.2.1"]), 9900)
+        # and nearly all by the first try, which ends after 5 s
+        self.assertGreater(sum(self.counters["latency%d" % i] for i in range(8)), 8000, self.counters)
+        self.assertEqual((self.counters["queries"], self.counters["dropped"]), (10000, 0))
+
+    def test_answers_that_came_while_we_were_stopped_count(self):
+        """Time-outs are looked at before sockets, by the loop: after a halt all questions would have failed."""
+        server = dnsserver.DnsServer({"a.test": PLAIN})
+        server.behave("a.test", ("slow", 0.4))
+        try:
+            argv = [DNSASK, "-s", server.endpoint, "-t", "1000", "-a", "1", "-c", "0", "A", "a.test"]
+            asker = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+            harness.wait_for(lambda: server.asked[("a.test", "A")] == 1, 30, "a question")
+            asker.send_signal(signal.SIGSTOP)
+            time.sleep(3)
+            asker.send_signal(signal.SIGCONT)
+            out, _ = asker.communicate(timeout=60)
+        finally:
+            server.stop()
+        self.assertEqual(out.splitlines()[0], "A a.test OK 192.0.2.1")
+
     def test_a_burst_while_the_server_is_held_up_is_asked_again(self):
         """Its socket takes a few hundred questions; the others are lost, and no reason to fail."""
         server = nameserver.Nsd({"example.net": "*.n A 192.0.2.1\n"})
@@ -305,7 +337,7 @@ class Stopped(Asker):
         timer = threading.Timer(0.4, server.thaw)
         timer.start()
         try:
-            answers, _ = self.run_dnsask(server.port, [("A", "b%d.n.example.net" % i) for i in range(1500)], ["-t", "700", "-a", "4"])
+            answers, _ = self.run_dnsask(server.port, [("A", "b%d.n.example.net" % i) for i in range(1500)], ["-t", "2000", "-a", "4"])
         finally:
             timer.join()
             server.stop()

@@ -23,6 +23,7 @@ empty list: no string at all. A value `RAW(octets)` is the data as it goes out, 
 
 Behaviours, by a name or by ".suffix" (the longest wins; "." is everything):
     "mute", "servfail", "refused", "formerr", "nxdomain"
+    "no-nxdomain"       the plain answer, but a name that is not there is there and has no such record (RFC 9824)
     "lame"              NOERROR without data, without AA and without SOA: no idea
     "no-edns"           FORMERR to a question with EDNS, the plain answer to one without
     "truncated"         UDP: TC and nothing else; the plain answer by TCP
@@ -454,6 +455,9 @@ class DnsServer:
             response.set_rcode(codes[word])
             if word == "nxdomain":
                 self._put_soa(response, labels)
+        elif word == "no-nxdomain":
+            response = self._respond(self._zones, question, labels, kind)
+            response.set_rcode(dns.rcode.NOERROR)
         elif word == "no-edns" and question.edns >= 0:
             response.use_edns(-1)
             response.set_rcode(dns.rcode.FORMERR)
