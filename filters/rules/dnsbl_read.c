@@ -218,6 +218,7 @@ static struct dnsbl_zone *zone_of(struct rules *rules, struct list *list, struct
         return NULL;
     }
     *tail = rules_keep(rules, sizeof **tail);
+    (*tail)->list = list;
     (*tail)->name = rules_keep_text(rules, name);
     (*tail)->number = list->zone_count++;
     for (unsigned i = 0; i < ZONE_COUNTERS; i++)

@@ -571,6 +571,7 @@ void rules_lists_start(struct rules *rules)
 static void stop(struct list *list)
 {
     rules_redis_stop(list);
+    rules_dnsbl_stop(list);
     rules_list_content_free(&list->content);
     rules_lmdb_close(&list->lmdb);
     for (struct list_set *set = list->sets; set != NULL; set = set->next)

@@ -82,6 +82,9 @@ const char *rules_list_zone_name(const struct list *list, size_t number);
 /* ---- lists that live elsewhere ---- */
 
 struct list_answers *rules_list_answers_new(struct rules *rules);
+/* Questions to the DNS are charged to the session (host->query), which outlives the answers or
+ * cancels them. Without it they are the instance's own (host->dns). */
+void rules_list_answers_charge(struct list_answers *answers, struct mw_ctx *ctx);
 /* Nobody is asked: what a `test` block lists is what the DNS would say. */
 struct listing;
 void rules_list_answers_play(struct list_answers *answers, const struct listing *listings);

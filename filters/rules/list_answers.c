@@ -7,20 +7,8 @@
 #include "list_priv.h"
 
 #include <stdlib.h>
-
-struct list_answers {
-    struct rules *rules;
-    struct list_question **questions;
-    size_t count, cap;
-    size_t cost;                    /* of all questions: names to ask for */
-    size_t pending, open;           /* noted; asked and without answer */
-    const struct listing *listings; /* of a `test` block */
-    bool is_played;                 /* ... in the place of everybody who could be asked */
-    struct mw_alarm *alarm;
-    bool is_over; /* the alarm will call done() */
-    void (*done)(void *user);
-    void *user;
-};
+#include <sys/random.h>
+#include <time.h>
 
 static void on_alarm(void *user);
 
@@ -31,6 +19,14 @@ struct list_answers *rules_list_answers_new(struct rules *rules)
         abort(); /* out of memory: as everywhere, the worker ends */
     answers->rules = rules;
     return answers;
+}
+
+void rules_list_answers_charge(struct list_answers *answers, struct mw_ctx *ctx)
+{
+    const struct mw_host *host = answers->rules->host;
+    bool can_charge = host->size >= offsetof(struct mw_host, query) + sizeof host->query &&
+                      host->query != NULL;
+    answers->payer = can_charge ? ctx : NULL;
 }
 
 void rules_list_answers_free(struct list_answers **answers_at)
@@ -45,6 +41,7 @@ void rules_list_answers_free(struct list_answers **answers_at)
         free(answers->questions[i]);
     }
     free(answers->questions);
+    free(answers->slots);
     free(answers);
 }
 
@@ -79,33 +76,73 @@ static bool key_of(enum set_kind kind, struct mw_slice text, char *out, size_t *
     return true;
 }
 
+/* ---- the questions there are ---- */
+
+static void draw_secret(struct list_answers *answers)
+{
+    if (getrandom(answers->secret, sizeof answers->secret, 0) != sizeof answers->secret)
+        answers->secret[0] = (uint64_t)time(NULL) ^ (uint64_t)(uintptr_t)answers;
+    answers->secret[1] |= 1;
+}
+
+/* Keys are the sender's words: without the secret he could have thousands in one slot. */
+static uint64_t hash_of(const struct list_answers *answers, struct mw_slice key)
+{
+    uint64_t hash = answers->secret[0];
+    for (size_t i = 0; i < key.len; i++)
+        hash = (hash ^ (unsigned char)key.ptr[i]) * answers->secret[1];
+    return hash ^ hash >> 32;
+}
+
+/* Where the question is, or would be. */
+static struct list_question **slot_of(const struct list_answers *answers,
+                                      const struct list_set *set, uint64_t hash,
+                                      struct mw_slice key)
+{
+    size_t mask = answers->cap * 2 - 1, i = hash & mask;
+    while (answers->slots[i] != NULL &&
+           (answers->slots[i]->hash != hash || answers->slots[i]->set != set ||
+            !text_eq(answers->slots[i]->key, key)))
+        i = (i + 1) & mask;
+    return &answers->slots[i];
+}
+
 static struct list_question *find(const struct list_answers *answers, const struct list_set *set,
                                   uint64_t hash, struct mw_slice key)
 {
+    return answers->cap == 0 ? NULL : *slot_of(answers, set, hash, key);
+}
+
+/* Half of the slots are free. */
+static void grow(struct list_answers *answers)
+{
+    answers->cap = answers->cap == 0 ? 16 : answers->cap * 2;
+    answers->questions = realloc(answers->questions, answers->cap * sizeof *answers->questions);
+    free(answers->slots);
+    answers->slots = calloc(answers->cap * 2, sizeof *answers->slots);
+    if (answers->questions == NULL || answers->slots == NULL)
+        abort();
     for (size_t i = 0; i < answers->count; i++) {
         struct list_question *question = answers->questions[i];
-        if (question->hash == hash && question->set == set && text_eq(question->key, key))
-            return question;
+        *slot_of(answers, question->set, question->hash, question->key) = question;
     }
-    return NULL;
 }
 
 static struct list_question *note(struct list_answers *answers, struct list_set *set, uint64_t hash,
                                   struct mw_slice key)
 {
     struct list_question *question = calloc(1, sizeof *question + key.len);
-    if (answers->count == answers->cap) {
-        answers->cap = answers->cap == 0 ? 16 : answers->cap * 2;
-        answers->questions = realloc(answers->questions, answers->cap * sizeof *answers->questions);
-    }
-    if (question == NULL || answers->questions == NULL)
+    if (question == NULL)
         abort();
+    if (answers->count == answers->cap)
+        grow(answers);
     memcpy(question->octets, key.ptr, key.len);
     question->key = SLICE(question->octets, key.len);
     question->answers = answers;
     question->set = set;
     question->hash = hash;
     answers->questions[answers->count++] = question;
+    *slot_of(answers, set, hash, key) = question;
     return question;
 }
 
@@ -139,8 +176,10 @@ enum list_answer rules_list_question(struct list_set *set, struct mw_slice text,
         *out_error = "lists that live elsewhere are only asked by the running service";
         return LIST_FAILED;
     }
+    if (answers->count == 0)
+        draw_secret(answers);
     struct mw_slice key = SLICE(octets, len);
-    uint64_t hash = text_hash(key, false);
+    uint64_t hash = hash_of(answers, key);
     struct list_question *question = find(answers, set, hash, key);
     if (question == NULL && answers->cost + cost_of(set->list) > LIST_QUESTIONS_MAX) {
         *out_error = "too many questions to lists in one transaction";
@@ -218,12 +257,37 @@ static void forget(struct list_question *question)
     rules_dnsbl_forget(question);
 }
 
+/* splitmix64: below `bound`, which is small. */
+static size_t draw(uint64_t *state, size_t bound)
+{
+    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return (size_t)((z ^ z >> 31) % bound);
+}
+
+/* There may be more than the session has questions left. In the sender's order he would put five
+ * hundred names that nobody lists before the one that is listed. */
+static void shuffle(struct list_answers *answers)
+{
+    uint64_t state = answers->secret[0];
+    if (answers->payer == NULL || answers->pending <= DNSBL_OPEN_MAX)
+        return;
+    for (size_t i = answers->count; i > 1; i--) {
+        size_t other = draw(&state, i);
+        struct list_question *kept = answers->questions[i - 1];
+        answers->questions[i - 1] = answers->questions[other];
+        answers->questions[other] = kept;
+    }
+}
+
 void rules_list_ask(struct list_answers *answers, void (*done)(void *user), void *user)
 {
     uint64_t now = now_ms(answers);
     answers->done = done;
     answers->user = user;
     answers->is_over = false;
+    shuffle(answers);
     answers->open++; /* until all are asked: some are answered on the spot */
     for (size_t i = 0; i < answers->count; i++) {
         struct list_question *question = answers->questions[i];
@@ -235,6 +299,7 @@ void rules_list_ask(struct list_answers *answers, void (*done)(void *user), void
         answers->open++;
         ask(question);
     }
+    rules_dnsbl_go_on(answers);
     answers->open--;
     wait_on(answers);
 }
@@ -265,6 +330,7 @@ static void end_late(struct list_answers *answers)
         else
             rules_list_answered(question, LIST_FAILED, "no answer in time");
     }
+    rules_dnsbl_go_on(answers);
     answers->open--;
 }
 

@@ -6,10 +6,15 @@
  * tests that read the sum (list->cuts) come to the same whatever the rest says, nobody is waited for
  * any more. At the deadline that is so as well, with the difference that a test may be undecided.
  *
- * Answers other than 127.0.0.0/8 come from resolvers that lie about names that do not exist, and
- * 127.255.255.0/24 from lists that refuse to serve whoever asks: both are failures, not listings. A
- * zone that fails several times in a row is left alone for a while: it would cost each client the
- * whole deadline. */
+ *   waiting   in the queue of the stage (struct list_answers), which has 64 of them under way at once
+ *   asked     of the host: charged to the session whose mail it is, where there is one (host->query),
+ *             so that nobody's message of a thousand links is a thousand questions for free. Those
+ *             beyond the session's share wait there for their place, and fail, or their time is over
+ *   answered, failed
+ *   dropped   the sum is known without it, or nobody wants it any more
+ *
+ * Equal questions of other sessions, and those that were asked before, are the resolver's to know:
+ * they cost nothing, and go on if the session that had them asked first goes away. */
 #include "list_priv.h"
 
 #include <stdlib.h>
@@ -67,43 +72,6 @@ size_t rules_dnsbl_name(enum set_kind kind, struct mw_slice key, struct mw_slice
     return len + zone.len;
 }
 
-/* ---- zones that do not work ---- */
-
-static void note_zone(const struct list *list, const struct dnsbl_zone *zone,
-                      enum mw_log_level level, const char *event, const char *error)
-{
-    const struct mw_host *host = list->rules->host;
-    struct mw_log_pair pairs[] = {{.key = "list", .value = list->name},
-                                  {.key = "zone", .value = zone->name},
-                                  {.key = "reason", .value = slice_of(error)}};
-    if (host->note != NULL)
-        host->note(list->rules->instance, level, event, pairs, *error != '\0' ? 3 : 2);
-}
-
-static uint64_t now_ms(const struct list *list)
-{
-    return list->rules->host->clock_ms(list->rules->instance);
-}
-
-static void zone_failed(const struct list *list, struct dnsbl_zone *zone, const char *error)
-{
-    list_tally(list, zone->counters[ZONE_FAILURES]);
-    if (++zone->failures < DNSBL_FAILURES_MAX)
-        return;
-    if (zone->failures == DNSBL_FAILURES_MAX)
-        note_zone(list, zone, MW_LOG_WARNING, "list-zone-suspended", error);
-    zone->failures = DNSBL_FAILURES_MAX + 1; /* one more failure after the pause is enough */
-    zone->suspended_until_ms = now_ms(list) + DNSBL_PAUSE_MS;
-}
-
-static void zone_works(const struct list *list, struct dnsbl_zone *zone)
-{
-    if (zone->failures >= DNSBL_FAILURES_MAX)
-        note_zone(list, zone, MW_LOG_INFO, "list-zone-back", "");
-    zone->failures = 0;
-    zone->suspended_until_ms = 0;
-}
-
 /* ---- the sum ---- */
 
 static bool is_decided(const struct list_question *question)
@@ -128,15 +96,45 @@ static void tell(struct list_question *question)
                         question->error != NULL ? question->error : "a zone has not answered");
 }
 
+/* The host has answered, or need not. */
+static void close_handle(struct list_question *question, struct mw_question **handle)
+{
+    if (*handle != NULL)
+        question->answers->queue.open--;
+    *handle = NULL;
+}
+
+static void cancel(struct list_question *question, struct mw_question **handle)
+{
+    if (*handle != NULL)
+        question->set->list->rules->host->dns_cancel(*handle);
+    close_handle(question, handle);
+}
+
 static void close_asks(struct list_question *question)
 {
-    const struct mw_host *host = question->set->list->rules->host;
     for (size_t i = 0; question->asks != NULL && i < question->set->list->zone_count; i++) {
-        if (question->asks[i].handle != NULL)
-            host->dns_cancel(question->asks[i].handle);
-        question->asks[i].handle = NULL;
+        struct dnsbl_ask *ask = &question->asks[i];
+        cancel(question, &ask->handle);
+        if (ask->state == ASK_WAITING || ask->state == ASK_ASKED)
+            ask->state = ASK_DROPPED;
     }
     question->ask_open = 0;
+}
+
+/* Of the host, on somebody's account. */
+static struct mw_question *put(struct list_question *question, struct mw_slice name,
+                               enum mw_dns_kind kind,
+                               void (*answered)(void *user, const struct mw_dns_answer *answer),
+                               void *user)
+{
+    struct list_answers *answers = question->answers;
+    const struct rules *rules = answers->rules;
+    struct mw_question *handle =
+        answers->payer != NULL ? rules->host->query(answers->payer, name, kind, answered, user)
+                               : rules->host->dns(rules->instance, name, kind, answered, user);
+    answers->queue.open += handle != NULL;
+    return handle;
 }
 
 static void finish(struct list_question *question);
@@ -175,10 +173,11 @@ static void keep_text(struct list_question *question, struct mw_slice text)
 static void on_text(void *user, const struct mw_dns_answer *answer)
 {
     struct list_question *question = user;
-    question->text_handle = NULL;
+    close_handle(question, &question->text_handle);
     if (answer->outcome == MW_DNS_FOUND && answer->count > 0)
         keep_text(question, answer->values[0]);
     tell(question);
+    rules_dnsbl_go_on(question->answers);
 }
 
 /* The list's own words about the listing, from the zone that weighs most (RFC 5782 2.1). */
@@ -190,8 +189,7 @@ static bool ask_text(struct list_question *question)
     if (ask == NULL)
         return false;
     size_t len = rules_dnsbl_name(question->set->kind, question->key, ask->zone->name, name);
-    question->text_handle = list->rules->host->dns(list->rules->instance, SLICE(name, len),
-                                                   MW_DNS_STRINGS, on_text, question);
+    question->text_handle = put(question, SLICE(name, len), MW_DNS_STRINGS, on_text, question);
     return question->text_handle != NULL;
 }
 
@@ -203,33 +201,6 @@ static void finish(struct list_question *question)
 }
 
 /* ---- answers ---- */
-
-/* What the zone adds; *out_error: the answer says that the list does not work. */
-static int32_t judge(const struct dnsbl_zone *zone, const struct mw_dns_answer *answer,
-                     const char **out_error)
-{
-    int32_t weight = 0;
-    *out_error = NULL;
-    if (answer->outcome == MW_DNS_FAILURE)
-        *out_error = "the DNS has no answer for the list at the moment";
-    if (answer->outcome != MW_DNS_FOUND)
-        return 0;
-    for (size_t i = 0; i < answer->count; i++) {
-        const unsigned char *ip = (const unsigned char *)answer->values[i].ptr + 12;
-        if (answer->values[i].len != 16 || ip[0] != 127)
-            *out_error = "the answer is no code of a list (127.0.0.0/8): does the resolver lie?";
-        else if (ip[1] == 255 && ip[2] == 255)
-            *out_error = "the list does not serve this resolver (127.255.255.x)";
-    }
-    for (const struct dnsbl_entry *entry = zone->entries; entry != NULL; entry = entry->next)
-        for (size_t i = 0; i < answer->count && *out_error == NULL; i++)
-            if (rules_dnsbl_fits(&entry->filter,
-                                 (const unsigned char *)answer->values[i].ptr + 12)) {
-                weight += entry->weight;
-                break;
-            }
-    return weight;
-}
 
 static void settle(struct dnsbl_ask *ask, int32_t weight)
 {
@@ -245,25 +216,38 @@ static void fail(struct dnsbl_ask *ask, const char *error)
     ask->question->error = error;
 }
 
+static bool is_charged(const struct list_question *question)
+{
+    return question->answers->payer != NULL;
+}
+
+static void fail_zone(struct dnsbl_ask *ask, const char *error)
+{
+    fail(ask, error);
+    rules_dnsbl_zone_failed(ask->zone, ask->question->set->kind, !is_charged(ask->question), error);
+}
+
 static void on_answer(void *user, const struct mw_dns_answer *answer)
 {
     struct dnsbl_ask *ask = user;
     struct list_question *question = ask->question;
-    const struct list *list = question->set->list;
     const char *error;
-    int32_t weight = judge(ask->zone, answer, &error);
-    ask->handle = NULL;
+    int32_t weight = rules_dnsbl_judge(ask->zone, answer, &error);
+    close_handle(question, &ask->handle);
     question->ask_open--;
+    if (answer->outcome == MW_DNS_FAILURE && is_charged(question))
+        error = "no answer for the list: the DNS has none, or the client has used up its questions "
+                "(query-limit)";
     if (error != NULL) {
-        fail(ask, error);
-        zone_failed(list, ask->zone, error);
+        fail_zone(ask, error);
     } else {
         settle(ask, weight);
-        zone_works(list, ask->zone);
+        rules_dnsbl_zone_works(ask->zone);
         if (weight != 0)
-            list_tally(list, ask->zone->counters[ZONE_HITS]);
+            list_tally(question->set->list, ask->zone->counters[ZONE_HITS]);
     }
     maybe_finish(question);
+    rules_dnsbl_go_on(question->answers);
 }
 
 /* ---- asking ---- */
@@ -281,47 +265,68 @@ static void begin(struct list_question *question)
     }
 }
 
-static void ask_zone(struct dnsbl_ask *ask, uint64_t now)
+static void wait_in_queue(struct dnsbl_ask *ask)
 {
-    struct list_question *question = ask->question;
-    const struct list *list = question->set->list;
-    char name[256];
-    size_t len = rules_dnsbl_name(question->set->kind, question->key, ask->zone->name, name);
-    if (len == 0) {
-        settle(ask, 0);
-        return;
-    }
-    if (now < ask->zone->suspended_until_ms) {
-        fail(ask, "a zone that has failed too often is not asked for a minute");
-        return;
-    }
-    list_tally(list, ask->zone->counters[ZONE_QUERIES]);
-    ask->handle = list->rules->host->dns(list->rules->instance, SLICE(name, len), MW_DNS_ADDRESS4,
-                                         on_answer, ask);
-    if (ask->handle != NULL)
-        question->ask_open++;
-    else
-        fail(ask, "there is no resolver");
+    struct dnsbl_queue *queue = &ask->question->answers->queue;
+    *(queue->first == NULL ? &queue->first : &queue->last->next) = ask;
+    queue->last = ask;
+    ask->question->ask_open++;
 }
 
 void rules_dnsbl_ask(struct list_question *question)
 {
     const struct list *list = question->set->list;
-    uint64_t now = now_ms(list);
+    char name[256];
     begin(question);
-    for (size_t i = 0; i < list->zone_count; i++)
-        ask_zone(&question->asks[i], now);
+    for (size_t i = 0; i < list->zone_count; i++) {
+        struct dnsbl_ask *ask = &question->asks[i];
+        if (rules_dnsbl_name(question->set->kind, question->key, ask->zone->name, name) == 0)
+            settle(ask, 0);
+        else
+            wait_in_queue(ask);
+    }
     maybe_finish(question);
+}
+
+static void ask_zone(struct dnsbl_ask *ask)
+{
+    struct list_question *question = ask->question;
+    char name[256];
+    size_t len = rules_dnsbl_name(question->set->kind, question->key, ask->zone->name, name);
+    if (rules_dnsbl_zone_is_suspended(ask->zone)) {
+        fail(ask, "a zone that has failed too often is not asked for a minute");
+    } else {
+        list_tally(question->set->list, ask->zone->counters[ZONE_QUERIES]);
+        ask->state = ASK_ASKED;
+        ask->handle = put(question, SLICE(name, len), MW_DNS_ADDRESS4, on_answer, ask);
+        if (ask->handle != NULL)
+            return;
+        fail(ask, "there is no resolver");
+    }
+    question->ask_open--;
+    maybe_finish(question);
+}
+
+/* Those that are not waiting any more leave on the way. */
+void rules_dnsbl_go_on(struct list_answers *answers)
+{
+    struct dnsbl_queue *queue = &answers->queue;
+    while (queue->first != NULL && queue->open < DNSBL_OPEN_MAX) {
+        struct dnsbl_ask *ask = queue->first;
+        queue->first = ask->next;
+        if (ask->state == ASK_WAITING)
+            ask_zone(ask);
+    }
 }
 
 void rules_dnsbl_end(struct list_question *question)
 {
-    const struct list *list = question->set->list;
-    for (size_t i = 0; i < list->zone_count; i++) {
-        if (question->asks[i].handle == NULL)
-            continue;
-        fail(&question->asks[i], "no answer in time");
-        zone_failed(list, question->asks[i].zone, "no answer in time");
+    for (size_t i = 0; i < question->set->list->zone_count; i++) {
+        struct dnsbl_ask *ask = &question->asks[i];
+        if (ask->state == ASK_ASKED)
+            fail_zone(ask, "no answer in time");
+        else if (ask->state == ASK_WAITING) /* says nothing about the zone */
+            fail(ask, "too many questions for its turn to come in time");
     }
     tell(question);
 }
@@ -329,9 +334,7 @@ void rules_dnsbl_end(struct list_question *question)
 void rules_dnsbl_forget(struct list_question *question)
 {
     close_asks(question);
-    if (question->text_handle != NULL)
-        question->set->list->rules->host->dns_cancel(question->text_handle);
-    question->text_handle = NULL;
+    cancel(question, &question->text_handle);
 }
 
 void rules_dnsbl_free(struct list_question *question)
@@ -384,7 +387,7 @@ static void play_zone(struct dnsbl_ask *ask, const struct listing *listings)
     }
     if (answer.count == 0)
         answer.outcome = MW_DNS_NOTHING;
-    int32_t weight = judge(ask->zone, &answer, &error);
+    int32_t weight = rules_dnsbl_judge(ask->zone, &answer, &error);
     if (error != NULL)
         fail(ask, error);
     else

@@ -23,6 +23,9 @@ enum {
     DNSBL_WEIGHT_MAX = 1000,
     DNSBL_FAILURES_MAX = 5, /* in a row: then the zone is left alone for a while */
     DNSBL_PAUSE_MS = 60000,
+    DNSBL_CHECK_MS = 1000, /* between two checks of one zone */
+    DNSBL_OPEN_MAX =
+        64, /* of one stage, under way at once: as many as the host asks for a session */
     DNSBL_TEXT_MAX = 200,
     LIST_QUESTIONS_MAX = 4096, /* of one stage of a transaction; each zone counts */
     REDIS_TIMEOUT_MS = 25,
@@ -174,6 +177,29 @@ struct redis_server; /* list_redis.c: one for all lists of the same server */
 struct redis_request;
 struct dnsbl_ask;
 
+/* Questions to zones, in the order in which they will be asked; `open` are under way. */
+struct dnsbl_queue {
+    struct dnsbl_ask *first, *last;
+    size_t open;
+};
+struct list_answers { /* list_answers.c */
+    struct rules *rules;
+    struct mw_ctx *payer; /* the session that is charged with questions to the DNS; NULL: nobody */
+    struct list_question **questions;
+    struct list_question **slots; /* the same by their keys: twice as many as `cap` */
+    size_t count, cap;
+    uint64_t secret[2];
+    size_t cost;                    /* of all questions: names to ask for */
+    size_t pending, open;           /* noted; asked and without answer */
+    const struct listing *listings; /* of a `test` block */
+    bool is_played;                 /* ... in the place of everybody who could be asked */
+    struct dnsbl_queue queue;
+    struct mw_alarm *alarm;
+    bool is_over; /* the alarm will call done() */
+    void (*done)(void *user);
+    void *user;
+};
+
 enum question_state { QUESTION_NOTED = 0, QUESTION_ASKED, QUESTION_ANSWERED };
 struct list_question {
     struct list_answers *answers;
@@ -184,9 +210,9 @@ struct list_question {
     enum list_answer answer;
     const char *error;
     uint64_t deadline_ms;
-    struct redis_request *request; /* under way */
-    struct dnsbl_ask *asks;        /* DNSBL: what each zone said; until the question is freed */
-    size_t ask_open;
+    struct redis_request *request;   /* under way */
+    struct dnsbl_ask *asks;          /* DNSBL: what each zone said; until the question is freed */
+    size_t ask_open;                 /* zones that wait to be asked, or have not answered */
     int32_t low, high;               /* between these is the sum of the weights */
     struct mw_question *text_handle; /* DNSBL: the TXT record is asked for */
     char *text;                      /* what it says; NUL-terminated */
@@ -229,22 +255,27 @@ struct dnsbl_entry { /* as it was written: one zone may have several, with filte
 };
 enum zone_counter { ZONE_QUERIES = 0, ZONE_HITS, ZONE_FAILURES, ZONE_COUNTERS };
 struct dnsbl_zone { /* is asked once, whatever its entries */
+    struct list *list;
     struct mw_slice name;
     size_t number;
     struct dnsbl_entry *entries;
     int32_t down, up; /* the least and the most that it can add */
     int counters[ZONE_COUNTERS];
-    unsigned failures; /* in a row */
-    uint64_t suspended_until_ms;
+    unsigned failures;           /* in a row; no more than are needed */
+    uint64_t suspended_until_ms; /* 0: it works */
+    struct mw_question *check;   /* is it the zone that fails? */
+    uint64_t check_from_ms;
     struct dnsbl_zone *next;
 };
-enum ask_state { ASK_OPEN = 0, ASK_ANSWERED, ASK_FAILED };
+/* DROPPED: what it says does not matter any more. */
+enum ask_state { ASK_WAITING = 0, ASK_ASKED, ASK_ANSWERED, ASK_FAILED, ASK_DROPPED };
 struct dnsbl_ask {
     struct list_question *question;
     struct dnsbl_zone *zone;
     struct mw_question *handle;
     enum ask_state state;
-    int32_t weight; /* ANSWERED: what it adds */
+    int32_t weight;         /* ANSWERED: what it adds */
+    struct dnsbl_ask *next; /* in the queue */
 };
 
 /* dnsbl_read.c. "zen.example.net=127.0.0.[2..11]*2". False: an error was reported. */
@@ -259,8 +290,22 @@ bool rules_dnsbl_is_name(struct mw_slice name);
 /* The most that all zones together can come to. */
 int32_t rules_dnsbl_most(const struct list *list);
 
-/* list_dnsbl.c */
+/* dnsbl_zone.c. What an answer adds to the sum; *out_error: the answer says that the list does not
+ * work, else NULL. */
+int32_t rules_dnsbl_judge(const struct dnsbl_zone *zone, const struct mw_dns_answer *answer,
+                          const char **out_error);
+/* A question to it had no good answer. `is_certain`: nothing but the zone can be the reason. */
+void rules_dnsbl_zone_failed(struct dnsbl_zone *zone, enum set_kind kind, bool is_certain,
+                             const char *error);
+void rules_dnsbl_zone_works(struct dnsbl_zone *zone);
+bool rules_dnsbl_zone_is_suspended(const struct dnsbl_zone *zone);
+/* Nothing of the list's own is under way any more. */
+void rules_dnsbl_stop(struct list *list);
+
+/* list_dnsbl.c. Its questions are put in the queue, if they are not answered at once. */
 void rules_dnsbl_ask(struct list_question *question);
+/* Ask as many of the queue as may be under way. */
+void rules_dnsbl_go_on(struct list_answers *answers);
 /* Its time is over: what is known decides, or nothing does. */
 void rules_dnsbl_end(struct list_question *question);
 void rules_dnsbl_forget(struct list_question *question);

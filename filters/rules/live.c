@@ -510,8 +510,10 @@ static bool start_asking(struct pause *pause, struct live *live)
 {
     if (!pause->rules->plans[pause->stage]->asks)
         return false;
-    if (pause->answers == NULL)
+    if (pause->answers == NULL) {
         pause->answers = rules_list_answers_new(pause->rules);
+        rules_list_answers_charge(pause->answers, pause->ctx);
+    }
     live->subject.answers = pause->answers;
     if (pause->rounds++ >= ROUNDS_MAX || rules_run_dry(&live->subject, pause->stage) == 0)
         return false;

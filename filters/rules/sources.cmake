@@ -8,7 +8,7 @@ set(rules_sources
     regex.c regex_class.c regex_price.c regex_tree.c regex_tree_set.c literal.c index.c index_scan.c
     # lists
     list.c list_file.c list_table.c list_net.c list_map.c list_keys.c list_lmdb.c list_regex.c
-    list_answers.c list_redis.c list_dnsbl.c dnsbl_read.c list_watch.c
+    list_answers.c list_redis.c list_dnsbl.c dnsbl_read.c dnsbl_zone.c list_watch.c
     # tables of other programs
     import.c import_write.c import_pattern.c import_lines.c import_action.c import_postfix.c import_edit.c import_value.c import_access.c import_cidr.c
     import_milter_regex.c import_spamassassin.c import_sa_tests.c import_sa_meta.c

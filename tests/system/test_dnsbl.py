@@ -27,8 +27,8 @@ def reverse(address):
     return ".".join(reversed(address.split(".")))
 
 
-def resolver(port, timeout="400ms", **settings):
-    lines = ["nameserver 127.0.0.1:%d" % port, "timeout " + timeout, "attempts 1", "cache 0"]
+def resolver(port, timeout="2s", cache="0", **settings):
+    lines = ["nameserver 127.0.0.1:%d" % port, "timeout " + timeout, "attempts 1", "cache " + cache]
     return block("resolver", lines + ["%s %s" % (key, value) for key, value in settings.items()])
 
 
@@ -136,9 +136,9 @@ class Real(Lists):
         self.assertEqual(self.counted("odd.broken.example.failures"), 1)
 
     def test_server_that_stops_in_mid_run_and_comes_back(self):
-        rules = ("list bl = dnsbl \"zen.example\" timeout 300ms\n"
+        rules = ("list bl = dnsbl \"zen.example\" timeout 1s\n"
                  "l: reject 550 5.7.1 \"listed\" on_error defer 451 4.3.0 \"who knows\" when client.ip in bl\n")
-        weir = self.load(rules, self.nsd.port, timeout="250ms")
+        weir = self.load(rules, self.nsd.port, timeout="900ms")
         self.addCleanup(os.killpg, os.getpgid(self.nsd.pid), signal.SIGCONT)
         self.assertIsNone(self.connected(LOCAL))
         self.assertEqual(self.connected(LISTED)[0], 550)
@@ -149,7 +149,7 @@ class Real(Lists):
         begin = time.monotonic()
         for _ in range(20):  # nobody waits any more
             self.assertEqual(self.connected(LISTED)[0], 451)
-        self.assertLess(time.monotonic() - begin, 5 * 0.25 + 4)
+        self.assertLess(time.monotonic() - begin, 10)  # if each did: 18 s
         self.assertEqual(len(weir.records("list-zone-suspended")), 1)
         os.killpg(os.getpgid(self.nsd.pid), signal.SIGCONT)
         weir.reload()  # begins anew, without the minute's pause
@@ -186,7 +186,7 @@ class Odd(Lists):
         said, seconds = self.timed(source=LISTED)
         self.assertIsNone(said)
         self.assertEqual(self.header_of(0, "X-Score"), [str(sum(1 + i % 3 for i in range(20)))])
-        self.assertLess(seconds, 3)  # one after the other: 15 s
+        self.assertLess(seconds, 8)  # one after the other: 15 s
         self.assertGreaterEqual(len([1 for name, _ in server.asked if name.endswith(".z49.example")]), 1)
 
     def test_mute_zone_is_not_waited_for_where_others_decide(self):
@@ -196,19 +196,19 @@ class Odd(Lists):
                   "r at mail: reject 550 5.7.1 \"${dnsbl.zones('bl')}\" when client.ip in bl\n", port, timeout="4s")
         said, seconds = self.timed(source=LISTED)
         self.assertEqual(said, "550 5.7.1 a.example")
-        self.assertLess(seconds, 2)
+        self.assertLess(seconds, 3.5)
         said, seconds = self.timed(source=LOCAL)  # 0 + 1 at most
         self.assertIsNone(said)
-        self.assertLess(seconds, 2)
+        self.assertLess(seconds, 3.5)
 
     def test_mute_zone_that_matters_is_waited_for_up_to_the_deadline(self):
         _, port = self.serve({"%s.a.example" % reverse(LISTED): {"A": ["127.0.0.2"]}, ".mute.example": "mute"})
-        self.load("list bl = dnsbl \"a.example\", \"mute.example\" threshold 2 timeout 600ms\n"
-                  "r at mail: reject 550 5.7.1 \"r\" on_error defer 451 4.7.1 \"unknown\" when client.ip in bl\n", port, timeout="4s")
+        self.load("list bl = dnsbl \"a.example\", \"mute.example\" threshold 2 timeout 1s\n"
+                  "r at mail: reject 550 5.7.1 \"r\" on_error defer 451 4.7.1 \"unknown\" when client.ip in bl\n", port, timeout="10s")
         said, seconds = self.timed(source=LISTED)
         self.assertEqual(said, "451 4.7.1 unknown")
-        self.assertGreater(seconds, 0.5)
-        self.assertLess(seconds, 3)
+        self.assertGreater(seconds, 0.9)
+        self.assertLess(seconds, 8)
         self.assertIsNone(self.refused(source=LOCAL))  # 1 at most
 
     def test_odd_answers_are_failures_of_their_zone_only(self):
@@ -217,10 +217,10 @@ class Odd(Lists):
         zones["%s.good.example" % reverse(LISTED)] = {"A": ["127.0.0.2"]}
         _, port = self.serve(zones)
         text = ", ".join("\"%s.example\"" % what for what in odd)
-        weir = self.load("list bl = dnsbl \"good.example*100\", %s threshold 100 timeout 1s\n"
-                         "list only = dnsbl %s timeout 1s\n"
+        weir = self.load("list bl = dnsbl \"good.example*100\", %s threshold 100 timeout 3s\n"
+                         "list only = dnsbl %s timeout 3s\n"
                          "r at mail: reject 550 5.7.1 \"${dnsbl.zones('bl')}\" when client.ip in bl\n"
-                         "o: log \"listed\" when client.ip in only\n" % (text, text), port, timeout="500ms")
+                         "o: log \"listed\" when client.ip in only\n" % (text, text), port, timeout="2s")
         self.assertEqual(self.refused(source=LISTED), "550 5.7.1 good.example")
         self.assertIsNone(self.refused(source=LOCAL))
         self.assertFalse(weir.records("rule-log"))
@@ -240,6 +240,97 @@ class Odd(Lists):
             thread.start()
         for thread in threads:
             thread.join()
+        weir.check_healthy(self)
+
+
+@unittest.skipUnless(dnsserver, "python3-dnspython is not installed")
+class Shares(Lists):
+    """Questions of lists are a session's own: who has spent his waits and fails alone."""
+
+    SHARE = 60
+    RULES = ("list domains = dnsbl \"dbl.example\" timeout 2s\n"
+             "link: reject 550 5.7.1 \"${url.host}\" on_error defer 451 4.7.1 \"Too many links\" when url.host in domains\n")
+
+    def serve(self, zones=None):
+        server = dnsserver.DnsServer(zones or {"bad.test.dbl.example": {"A": ["127.0.1.2"]}})
+        self.addCleanup(server.stop)
+        return server, server.address[1]
+
+    def load(self, rules, port, **settings):
+        return super().load(rules, port, **{"session-queries": self.SHARE, **settings})
+
+    def links(self, names):
+        return message(body="\r\n".join("http://%s/" % name for name in names))
+
+    def junk(self, count, at=0):
+        return ["n%d.test" % i for i in range(at, at + count)]
+
+    def asked(self, server):
+        """Questions for names in links: not the list's own check, which nobody is charged with."""
+        return sum(times for (name, _), times in server.asked.items() if name != "test.dbl.example")
+
+    def test_a_thousand_names_of_one_client_are_bounded_and_his_neighbour_is_unharmed(self):
+        server, port = self.serve()
+        weir = self.load(self.RULES.replace("timeout 2s", "timeout 6s"), port, timeout="10s")  # his share is answered long before that
+        begin = time.monotonic()
+        greedy = self.client()
+        self.assertEqual(self.refused(self.links(self.junk(1000)), client=greedy), "451 4.7.1 Too many links")
+        refilled = (time.monotonic() - begin) * self.SHARE / 60  # a question a second comes back
+        harness.wait_for(lambda: self.asked(server) >= self.SHARE, 10, lambda: "the client's own share")
+        self.assertLessEqual(self.asked(server), self.SHARE + refilled + 1)
+        self.assertEqual(weir.wait_record("query-limit")["limit"], str(self.SHARE))
+        error = weir.wait_record("rule-error", rule="link")["error"]
+        self.assertIn("questions", error)
+        self.assertEqual(self.refused(self.links(["bad.test"])), "550 5.7.1 bad.test")
+        self.assertIsNone(self.refused(self.links(["good.test"])))
+        self.assertFalse(weir.records("list-zone-suspended"))
+        self.assertEqual(len(weir.records("query-limit")), 1)
+
+    def test_whoever_spends_his_share_again_and_again_switches_no_list_off(self):
+        server, port = self.serve()
+        weir = self.load(self.RULES, port)
+        begin = time.monotonic()
+        for i in range(4):
+            greedy = self.client()
+            self.assertEqual(self.refused(self.links(self.junk(300, 1000 * i)), client=greedy), "451 4.7.1 Too many links")
+            self.assertEqual(self.refused(self.links(["bad.test"])), "550 5.7.1 bad.test")
+        self.assertFalse(weir.records("list-zone-suspended"))
+        self.assertGreaterEqual(server.asked["test.dbl.example", "A"], 1)  # looked at, and found in order
+        self.assertLessEqual(server.asked["test.dbl.example", "A"], 1 + time.monotonic() - begin)
+
+    def test_the_next_message_of_that_client_is_judged(self):
+        """What his links had not been asked for is no debt."""
+        _, port = self.serve()
+        self.load(self.RULES.replace("timeout 2s", "timeout 5s"), port)
+        greedy = self.client()
+        self.assertEqual(self.refused(self.links(self.junk(300)), client=greedy), "451 4.7.1 Too many links")
+        self.assertEqual(self.refused(self.links(["bad.test"]), client=greedy), "550 5.7.1 bad.test")
+
+    def test_cached_answers_are_free(self):
+        server, port = self.serve()
+        names = self.junk(self.SHARE - 10)
+        self.load(self.RULES, port, cache="1000")
+        client = self.client()
+        for _ in range(5):
+            self.assertIsNone(self.refused(self.links(names), client=client))
+        self.assertEqual(self.refused(self.links(names + ["bad.test"]), client=client), "550 5.7.1 bad.test")
+        self.assertEqual(self.asked(server), len(names) + 1)
+
+    def test_session_that_pays_may_leave_others_have_the_answer(self):
+        server, port = self.serve({"%s.zen.example" % reverse(LISTED): {"A": ["127.0.0.2"]}, ".zen.example": ("slow", 1.5)})
+        weir = self.load("list bl = dnsbl \"zen.example\" timeout 10s\nr: reject 550 5.7.1 \"listed\" when client.ip in bl\n", port, timeout="5s")
+        for leaver in range(3):
+            server.asked.clear()
+            peers = []
+            for i in range(3):
+                peers.append(socket.create_connection(("127.0.0.1", weir.port), 20, (LISTED, 0)))
+                self.addCleanup(peers[-1].close)
+                if i == 0:
+                    harness.wait_for(lambda: sum(server.asked.values()), 10, lambda: "the first question")
+            peers.pop(leaver).close()
+            for peer in peers:
+                self.assertEqual(peer.makefile("rb").readline()[:9], b"550 5.7.1")
+            self.assertEqual(sum(server.asked.values()), 1)
         weir.check_healthy(self)
 
 

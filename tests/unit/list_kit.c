@@ -49,6 +49,7 @@ struct mw_question {
     void (*answered)(void *user, const struct mw_dns_answer *answer);
     void *user;
     bool is_ready, is_dead, is_text;
+    struct mw_ctx *payer; /* NULL: the instance's own */
     struct mw_question *next;
 };
 
@@ -112,11 +113,29 @@ static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
              diag->hint ? " | " : "", diag->hint ? diag->hint : "");
 }
 
-uint64_t kit_clock_ms(struct list_kit *kit)
+/* The clock stands still within a turn, as the proxy's does, and a turn counts for a few
+ * milliseconds at most: what a busy machine takes from this process is not time that a test, or
+ * what it tests, has waited. */
+enum { TURN_MAX_MS = 10 };
+static uint64_t clock_ms = 1000000;
+
+static uint64_t system_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000 + kit->clock_skew_ms;
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void advance_clock(uint64_t *last_ms)
+{
+    uint64_t now = system_ms(), passed = now - *last_ms;
+    *last_ms = now;
+    clock_ms += passed < TURN_MAX_MS ? passed : TURN_MAX_MS;
+}
+
+uint64_t kit_clock_ms(struct list_kit *kit)
+{
+    return clock_ms + kit->clock_skew_ms;
 }
 
 static uint64_t host_clock_ms(struct mw_instance *instance)
@@ -187,10 +206,9 @@ static int host_job(struct mw_instance *instance, void (*run)(void *user), void 
 /* ---- the DNS ---- */
 
 static struct mw_question *
-host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind kind,
-         void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
+question_new(struct list_kit *kit, struct mw_slice name, enum mw_dns_kind kind,
+             void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
 {
-    struct list_kit *kit = kit_of(instance);
     if (kit->dns == NULL || (kind != MW_DNS_ADDRESS4 && kind != MW_DNS_STRINGS))
         return NULL;
     char asked[300];
@@ -209,9 +227,52 @@ host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind ki
     return question;
 }
 
+static struct mw_question *
+host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind kind,
+         void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
+{
+    kit_of(instance)->own_questions++;
+    return question_new(kit_of(instance), name, kind, answered, user);
+}
+
+static struct mw_question *
+host_query(struct mw_ctx *ctx, struct mw_slice name, enum mw_dns_kind kind,
+           void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
+{
+    static const struct kit_answer none_left = {"", "!"};
+    if (ctx->is_over)
+        abort();
+    struct mw_question *question = question_new(ctx->kit, name, kind, answered, user);
+    if (question == NULL)
+        return NULL;
+    question->payer = ctx;
+    if (ctx->asked++ >= ctx->share) {
+        question->answer = &none_left;
+        question->is_ready = true;
+    }
+    if (++ctx->open > ctx->most_open)
+        ctx->most_open = ctx->open;
+    return question;
+}
+
+static void question_end(struct mw_question *question)
+{
+    if (question->payer != NULL && !question->is_dead)
+        question->payer->open--;
+    question->is_dead = true;
+}
+
 static void host_dns_cancel(struct mw_question *question)
 {
-    question->is_dead = true;
+    question_end(question);
+}
+
+void kit_leave(struct mw_ctx *ctx)
+{
+    for (struct mw_question *question = questions; question != NULL; question = question->next)
+        if (question->payer == ctx)
+            question_end(question);
+    ctx->is_over = true;
 }
 
 static void answer_question(struct mw_question *question)
@@ -235,7 +296,7 @@ static void answer_question(struct mw_question *question)
         answer.count++;
         text += len + (text[len] == ' ');
     }
-    question->is_dead = true;
+    question_end(question);
     question->answered(question->user, &answer);
 }
 
@@ -347,13 +408,14 @@ static void run_dns(void)
 
 bool kit_run(struct list_kit *kit, bool (*wanted)(struct list_kit *kit), unsigned max_ms)
 {
-    uint64_t skew = kit->clock_skew_ms, end = kit_clock_ms(kit) + max_ms;
+    uint64_t end = clock_ms + max_ms, last_ms = system_ms();
     while (wanted == NULL || !wanted(kit)) {
-        if (kit_clock_ms(kit) - kit->clock_skew_ms + skew >= end)
+        if (clock_ms >= end)
             return false;
         run_watches();
         run_dns();
         run_jobs();
+        advance_clock(&last_ms);
         run_alarms(kit);
         sweep();
     }
@@ -442,6 +504,7 @@ static const struct mw_host kit_host = {
     .note = host_note,
     .tally = host_tally,
     .clock_ms = host_clock_ms,
+    .query = host_query,
 };
 
 bool kit_load(struct list_kit *kit, const char *list, const char *field)

@@ -1,6 +1,6 @@
 /* list_kit.h - a host for lists: what loading needs, and the loop services of an instance over poll(2):
  * jobs in threads of their own, a DNS that answers what the test says, and a log kept as
- * text. The clock may be moved. */
+ * text. The clock may be moved; it goes on only while kit_run() turns. */
 #ifndef LIST_KIT_H
 #define LIST_KIT_H
 
@@ -34,7 +34,18 @@ struct list_kit {
     uint64_t clock_skew_ms;
     bool has_watch, refuses_jobs;
     unsigned jobs;
+    unsigned own_questions; /* that no session was charged with */
 };
+
+/* A session that questions to the DNS are charged to. */
+struct mw_ctx {
+    struct list_kit *kit;
+    unsigned share; /* the questions beyond these fail */
+    unsigned asked, open, most_open;
+    bool is_over; /* asking for it is a mistake, and ends the test */
+};
+/* The session ends: its questions are dropped and never answered. */
+void kit_leave(struct mw_ctx *ctx);
 
 /* A directory of its own for files. */
 void kit_init(struct list_kit *kit);

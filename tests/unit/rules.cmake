@@ -29,6 +29,7 @@ mw_test(rules.lists SOURCES test_rules_lists.c list_kit.c USES rules_under_test)
 mw_test(rules.list_reload SOURCES test_rules_list_reload.c list_kit.c USES rules_under_test)
 mw_test(rules.list_slow SOURCES test_rules_list_slow.c list_kit.c USES rules_under_test)
 mw_test(rules.dnsbl SOURCES test_rules_dnsbl.c list_kit.c USES rules_under_test)
+mw_test(rules.dnsbl_share SOURCES test_rules_dnsbl_share.c list_kit.c USES rules_under_test)
 mw_test(rules.dnsbl_rules SOURCES test_rules_dnsbl_rules.c USES rules_under_test)
 mw_test(rules.import SOURCES test_rules_import.c test_rules_import_checks.c test_rules_import_access.c
     test_rules_import_milter_regex.c test_rules_import_spamassassin.c test_rules_import_oracle.c import_kit.c USES rules_under_test)

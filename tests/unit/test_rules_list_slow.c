@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -226,7 +227,8 @@ static const char redis_program[] = "/usr/bin/redis-server";
 static pid_t redis_pid;
 static char redis_list[3][256]; /* over the socket, over TCP, another database */
 
-static int redis_port(void)
+/* A socket of loopback that has a port and no listener: who connects is refused, and nobody else gets the port. */
+static int redis_reserve(int *out_port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
@@ -235,34 +237,53 @@ static int redis_port(void)
     if (fd < 0 || bind(fd, (void *)&address, len) != 0 ||
         getsockname(fd, (void *)&address, &len) != 0)
         abort();
-    close(fd);
-    return ntohs(address.sin_port);
+    *out_port = ntohs(address.sin_port);
+    return fd;
 }
 
+/* ... or is no more: somebody else has its port. */
 static bool redis_answers(struct list_kit *at)
 {
     char command[256];
+    int status;
+    if (waitpid(redis_pid, &status, WNOHANG) == redis_pid) {
+        redis_pid = 0;
+        return true;
+    }
     snprintf(command, sizeof command,
              "redis-cli -s %s/r.sock --no-auth-warning -a secret ping >/dev/null 2>&1", at->dir);
     return access(kit_path(at, "r.sock"), F_OK) == 0 && system(command) == 0;
 }
 
-static void redis_start(int port)
+static void redis_run(const char *port, const char *socket_path)
 {
-    char port_text[16];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (freopen("/dev/null", "w", stdout) == NULL)
+        _exit(126);
+    execl(redis_program, redis_program, "--port", port, "--bind", "127.0.0.1", "--unixsocket",
+          socket_path, "--save", "", "--appendonly", "no", "--dir", kit.dir, "--requirepass",
+          "secret", (char *)NULL);
+    _exit(127);
+}
+
+/* Its port. */
+static int redis_start(void)
+{
     const char *socket_path = kit_path(&kit, "r.sock");
-    snprintf(port_text, sizeof port_text, "%d", port);
-    redis_pid = fork();
-    if (redis_pid == 0) {
-        if (freopen("/dev/null", "w", stdout) == NULL)
-            _exit(126);
-        execl(redis_program, redis_program, "--port", port_text, "--bind", "127.0.0.1",
-              "--unixsocket", socket_path, "--save", "", "--appendonly", "no", "--dir", kit.dir,
-              "--requirepass", "secret", (char *)NULL);
-        _exit(127);
+    for (int attempt = 0; attempt < 10; attempt++) {
+        int port;
+        char port_text[16];
+        close(redis_reserve(&port));
+        snprintf(port_text, sizeof port_text, "%d", port);
+        redis_pid = fork();
+        if (redis_pid == 0)
+            redis_run(port_text, socket_path);
+        if (redis_pid < 0 || !kit_run(&kit, redis_answers, 10000))
+            abort();
+        if (redis_pid > 0)
+            return port;
     }
-    if (redis_pid < 0 || !kit_run(&kit, redis_answers, 10000))
-        abort();
+    abort();
 }
 
 static void redis_end(void)
@@ -291,15 +312,14 @@ static bool redis_begin(void)
         return false;
     }
     kit_init(&kit);
-    int port = redis_port();
-    redis_start(port);
+    int port = redis_start();
     kit_write(&kit, "password", "secret\n");
     snprintf(redis_list[0], 256,
-             "redis \"unix:%s/r.sock/0/bad\" password file \"password\" timeout 100ms", kit.dir);
+             "redis \"unix:%s/r.sock/0/bad\" password file \"password\" timeout 2s", kit.dir);
     snprintf(redis_list[1], 256,
-             "redis \"127.0.0.1:%d/0/bad\" password file \"password\" timeout 100ms", port);
+             "redis \"127.0.0.1:%d/0/bad\" password file \"password\" timeout 2s", port);
     snprintf(redis_list[2], 256,
-             "redis \"127.0.0.1:%d/3/set/of/3\" password file \"password\" timeout 100ms", port);
+             "redis \"127.0.0.1:%d/3/set/of/3\" password file \"password\" timeout 2s", port);
     redis_do("sadd bad evil.example .worse.example bob@a.example @whole.example 192.0.2.1 10.7 "
              "2001:db8::1 Text");
     redis_do("-n 3 sadd set/of/3 third.example");
@@ -348,7 +368,7 @@ TEST(redis_that_is_stopped_costs_one_timeout_and_then_nothing)
     uint64_t start = kit_clock_ms(&kit);
     CHECK_FAILED("evil.example", "no answer in time");
     uint64_t first = kit_clock_ms(&kit) - start;
-    CHECK(first >= 95 && first < 1000);
+    CHECK(first >= 2000 && first < 3000);
     CHECK(kit_noted(&kit, "list-server-down list=l reason=no answer in time", 1));
     start = kit_clock_ms(&kit);
     for (unsigned i = 0; i < 100; i++)
@@ -382,7 +402,7 @@ TEST(redis_that_starts_again_is_found_again)
     CHECK_FAILED("evil.example", "does not answer");
     CHECK(kit_noted(&kit, "list-server-down", 1));
     unlink(kit_path(&kit, "r.sock"));
-    redis_start(redis_port());
+    redis_start();
     redis_do("sadd bad back.example");
     CHECK(kit_noted(&kit, "list-server-up", 1));
     CHECK_HAS("back.example");
@@ -442,11 +462,13 @@ TEST(nobody_at_the_address_is_a_failure)
 {
     char list[256];
     kit_init(&kit);
-    snprintf(list, sizeof list, "redis \"127.0.0.1:%d/0/x\" timeout 500ms", redis_port());
+    int port, nobody = redis_reserve(&port);
+    snprintf(list, sizeof list, "redis \"127.0.0.1:%d/0/x\" timeout 5s", port);
     START(list, "helo");
     CHECK_FAILED("evil.example", "does not answer");
     CHECK(kit_noted(&kit, "list-server-down list=l reason=connection refused", 1));
     CHECK_FAILED("evil.example", "does not answer");
+    close(nobody);
     snprintf(list, sizeof list, "redis \"unix:%s/none/0/x\"", kit.dir);
     START(list, "helo");
     CHECK_FAILED("evil.example", "does not answer");
