@@ -103,20 +103,26 @@ static bool is_token(struct mw_slice text)
     return text.len > 0;
 }
 
+/* RFC 6376 3.5: letters, digits, '-' and dots between them; '_' too, because there are such names and readers take them. */
+static bool is_domain_name(struct mw_slice text, bool is_utf8)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text_lower(text.ptr[i]);
+        bool is_ldh = text_is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+        if (!is_ldh && c != '.' && (unsigned char)c < 0x80)
+            return false;
+    }
+    return is_dot_atom(text, is_utf8);
+}
+
 /* RFC 8601 2.2: pvalue = value / [ [ local-part ] "@" ] domain-name */
 static bool is_plain(struct mw_slice value, bool is_utf8)
 {
     ptrdiff_t at = text_rfind(value, '@');
-    if (at < 0 && is_token(value))
-        return true;
-    struct mw_slice domain = text_skip(value, (size_t)(at + 1));
-    for (size_t i = 0; i < domain.len; i++)
-        if (strchr("/?=", domain.ptr[i]) != NULL)
-            return false;
     if (at < 0)
-        return is_utf8 && is_dot_atom(domain, true);
+        return is_token(value) || (is_utf8 && is_domain_name(value, true));
     return (at == 0 || is_dot_atom(SLICE(value.ptr, (size_t)at), is_utf8)) &&
-           is_dot_atom(domain, is_utf8);
+           is_domain_name(text_skip(value, (size_t)at + 1), is_utf8);
 }
 
 /* ---- parts ---- */

@@ -464,6 +464,8 @@ void mw_commit_reply(struct mw_session *session, struct mw_expect expect,
         else
             conclude_upstream(session, reply, "end_of_message");
     } else if (reply->code >= 300) { /* a refusal of the replayed envelope is the message's reply */
+        if (expect.kind == MW_EXPECT_RCPT)
+            session->rcpt_at_hand = expect.index; /* the log names who was refused */
         conclude_upstream(session, reply, expect.kind == MW_EXPECT_MAIL ? "mail" : "rcpt");
     } else {
         if (expect.kind == MW_EXPECT_MAIL)

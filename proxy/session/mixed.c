@@ -36,13 +36,45 @@ static bool is_promised(const struct mw_rcpt *rcpt)
     return rcpt->code >= 200 && rcpt->code < 300;
 }
 
-/* What refuses this recipient at the end of the message, or NULL. */
-static const struct mw_outcome *refusal_of(const struct mw_session *session, size_t index)
+static bool refuses(const struct mw_rcpt_verdict *verdict)
+{
+    return verdict != NULL && verdict->outcome.verdict != MW_DISCARD;
+}
+
+/* A filter that moves a message to another address makes one recipient of many: the first gets that
+ * address, the others are taken off. This is what refuses such an address, or NULL: it speaks for
+ * those that were taken off as well, or they would get nothing and nobody would be told. */
+static const struct mw_rcpt_verdict *refusal_of_moved(const struct mw_session *session)
+{
+    const struct mw_envelope *envelope = &session->tx->envelope;
+    size_t count = envelope->rcpt_count < session->subject.rcpt_verdict_cap
+                       ? envelope->rcpt_count
+                       : session->subject.rcpt_verdict_cap;
+    for (size_t i = 0; i < count; i++) {
+        const struct mw_mailbox *mailbox = &envelope->rcpts[i].mailbox;
+        const struct mw_rcpt_verdict *verdict = mw_subject_rcpt_verdict(&session->subject, i);
+        if (refuses(verdict) && mailbox->address.ptr != mailbox->original.ptr)
+            return verdict;
+    }
+    return NULL;
+}
+
+/* `moved`: refusal_of_moved(), looked for once for all recipients. */
+static const struct mw_rcpt_verdict *verdict_of(const struct mw_session *session, size_t index,
+                                                const struct mw_rcpt_verdict *moved)
 {
     const struct mw_rcpt_verdict *verdict = mw_subject_rcpt_verdict(&session->subject, index);
-    if (verdict == NULL || verdict->outcome.verdict == MW_DISCARD)
-        return NULL;
-    return &verdict->outcome;
+    const struct mw_rcpt *rcpt = &session->tx->envelope.rcpts[index];
+    bool is_taken_off = rcpt->status == MW_RCPT_DELETED && is_promised(rcpt);
+    return verdict == NULL && is_taken_off ? moved : verdict;
+}
+
+/* What refuses this recipient at the end of the message, or NULL. */
+static const struct mw_outcome *refusal_of(const struct mw_session *session, size_t index,
+                                           const struct mw_rcpt_verdict *moved)
+{
+    const struct mw_rcpt_verdict *verdict = verdict_of(session, index, moved);
+    return refuses(verdict) ? &verdict->outcome : NULL;
 }
 
 struct tally {
@@ -53,13 +85,14 @@ struct tally {
 static struct tally tally_of(const struct mw_session *session)
 {
     const struct mw_envelope *envelope = &session->tx->envelope;
+    const struct mw_rcpt_verdict *moved = refusal_of_moved(session);
     const struct mw_outcome *first = NULL;
     struct tally tally = {0};
     for (size_t i = 0; i < envelope->rcpt_count; i++) {
         const struct mw_rcpt *rcpt = &envelope->rcpts[i];
         if (!is_promised(rcpt))
             continue;
-        const struct mw_outcome *refusal = refusal_of(session, i);
+        const struct mw_outcome *refusal = refusal_of(session, i, moved);
         tally.promised++;
         tally.refused += refusal != NULL;
         tally.wanted += mw_rcpt_is_wanted(rcpt);
@@ -112,7 +145,7 @@ static void build_for(struct mw_buf *out, const struct mw_rcpt *rcpt, uint16_t c
 uint16_t mw_mixed_refusal(struct mw_session *session, struct mw_buf *out)
 {
     struct tally tally = tally_of(session);
-    const struct mw_outcome *refusal = refusal_of(session, tally.at);
+    const struct mw_outcome *refusal = refusal_of(session, tally.at, refusal_of_moved(session));
     mw_assert(refusal != NULL && refusal->code >= 400);
     if (tally.refused == tally.promised)
         mw_build_outcome(refusal, out);
@@ -141,10 +174,11 @@ void mw_mixed_print_prdr(struct mw_session *session, struct mw_slice reply, uint
                          struct mw_buf *out)
 {
     const struct mw_envelope *envelope = &session->tx->envelope;
+    const struct mw_rcpt_verdict *moved = refusal_of_moved(session);
     mw_reply_own(out, MW_REPLY_PRDR_FOLLOWS);
     for (size_t i = 0; i < envelope->rcpt_count; i++) {
         const struct mw_rcpt *rcpt = &envelope->rcpts[i];
-        const struct mw_outcome *refusal = refusal_of(session, i);
+        const struct mw_outcome *refusal = refusal_of(session, i, moved);
         if (!is_promised(rcpt))
             continue;
         if (refusal != NULL)
@@ -162,15 +196,15 @@ void mw_mixed_report(struct mw_session *session, uint16_t told)
     struct mw_transaction *tx = session->tx;
     if (tx->were_rcpts_logged || session->subject.rcpt_verdict_cap == 0)
         return;
+    const struct mw_rcpt_verdict *moved = refusal_of_moved(session);
     tx->were_rcpts_logged = true;
     for (size_t i = 0; i < tx->envelope.rcpt_count; i++) {
-        const struct mw_rcpt_verdict *verdict = mw_subject_rcpt_verdict(&session->subject, i);
+        const struct mw_rcpt_verdict *verdict = verdict_of(session, i, moved);
         const struct mw_rcpt *rcpt = &tx->envelope.rcpts[i];
         if (verdict == NULL)
             continue;
-        uint16_t own = tx->gives_prdr && told != 0 && refusal_of(session, i) != NULL
-                           ? verdict->outcome.code
-                           : told;
+        uint16_t own = tx->gives_prdr && told != 0 && refuses(verdict) ? verdict->outcome.code
+                                                                       : told;
         mw_report_rcpt(session, verdict, rcpt->mailbox.address, is_promised(rcpt) ? own : 0);
     }
 }

@@ -303,6 +303,35 @@ void mw_upstream_take(struct mw_session *session, struct mw_slice octets)
 
 /* ---- loss ---- */
 
+static void end_before_greeting(struct mw_session *session, enum mw_reply_id reply,
+                                bool has_lost_handshake)
+{
+    enum mw_reply_id last = MW_REPLY_UPSTREAM_NONE;
+    if (reply == MW_REPLY_UPSTREAM_NONSENSE)
+        last = reply;
+    else if (has_lost_handshake)
+        last = MW_REPLY_UPSTREAM_INSECURE;
+    mw_report_reject_own(session, "connect", last);
+    mw_session_finish(session, last, MW_END_UPSTREAM);
+}
+
+/* The commands at hand get a 4xx; the transaction is gone; the next command gets a new
+ * connection. */
+static void fail_commands(struct mw_session *session, enum mw_reply_id reply, bool is_being_judged)
+{
+    mw_cancel_stage(session);
+    while (session->ring_count > 0)
+        mw_exchange_answer_own(session, reply);
+    if (is_being_judged)
+        mw_answer_own(session, reply);
+    mw_report_reject_own(session, "command", reply);
+    if (session->state == MW_STATE_IN_AUTH) {
+        session->subject.auth_user = MW_EMPTY; /* only claimed */
+        mw_enter_state(session, MW_STATE_READY, "upstream lost");
+    }
+    mw_transaction_end(session, true);
+}
+
 void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const char *why)
 {
     if (session->is_over || session->up.state == MW_UP_DOWN)
@@ -336,13 +365,7 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
         session->state != MW_STATE_IN_AUTH)
         return; /* alone again; nobody has to know */
     if (!session->has_greeted) {
-        enum mw_reply_id last = MW_REPLY_UPSTREAM_NONE;
-        if (reply == MW_REPLY_UPSTREAM_NONSENSE)
-            last = reply;
-        else if (has_lost_handshake)
-            last = MW_REPLY_UPSTREAM_INSECURE;
-        mw_report_reject_own(session, "connect", last);
-        mw_session_finish(session, last, MW_END_UPSTREAM);
+        end_before_greeting(session, reply, has_lost_handshake);
         return;
     }
     if (session->tx != NULL && session->tx->step != MW_STEP_NONE) {
@@ -372,19 +395,7 @@ void mw_upstream_lost(struct mw_session *session, enum mw_reply_id reply, const 
     bool is_being_judged = session->after_stage != NULL && session->command.line.len > 0;
     if (!was_opening && (session->ring_count > 0 || is_being_judged) &&
         reply != MW_REPLY_UPSTREAM_NONSENSE) {
-        /* the commands at hand get a 4xx; the transaction is gone; the next command gets a new
-         * connection */
-        mw_cancel_stage(session);
-        while (session->ring_count > 0)
-            mw_exchange_answer_own(session, reply);
-        if (is_being_judged)
-            mw_answer_own(session, reply);
-        mw_report_reject_own(session, "command", reply);
-        if (session->state == MW_STATE_IN_AUTH) {
-            session->subject.auth_user = MW_EMPTY; /* only claimed */
-            mw_enter_state(session, MW_STATE_READY, "upstream lost");
-        }
-        mw_transaction_end(session, true);
+        fail_commands(session, reply, is_being_judged);
         return;
     }
     /* between commands: as a direct server that went away, with a proper word */

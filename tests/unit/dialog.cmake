@@ -1,5 +1,5 @@
 # The dialogs of tests/system/dialogs, first against the pure session (here), then against the program.
-mw_test(pure SOURCES dialog_pure.c ${PROJECT_SOURCE_DIR}/tests/lib/dialog.c ${PROJECT_SOURCE_DIR}/tests/lib/pure_set.c USES pure session LABEL dialog TIMEOUT 300)
+mw_test(pure SOURCES dialog_pure.c ${PROJECT_SOURCE_DIR}/tests/lib/dialog.c ${PROJECT_SOURCE_DIR}/tests/lib/pure_set.c USES pure session LABEL dialog TIMEOUT 600)
 set_tests_properties(dialog.pure PROPERTIES LABELS "unit;dialog")
 
 add_library(testfilter_dialog MODULE ${PROJECT_SOURCE_DIR}/tests/data/filters/dialog.c)

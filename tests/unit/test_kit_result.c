@@ -29,6 +29,11 @@ TEST(property_plain_and_quoted)
         {"a..b@example.net", "\"a..b@example.net\"", false},
         {"a@", "\"a@\"", false},
         {"a@x/y", "\"a@x/y\"", false},
+        {"a@x%{h}.net", "\"a@x%{h}.net\"", false}, /* a dot-atom, but no domain-name */
+        {"a@x!y.net", "\"a@x!y.net\"", true},
+        {"a@_x-y.net", "a@_x-y.net", false},
+        {"x%{h}.net", "x%{h}.net", false}, /* a token */
+        {"\303\274x!y.net", "\"\303\274x!y.net\"", true},
         {"\"a b\"@example.net", "\"\\\"a b\\\"@example.net\"", false},
         {"a\\@example.net", "\"a\\\\@example.net\"", false},
         {"a;dkim=pass@example.net", "\"a_dkim=pass@example.net\"", false},
