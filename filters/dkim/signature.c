@@ -101,15 +101,15 @@ static const char *parse_names(struct mw_slice text, struct signature *out,
     return has_from ? NULL : "From is not signed";
 }
 
-/* i=: behind the '@' the domain of d= or one below it. */
-static bool parse_identity(struct signature *out)
+/* i=: behind the '@' the domain of d= or one below it. Given without a value it names nobody (RFC 6376 3.5). */
+static bool parse_identity(struct mw_slice text, struct signature *out)
 {
     out->is_own_domain = true;
-    if (out->identity.len == 0)
+    if (text.ptr == NULL)
         return true;
     char room[DOMAIN_MAX + 1];
-    ptrdiff_t at = text_rfind(out->identity, '@');
-    size_t len = at < 0 ? 0 : domain_normalize(text_skip(out->identity, (size_t)at + 1), room);
+    ptrdiff_t at = text_rfind(text, '@');
+    size_t len = at < 0 ? 0 : domain_normalize(text_skip(text, (size_t)at + 1), room);
     out->is_own_domain = text_eq(SLICE(room, len), out->domain);
     return len > 0 && domain_is_below(SLICE(room, len), out->domain);
 }
@@ -222,7 +222,7 @@ const char *signature_parse(struct mw_slice value, struct signature *out,
         problem = check_values(&tags, out);
     if (problem == NULL)
         problem = parse_names(taglist_find(&tags, "h"), out, out_result);
-    if (problem == NULL && !parse_identity(out)) {
+    if (problem == NULL && !parse_identity(taglist_find(&tags, "i"), out)) {
         *out_result = DKIM_PERMERROR;
         problem = "i= is not in the domain of d=";
     }

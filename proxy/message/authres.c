@@ -364,21 +364,74 @@ bool mw_authres_is_own(struct mw_slice value, const struct mw_slice *ids, size_t
     return search.is_own;
 }
 
-size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, size_t id_count)
+/* ---- fields ---- */
+
+/* "Authentication-Results", blanks, ":" and a value of ours. */
+static bool is_own_field(struct mw_slice line, const struct mw_slice *ids, size_t id_count)
 {
     const struct mw_slice name = MW_LIT(MW_AUTHRES_FIELD);
-    ptrdiff_t first = mw_headers_find(headers, name, 0);
-    if (first < 0 || id_count == 0)
-        return 0;
-    size_t kept = (size_t)first;
-    for (size_t i = kept; i < headers->count; i++) {
-        const struct mw_field *field = &headers->fields[i];
-        bool is_forged = field->name_len == name.len && mw_slice_ieq(mw_field_name(field), name) &&
-                         mw_authres_is_own(mw_field_value(field), ids, id_count);
-        if (!is_forged)
-            headers->fields[kept++] = *field;
+    size_t at = name.len;
+    if (!mw_slice_ieq(mw_slice_take(line, name.len), name))
+        return false;
+    while (at < line.len && (line.ptr[at] == ' ' || line.ptr[at] == '\t'))
+        at++;
+    return at < line.len && line.ptr[at] == ':' &&
+           mw_authres_is_own(mw_slice_skip(line, at + 1), ids, id_count);
+}
+
+/* Where a CR without LF stands that folds nothing; the length if there is none from `at` on. */
+static size_t find_bare_cr(struct mw_slice raw, size_t at)
+{
+    while (at < raw.len) {
+        const char *cr = memchr(raw.ptr + at, '\r', raw.len - at);
+        if (cr == NULL)
+            break;
+        at = (size_t)(cr - raw.ptr) + 1;
+        if (at == raw.len || strchr("\n \t", raw.ptr[at]) == NULL || raw.ptr[at] == '\0')
+            return at - 1;
     }
-    size_t deleted = headers->count - kept;
+    return raw.len;
+}
+
+/* A bare CR (of a binary message, or where the listener lets it pass) ends a line for some readers,
+ * Python's email among them, and what stands behind it in a field is another field to them. */
+static bool hides_own_field(struct mw_slice raw, const struct mw_slice *ids, size_t id_count)
+{
+    for (size_t at = find_bare_cr(raw, 0), end; at < raw.len; at = end) {
+        end = find_bare_cr(raw, at + 1);
+        if (is_own_field(mw_slice_take(mw_slice_skip(raw, at + 1), end - at - 1), ids, id_count))
+            return true;
+    }
+    return false;
+}
+
+/* The mbox lines in front of the fields, with all of them: none is of use to anybody. */
+static size_t strip_preamble(struct mw_headers *headers, const struct mw_slice *ids,
+                             size_t id_count)
+{
+    struct mw_slice lines = mw_slice_take(mw_buf_view(&headers->block), headers->preamble_len);
+    if (!hides_own_field(lines, ids, id_count))
+        return 0;
+    headers->preamble_len = 0;
+    return 1;
+}
+
+size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, size_t id_count)
+{
+    size_t kept = 0;
+    if (id_count == 0)
+        return 0;
+    for (size_t i = 0; i < headers->count; i++) {
+        const struct mw_field *field = &headers->fields[i];
+        bool is_forged = is_own_field(field->raw, ids, id_count) ||
+                         hides_own_field(field->raw, ids, id_count);
+        if (is_forged)
+            continue;
+        if (kept < i)
+            headers->fields[kept] = *field;
+        kept++;
+    }
+    size_t deleted = headers->count - kept + strip_preamble(headers, ids, id_count);
     headers->count = kept;
     headers->is_edited |= deleted > 0;
     return deleted;

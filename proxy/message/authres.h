@@ -27,8 +27,9 @@ bool mw_authres_id(struct mw_slice id, struct mw_arena *arena, struct mw_slice *
  * find another first word, each of those words counts as well. */
 bool mw_authres_is_own(struct mw_slice value, const struct mw_slice *ids, size_t id_count);
 
-/* Delete all such fields from the header. Returns how many; 0 costs a look at the lengths of the
- * fields' names. */
+/* Delete all such fields from the header, and those in which one stands behind a bare CR, where
+ * some readers begin another field; so with the mbox lines in front, all of them. Returns how many;
+ * 0 costs a look at the names and a search for CRs. */
 size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, size_t id_count);
 
 /* Why this may not stand in the field as one result, NULL: it may. `is_utf8`: the message is of

@@ -1,5 +1,6 @@
 """Forged Authentication-Results (RFC 8601 5) never get through, foreign ones always do, octet by octet, and our own stands once, at the
 top. What is whose is decided by a reader of the tests' own (lib/authres.py); the forms are generated, from a seed that is printed."""
+import email
 import os
 import random
 import re
@@ -322,6 +323,14 @@ class Odd(Base):
                          listen=["bare-cr pass"])
         self.assertNotIn(self.FORGED, found.partition(b"\r\n\r\n")[0] + b"\r\n")
         self.assertEqual([field for field in self.read_by_postfix(found) if is_ours(field)], [])
+        self.assertEqual(email.message_from_bytes(found).get_all("Authentication-Results", []), [])
+
+    def test_bare_carriage_returns_of_a_binary_message(self):
+        """They pass whatever `bare-cr` says; Python's email for one begins a field there."""
+        message = b"To: x@y.test\r\nSubject: s\rAuthentication-Results : mx.weir.test;\r dkim=pass\r\nX-A: b\rX-C: d\r\n\r\n\x00binary"
+        self.assertEqual(len(email.message_from_bytes(message.replace(b" :", b":")).get_all("Authentication-Results")), 1)
+        found = self.one(message, send="by_bdat", options=" BODY=BINARYMIME")
+        self.same_octets(found, b"To: x@y.test\r\nX-A: b\rX-C: d\r\n\r\n\x00binary")
 
     def test_large_fields(self):
         deep = b"Authentication-Results: " + b"(" * 50000 + b")" * 50000 + b" mx.weir.test; dkim=pass\r\n"

@@ -229,6 +229,31 @@ TEST(forged_fields_go_and_the_rest_stays_octet_by_octet)
     mw_arena_fini(&memory);
 }
 
+TEST(fields_behind_a_bare_cr_go_with_the_one_that_hides_them)
+{
+    CHECK_STRIPPED("Subject: x\rAuthentication-Results: mx.example.org; dkim=pass\r\nTo: y\r\n\r\n",
+                   1, "To: y\r\n\r\n");
+    CHECK_STRIPPED("A: x\r\n y\rB: z\rauthentication-RESULTS \t:\r mx.example.org\r; "
+                   "spf=pass\r\nTo: y\r\n\r\n",
+                   1, "To: y\r\n\r\n");
+    CHECK_STRIPPED("Authentication-Results: other.example; none\r"
+                   "Authentication-Results: \"mx.example.org\"; spf=pass\r\nTo: y\r\n\r\n",
+                   1, "To: y\r\n\r\n");
+    CHECK_STRIPPED("Subject: x\r\rAuthentication-Results:mx.example.org;\r\n\r\n", 1, "\r\n");
+    CHECK_STRIPPED("From a@b\rAuthentication-Results: mx.example.org; dkim=pass\r\nTo: y\r\n\r\n",
+                   1, "To: y\r\n\r\n");
+    CHECK_STRIPPED("From a@b\rX: y\r\nTo: y\r\n\r\n", 0, "From a@b\rX: y\r\nTo: y\r\n\r\n");
+    /* of somebody else, folded by the CR, in the middle of a line */
+    CHECK_STRIPPED("Subject: x\rAuthentication-Results: other.example; none\r\n"
+                   "To: y\r Authentication-Results: mx.example.org; none\r\n"
+                   "Cc: Authentication-Results: mx.example.org; none\r\r\n\r\n",
+                   0,
+                   "Subject: x\rAuthentication-Results: other.example; none\r\n"
+                   "To: y\r Authentication-Results: mx.example.org; none\r\n"
+                   "Cc: Authentication-Results: mx.example.org; none\r\r\n\r\n");
+    mw_arena_fini(&memory);
+}
+
 static int views;
 static void count_views(void *user, struct mw_slice octets)
 {

@@ -114,6 +114,28 @@ TEST(identity_is_inside_the_domain)
     CHECK_PROBLEM(GOOD "; i=@badexample.net", "permerror: i= is not in the domain of d=");
     CHECK_PROBLEM(GOOD "; i=example.net", "permerror: i= is not in the domain of d=");
     CHECK_PROBLEM(GOOD "; i=@", "permerror: i= is not in the domain of d=");
+    CHECK_PROBLEM(GOOD "; i=", "permerror: i= is not in the domain of d=");
+    CHECK_PROBLEM(GOOD "; i= \r\n ; t=1", "permerror: i= is not in the domain of d=");
+}
+
+/* Other programs take the default for a tag that is missing, and then check nothing. */
+TEST(no_tag_that_must_be_there_may_be_missing_or_empty)
+{
+    static const char *const tags[] = {"v=1",    "a=rsa-sha256", "d=example.net", "s=sel",
+                                       "h=From", "bh=" HASH,     "b=AAAA"};
+    enum { TAGS = sizeof tags / sizeof *tags };
+    for (int without = 0; without < TAGS; without++)
+        for (int is_empty = 0; is_empty < 2; is_empty++) {
+            char text[400];
+            struct builder list = {text, 0, sizeof text};
+            for (int i = 0; i < TAGS; i++)
+                if (i != without)
+                    builder_putf(&list, "%s;", tags[i]);
+                else if (is_empty)
+                    builder_putf(&list, "%.*s= ;", (int)strcspn(tags[i], "="), tags[i]);
+            CHECK(signature_parse(SLICE(text, list.len), &signature, &result) != NULL);
+            CHECK_INT(result, DKIM_NEUTRAL);
+        }
 }
 
 TEST(names_beyond_ascii_are_a_labels)
