@@ -118,6 +118,18 @@ static size_t normalize(char *text, size_t len, uint64_t *defects)
     return out;
 }
 
+/* U+FFFD stands for octets that were no character. memmem() goes octet by octet, so it is called
+ * only where there is an octet that could be the first of one. */
+static bool has_replacement(struct mw_slice text)
+{
+    struct mw_slice wanted = MW_UTF8_REPLACEMENT;
+    const char *first = text.len == 0 ? NULL : memchr(text.ptr, wanted.ptr[0], text.len);
+    if (first == NULL)
+        return false;
+    size_t before = (size_t)(first - text.ptr);
+    return memmem(first, text.len - before, wanted.ptr, wanted.len) != NULL;
+}
+
 static void note_charset(struct mw_leaf *leaf, const struct mw_charset *charset,
                          struct mw_slice text)
 {
@@ -128,7 +140,7 @@ static void note_charset(struct mw_leaf *leaf, const struct mw_charset *charset,
         mw_slice_istarts(name, MW_LIT("utf-32")) ||
         mw_slice_istarts(name, MW_LIT("unicode-1-1-utf-7")))
         leaf->defects |= MW_DEFECT_BIT(MW_DEFECT_CHARSET_UTF7);
-    if (text.len >= 3 && memmem(text.ptr, text.len, MW_UTF8_REPLACEMENT.ptr, 3) != NULL)
+    if (has_replacement(text))
         leaf->defects |= MW_DEFECT_BIT(MW_DEFECT_CHARSET_BAD);
 }
 
@@ -191,7 +203,7 @@ static void make_text(struct mw_content_maker *maker, struct mw_leaf *leaf,
 
 struct url_set {
     struct mw_content_maker *maker;
-    const struct mw_content_url **urls;
+    const struct mw_content_url **urls; /* NULL until there is one: both tables take 16 KiB */
     size_t count;
     uint16_t *buckets; /* index + 1 */
 };
@@ -219,6 +231,13 @@ static bool leads_nowhere(const struct mw_url *split)
     return false;
 }
 
+static void make_tables(struct url_set *set)
+{
+    struct mw_arena *arena = &set->maker->arena;
+    set->urls = mw_arena_alloc_array(arena, MW_CONTENT_URLS_MAX, sizeof *set->urls);
+    set->buckets = mw_arena_array(arena, uint16_t, URL_BUCKETS);
+}
+
 static void add_url(struct url_set *set, struct mw_leaf *leaf, struct mw_slice text,
                     struct mw_slice url, enum mw_content_url_source source)
 {
@@ -233,6 +252,8 @@ static void add_url(struct url_set *set, struct mw_leaf *leaf, struct mw_slice t
                                    .text = text,
                                    .part = leaf->part->index,
                                    .source = source};
+    if (set->urls == NULL)
+        make_tables(set);
     size_t at = hash_of(found.url, text) % URL_BUCKETS;
     for (; set->buckets[at] != 0; at = (at + 1) % URL_BUCKETS)
         if (is_same(set->urls[set->buckets[at] - 1], &found))
@@ -284,10 +305,6 @@ static void read_text(struct url_set *set, struct mw_leaf *leaf, struct mw_chars
 static void read_texts(struct mw_content_maker *maker, struct mw_charsets **open)
 {
     struct url_set set = {.maker = maker};
-    if (mw_content_wants(maker, MW_CONTENT_URLS)) {
-        set.urls = mw_arena_alloc_array(&maker->arena, MW_CONTENT_URLS_MAX, sizeof *set.urls);
-        set.buckets = mw_arena_array(&maker->arena, uint16_t, URL_BUCKETS);
-    }
     for (struct mw_leaf *leaf = maker->leafs; leaf != NULL; leaf = leaf->next)
         if (leaf->is_text)
             read_text(&set, leaf, open);

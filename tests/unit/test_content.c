@@ -157,6 +157,37 @@ TEST(unknown_and_broken_charsets_are_defects)
     mw_content_unref(&maker);
 }
 
+/* U+FF01 begins with the same octet as U+FFFD, which stands for what is broken. */
+TEST(a_character_like_the_replacement_is_no_defect)
+{
+    struct mw_content_maker *maker = make(
+        "Content-Type: text/plain; charset=utf-8\r\n\r\nhi\xef\xbc\x81\xef\xbc\x81",
+        MW_CONTENT_TEXT);
+    CHECK(!has_defect(mw_content_finish(maker, true), "charset-bad"));
+    mw_content_unref(&maker);
+    maker = make("Content-Type: text/plain; charset=utf-8\r\n\r\nhi\xef\xbc\x81\xff",
+                 MW_CONTENT_TEXT);
+    CHECK(has_defect(mw_content_finish(maker, true), "charset-bad"));
+    mw_content_unref(&maker);
+}
+
+/* Of one that two parts show, too; and what the view has of links when there are none. */
+TEST(links_are_counted_over_all_parts)
+{
+    struct mw_content_maker *maker = make(
+        "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhttp://one.example/\r\n"
+        "--b\r\n\r\nnothing\r\n--b\r\n\r\nhttp://one.example/ http://two.example/\r\n--b--\r\n",
+        MW_CONTENT_URLS);
+    const struct mw_content *view = mw_content_finish(maker, true);
+    CHECK_INT(view->url_count, 2);
+    CHECK_SLICE(view->urls[0]->host, "one.example");
+    CHECK_SLICE(view->urls[1]->host, "two.example");
+    mw_content_unref(&maker);
+    maker = make("Subject: x\r\n\r\nnothing\r\n", MW_CONTENT_URLS);
+    CHECK_INT(mw_content_finish(maker, true)->url_count, 0);
+    mw_content_unref(&maker);
+}
+
 /* ---- bounds ---- */
 
 static void feed_lines(struct mw_content_maker *maker, char fill, size_t octets)

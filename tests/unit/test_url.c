@@ -3,6 +3,7 @@
 #include "message/url.h"
 #include "test.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 /* ---- finding ---- */
@@ -99,6 +100,45 @@ TEST(next_several)
                  {"(a.com)(b.com)", "a.com b.com"}, {"a.com/x)www.b.com", "a.com/x)www.b.com"});
 }
 /* clang-format on */
+
+/* Text without a ':' or '.' is passed over in blocks: it makes no difference where in one a URL
+ * begins, and how much stands behind it. */
+TEST(next_finds_at_every_place)
+{
+    static const char *const urls[] = {"http://a.example/b", "a.com", "www.b"};
+    char room[128];
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        size_t len = strlen(urls[i]);
+        for (size_t before = 1; before <= 40; before++) {
+            for (size_t behind = 1; behind <= 40; behind++) {
+                struct mw_slice text = MW_SLICE(room, before + len + behind), url;
+                size_t cursor = 0;
+                memset(room, ' ', sizeof room);
+                memcpy(room + before, urls[i], len);
+                CHECK(mw_url_next(text, &cursor, &url));
+                CHECK(url.ptr == room + before && url.len == len);
+                CHECK_INT(cursor, before + len);
+                CHECK(!mw_url_next(text, &cursor, &url));
+                CHECK_INT(cursor, text.len);
+            }
+        }
+    }
+}
+
+/* Nothing beyond the end is looked at: a block of its own shows it to the sanitizer, and what would
+ * stand behind it would make a URL. */
+TEST(next_stays_within_the_text)
+{
+    static const char whole[] = "twelve octets and four more, then http://a.example/b";
+    for (size_t len = 0; len < sizeof whole - sizeof "a.example/b"; len++) {
+        struct mw_slice url;
+        size_t cursor = 0;
+        char *text = malloc(len + 1);
+        memcpy(text + 1, whole, len);
+        CHECK(!mw_url_next(MW_SLICE(text + 1, len), &cursor, &url));
+        free(text);
+    }
+}
 
 TEST(next_resumes_at_the_cursor_and_ends)
 {
