@@ -25,6 +25,20 @@ void log_put_number(struct log_line *line, const char *key, uint64_t value)
     log_put(line, key, SLICE(text.ptr, text.len));
 }
 
+void log_put_address(struct log_line *line, const char *key, const char *address)
+{
+    log_put(line, key, address_text(address, line->address));
+}
+
+void log_put_path(struct log_line *line, const char *key, struct mw_slice path)
+{
+    struct builder text = {.ptr = line->path, .cap = sizeof line->path};
+    builder_put(&text, LIT("<"));
+    builder_put(&text, SLICE(path.ptr, path.len < LOG_PATH_MAX ? path.len : LOG_PATH_MAX));
+    builder_put(&text, LIT(">"));
+    log_put(line, key, SLICE(text.ptr, text.len));
+}
+
 void log_write(const struct log_line *line, const struct mw_host *host, struct mw_ctx *ctx,
                enum mw_log_level level, const char *event)
 {

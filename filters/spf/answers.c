@@ -1,60 +1,6 @@
-/* answers.c - the memory of a check and its table of questions. What an answer holds is cut to what SPF can use when it comes in: of TXT
- * strings the records, of hosts' names those that may be looked at. */
+/* answers.c - the table of questions of a check. What an answer holds is cut to what SPF can use when it comes in: of TXT strings the records,
+ * of hosts' names those that may be looked at. */
 #include "check_priv.h"
-
-#include <stdlib.h>
-
-/* ---- memory ---- */
-
-enum { BLOCK_SIZE = 8192 };
-
-struct block {
-    struct block *next;
-    max_align_t data[];
-};
-
-static void *block_alloc(struct memory *memory, size_t size)
-{
-    struct block *block = malloc(sizeof *block + size);
-    if (block == NULL)
-        abort(); /* as everywhere here: no mail is lost by it */
-    block->next = memory->blocks;
-    memory->blocks = block;
-    memory->total += sizeof *block + size;
-    return block->data;
-}
-
-void *memory_alloc(struct memory *memory, size_t size)
-{
-    size = (size + sizeof(max_align_t) - 1) / sizeof(max_align_t) * sizeof(max_align_t);
-    if (size > BLOCK_SIZE / 2)
-        return memset(block_alloc(memory, size), 0, size);
-    if (size > memory->room) {
-        memory->ptr = block_alloc(memory, BLOCK_SIZE);
-        memory->room = BLOCK_SIZE;
-    }
-    void *data = memory->ptr;
-    memory->ptr += size;
-    memory->room -= size;
-    return memset(data, 0, size);
-}
-
-struct mw_slice memory_copy(struct memory *memory, struct mw_slice text)
-{
-    char *copy = memory_alloc(memory, text.len + 1);
-    if (text.len > 0)
-        memcpy(copy, text.ptr, text.len);
-    return SLICE(copy, text.len);
-}
-
-void memory_fini(struct memory *memory)
-{
-    while (memory->blocks != NULL) {
-        struct block *block = memory->blocks;
-        memory->blocks = block->next;
-        free(block);
-    }
-}
 
 /* ---- questions ---- */
 
@@ -87,9 +33,9 @@ static struct question *find(const struct spf_check *check, struct mw_slice name
 static struct question *add(struct spf_check *check, struct mw_slice name, enum mw_dns_kind kind,
                             uint64_t hash)
 {
-    struct question *question = memory_alloc(&check->memory, sizeof *question);
+    struct question *question = pool_alloc(&check->pool, sizeof *question);
     *question = (struct question){.next = check->questions,
-                                  .name = memory_copy(&check->memory, name),
+                                  .name = pool_copy(&check->pool, name),
                                   .hash = hash,
                                   .kind = kind};
     check->questions = question;
@@ -137,7 +83,7 @@ static void *answer_alloc(struct spf_check *check, struct question *question, si
         return NULL;
     }
     check->answer_octets += size;
-    return memory_alloc(&check->memory, size > 0 ? size : 1);
+    return pool_alloc(&check->pool, size > 0 ? size : 1);
 }
 
 static struct mw_slice answer_copy(struct spf_check *check, struct question *question,

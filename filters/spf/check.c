@@ -5,6 +5,8 @@
 
 #include <arpa/inet.h>
 
+#include "memory.h"
+
 const char *spf_result_name(enum spf_result result)
 {
     static const char *const names[SPF_RESULTS] = {"none",     "neutral",   "pass",     "fail",
@@ -17,7 +19,7 @@ const char *spf_result_name(enum spf_result result)
 static struct mw_slice shown(struct spf_check *check, struct mw_slice text, size_t max)
 {
     size_t len = text.len < max ? text.len : max;
-    char *copy = memory_alloc(&check->memory, len + 1);
+    char *copy = pool_alloc(&check->pool, len + 1);
     for (size_t i = 0; i < len; i++)
         copy[i] = text.ptr[i] >= ' ' && text.ptr[i] <= '~' ? text.ptr[i] : '?';
     return SLICE(copy, len);
@@ -31,7 +33,7 @@ struct mw_slice check_shown(struct spf_check *check, struct mw_slice text)
 struct mw_slice check_shown_domain(struct spf_check *check, const struct plan *plan)
 {
     struct mw_slice text = check_shown(check, plan != NULL ? plan->domain : EMPTY);
-    char *lower = memory_alloc(&check->memory, text.len + 1);
+    char *lower = pool_alloc(&check->pool, text.len + 1);
     for (size_t i = 0; i < text.len; i++)
         lower[i] = text_lower(text.ptr[i]);
     return SLICE(lower, text.len);
@@ -78,7 +80,7 @@ static void set_address(struct spf_check *check, const char address[16])
 static struct mw_slice dotted(struct spf_check *check)
 {
     enum { DOTTED_MAX = 64 };
-    char *text = memory_alloc(&check->memory, DOTTED_MAX);
+    char *text = pool_alloc(&check->pool, DOTTED_MAX);
     struct builder out = {.ptr = text, .cap = DOTTED_MAX};
     const unsigned char *a = check->address;
     if (check->address_len == 4)
@@ -95,7 +97,7 @@ static struct mw_slice readable(struct spf_check *check)
     if (inet_ntop(check->address_len == 4 ? AF_INET : AF_INET6, check->address, text,
                   sizeof text) == NULL)
         return EMPTY;
-    return memory_copy(&check->memory, slice_of(text));
+    return pool_copy(&check->pool, slice_of(text));
 }
 
 static struct mw_slice time_text(struct spf_check *check)
@@ -103,7 +105,7 @@ static struct mw_slice time_text(struct spf_check *check)
     char text[24];
     struct builder out = {.ptr = text, .cap = sizeof text};
     builder_putf(&out, "%llu", (unsigned long long)check->setup->time_s);
-    return memory_copy(&check->memory, SLICE(text, out.len));
+    return pool_copy(&check->pool, SLICE(text, out.len));
 }
 
 const struct macro_values *check_values(struct spf_check *check)
@@ -122,7 +124,7 @@ const struct macro_values *check_values(struct spf_check *check)
 
 static struct mw_slice join(struct spf_check *check, struct mw_slice local, struct mw_slice domain)
 {
-    char *text = memory_alloc(&check->memory, local.len + 1 + domain.len);
+    char *text = pool_alloc(&check->pool, local.len + 1 + domain.len);
     struct builder out = {.ptr = text, .cap = local.len + 1 + domain.len};
     builder_put(&out, local);
     builder_put(&out, LIT("@"));
@@ -137,9 +139,9 @@ static void set_domain(struct spf_check *check, struct mw_slice written)
     size_t len = domain_normalize(written, normal);
     if (len < written.len && written.len > 0 && written.ptr[written.len - 1] == '.')
         written.len--;
-    check->domain = memory_copy(&check->memory, SLICE(normal, len));
+    check->domain = pool_copy(&check->pool, SLICE(normal, len));
     bool is_ascii = len > 0 && text_ieq(written, check->domain);
-    check->domain_written = is_ascii ? memory_copy(&check->memory, written) : check->domain;
+    check->domain_written = is_ascii ? pool_copy(&check->pool, written) : check->domain;
 }
 
 static void set_sender(struct spf_check *check, const struct spf_sender *sender)
@@ -151,17 +153,15 @@ static void set_sender(struct spf_check *check, const struct spf_sender *sender)
                                    : LIT("postmaster"); /* RFC 7208 4.3 */
     struct mw_slice domain = is_null ? sender->helo : text_skip(sender->sender, (size_t)(at + 1));
     set_domain(check, domain);
-    of['l' - 'a'] = memory_copy(&check->memory, local);
+    of['l' - 'a'] = pool_copy(&check->pool, local);
     of['o' - 'a'] = check->domain_written;
     of['s' - 'a'] = join(check, local, check->domain_written);
-    of['h' - 'a'] = memory_copy(&check->memory, sender->helo);
+    of['h' - 'a'] = pool_copy(&check->pool, sender->helo);
 }
 
 struct spf_check *spf_check_new(const struct spf_setup *setup, const struct spf_sender *sender)
 {
-    struct spf_check *check = calloc(1, sizeof *check);
-    if (check == NULL)
-        abort();
+    struct spf_check *check = memory_new(1, sizeof *check);
     check->setup = setup;
     set_address(check, sender->address);
     set_sender(check, sender);
@@ -177,7 +177,7 @@ void spf_check_free(struct spf_check **check)
 {
     if (*check == NULL)
         return;
-    memory_fini(&(*check)->memory);
+    pool_fini(&(*check)->pool);
     free(*check);
     *check = NULL;
 }

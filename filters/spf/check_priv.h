@@ -1,4 +1,4 @@
-/* check_priv.h - what the files of a check share: its memory, its table of answers, and the state of one evaluation.
+/* check_priv.h - what the files of a check share: its table of answers, and the state of one evaluation.
  *
  * An evaluation starts at the beginning each time and runs until it meets a question that the table cannot answer (HALT_MISS). That costs a
  * few microseconds a round and at most as many rounds as there are lookups one behind the other; nothing has to be kept between them
@@ -9,6 +9,7 @@
 #include "check.h"
 #include "engine.h"
 #include "macro.h"
+#include "pool.h"
 #include "record.h"
 
 enum {
@@ -19,19 +20,6 @@ enum {
         512 * 1024, /* octets of answers; the rest is for plans, names and texts, which are few */
     TEXT_SHOWN_MAX = 255 /* octets of a domain or a term in a verdict */
 };
-
-/* ---- memory ---- */
-
-struct block;
-struct memory {
-    struct block *blocks;
-    char *ptr;
-    size_t room, total;
-};
-/* Zeroed, never NULL, freed with the check. */
-void *memory_alloc(struct memory *memory, size_t size);
-struct mw_slice memory_copy(struct memory *memory, struct mw_slice text);
-void memory_fini(struct memory *memory);
 
 /* ---- answers ---- */
 
@@ -79,7 +67,7 @@ enum halt { HALT_NONE = 0, HALT_MISS, HALT_ERROR };
 
 struct spf_check {
     const struct spf_setup *setup;
-    struct memory memory;
+    struct pool pool; /* all that the check points to */
 
     unsigned char address[16];      /* IPv4: the first 4 octets */
     size_t address_len;             /* 4 or 16 */

@@ -67,10 +67,10 @@ static struct plan *plan_of(struct spf_check *check, struct mw_slice domain, str
         plan = plan->next;
     if (plan != NULL)
         return plan;
-    plan = memory_alloc(&check->memory, sizeof *plan);
+    plan = pool_alloc(&check->pool, sizeof *plan);
     *plan = (struct plan){.next = check->plans,
-                          .domain = memory_copy(&check->memory, domain),
-                          .record = memory_copy(&check->memory, record),
+                          .domain = pool_copy(&check->pool, domain),
+                          .record = pool_copy(&check->pool, record),
                           .exp = EMPTY};
     check->plans = plan;
     plan_read(check, plan);

@@ -37,6 +37,6 @@ bool check_explain(struct spf_check *check)
     if (!macro_fill(check, plan, txt->single, &values))
         return false;
     len = macro_explanation(txt->single, &values, text, sizeof text);
-    check->verdict.explanation = memory_copy(&check->memory, SLICE(text, len));
+    check->verdict.explanation = pool_copy(&check->pool, SLICE(text, len));
     return true;
 }

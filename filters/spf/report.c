@@ -83,22 +83,11 @@ struct mw_slice report_rule(const struct finding *finding, char out[40])
 
 /* ---- log ---- */
 
-enum { SENDER_MAX = 390 }; /* octets of a sender that are shown */
-struct scene_text {
-    char client[ADDRESS_TEXT_MAX], from[SENDER_MAX + 2];
-};
-
-/* `out_text` must outlive the line. */
-static void put_scene(struct log_line *line, const struct scene *scene, struct scene_text *out_text)
+static void put_scene(struct log_line *line, const struct scene *scene)
 {
-    struct builder from = {.ptr = out_text->from, .cap = sizeof out_text->from};
-    size_t len = scene->sender.len < SENDER_MAX ? scene->sender.len : SENDER_MAX;
-    builder_put(&from, LIT("<"));
-    builder_put(&from, SLICE(scene->sender.ptr, len));
-    builder_put(&from, LIT(">"));
-    log_put(line, "client", address_text(scene->client, out_text->client));
+    log_put_address(line, "client", scene->client);
     log_put(line, "helo", scene->helo);
-    log_put(line, "from", SLICE(from.ptr, from.len));
+    log_put_path(line, "from", scene->sender);
 }
 
 static void put_finding(struct log_line *line, const struct finding *finding)
@@ -116,10 +105,9 @@ static void put_finding(struct log_line *line, const struct finding *finding)
 void report_skip(struct mw_ctx *ctx, const struct spf *spf, const struct transaction *transaction)
 {
     struct log_line line = {.count = 0};
-    struct scene_text scene;
     log_put(&line, "result", transaction->skip == SKIP_FORWARDER ? LIT("policy") : LIT("none"));
     log_put(&line, "reason", slice_of(skip_names[transaction->skip]));
-    put_scene(&line, &transaction->scene, &scene);
+    put_scene(&line, &transaction->scene);
     spf->host->count(ctx, spf->skips[transaction->skip], 1);
     log_write(&line, spf->host, ctx, MW_LOG_DEBUG, "spf-skipped");
 }
@@ -128,9 +116,8 @@ static void log_result(struct mw_ctx *ctx, const struct spf *spf,
                        const struct transaction *transaction, const struct finding *finding)
 {
     struct log_line line = {.count = 0};
-    struct scene_text scene;
     put_finding(&line, finding);
-    put_scene(&line, &transaction->scene, &scene);
+    put_scene(&line, &transaction->scene);
     log_put(&line, "action",
             slice_of(action_name(policy_choice(&spf->settings, finding, false).action)));
     log_put_number(&line, "questions", finding->verdict.questions);
@@ -148,14 +135,13 @@ void report_would(struct mw_ctx *ctx, const struct spf *spf, const struct transa
     struct reply reply = words_reply(&spf->settings, &transaction->scene, would->finding,
                                      would->action, text);
     struct log_line line = {.count = 0};
-    struct scene_text scene;
     log_put(&line, "action", slice_of(action_name(would->action)));
     if (is_reply) {
         log_put_number(&line, "code", reply.code);
         log_put(&line, "dsn", slice_of(reply.dsn));
     }
     put_finding(&line, would->finding);
-    put_scene(&line, &transaction->scene, &scene);
+    put_scene(&line, &transaction->scene);
     report_count(ctx, spf, tally, 1);
     log_write(&line, spf->host, ctx, MW_LOG_INFO, "spf-would");
 }
@@ -168,9 +154,8 @@ void report_quarantined(struct mw_ctx *ctx, const struct spf *spf,
     if (spf->host->is_observed(ctx))
         return;
     struct log_line line = {.count = 0};
-    struct scene_text scene;
     put_finding(&line, transaction->decision.finding);
-    put_scene(&line, &transaction->scene, &scene);
+    put_scene(&line, &transaction->scene);
     log_put(&line, "to", spf->settings.quarantine_address);
     log_put_some(&line, "where", transaction->decision.where);
     log_write(&line, spf->host, ctx, MW_LOG_INFO, "spf-quarantined");

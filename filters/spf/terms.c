@@ -92,7 +92,7 @@ static bool expand(struct spf_check *check, const struct plan *plan, struct mw_s
     if (has_macro && !macro_fill(check, plan, spec, &values))
         return false;
     size_t len = macro_domain(spec, has_macro ? &values : &check->values, name);
-    *out = memory_copy(&check->memory, SLICE(name, len));
+    *out = pool_copy(&check->pool, SLICE(name, len));
     return true;
 }
 
@@ -115,7 +115,7 @@ static struct mw_slice number_text(struct spf_check *check, size_t number)
     char text[24];
     struct builder out = {.ptr = text, .cap = sizeof text};
     builder_putf(&out, "%zu", number);
-    return memory_copy(&check->memory, SLICE(out.ptr, out.len));
+    return pool_copy(&check->pool, SLICE(out.ptr, out.len));
 }
 
 bool term_count(struct spf_check *check, const struct plan *plan, const struct plan_term *term)

@@ -1,4 +1,6 @@
 mw_test(base.inet SOURCES test_inet.c USES base)
 mw_test(base.lex SOURCES test_lex.c USES base)
 mw_test(base.diag SOURCES test_diag.c USES base)
-mw_test(base.conf SOURCES test_conf.c USES base)
+foreach(test conf conf_errors conf_files)
+    mw_test(base.${test} SOURCES test_${test}.c conf_kit.c USES base)
+endforeach()

@@ -103,8 +103,8 @@ static void trace_state(struct player *player)
     for (size_t i = 0; i < ctx->rcpt_count; i++)
         mw_buf_putf(&player->trace, " <%s>=%d", ctx->rcpts[i].address, (int)ctx->rcpts[i].status);
     mw_buf_putf(&player->trace, "\n");
-    for (size_t i = 0; i < ctx->header_count; i++)
-        mw_buf_putf(&player->trace, "  | %s:%s\n", ctx->headers[i].name, ctx->headers[i].value);
+    for (size_t i = 0; i < ctx->field_count; i++)
+        mw_buf_putf(&player->trace, "  | %s:%s\n", ctx->fields[i].name, ctx->fields[i].value);
 }
 
 static uint64_t count_of(const struct mw_ctx *ctx, int id)

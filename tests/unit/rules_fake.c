@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/err.h"
 #include "base/lex.h"
-#include "fake_text.h"
+#include "live.h"
 #include "message/address.h"
 #include "message/content.h"
 #include "message/fold.h"
@@ -40,11 +39,6 @@ static const char *host_instance_name(struct mw_instance *instance)
     return "rules";
 }
 
-static void host_want(struct mw_instance *instance, uint32_t stages)
-{
-    instance->wanted = stages;
-}
-
 static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 {
     bool is_error = diag->severity == MW_DIAG_ERROR;
@@ -55,156 +49,38 @@ static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
                 diag->hint ? diag->hint : "");
 }
 
-static const char *const fact_names[] = {"client.ip",
-                                         "client.name",
-                                         "client.port",
-                                         "listener",
-                                         "helo",
-                                         "auth.user",
-                                         "auth.mechanism",
-                                         "session.messages",
-                                         "session.errors",
-                                         "spf.result",
-                                         "spf.helo_result",
-                                         "dkim.passed",
-                                         "dkim.signatures",
-                                         "dmarc.aligned",
-                                         "dmarc.policy",
-                                         NULL};
+const char *const fake_fact_names[] = {"client.ip",
+                                       "client.name",
+                                       "client.port",
+                                       "listener",
+                                       "helo",
+                                       "auth.user",
+                                       "auth.mechanism",
+                                       "session.messages",
+                                       "session.errors",
+                                       "spf.result",
+                                       "spf.helo_result",
+                                       "dkim.passed",
+                                       "dkim.signatures",
+                                       "dmarc.aligned",
+                                       "dmarc.policy",
+                                       NULL};
 
-static int host_fact_id(struct mw_instance *instance, const char *name)
-{
-    (void)instance;
-    for (int i = 0; fact_names[i] != NULL; i++)
-        if (strcmp(fact_names[i], name) == 0)
-            return i;
-    return -1;
-}
-
-static int host_counter(struct mw_instance *instance, const char *name)
-{
-    if (instance->counter_count == instance->counter_cap) {
-        instance->counter_cap = instance->counter_cap ? instance->counter_cap * 2 : 64;
-        instance->counters = mw_xrealloc(instance->counters, (size_t)instance->counter_cap *
-                                                                 sizeof *instance->counters);
-    }
-    snprintf(instance->counters[instance->counter_count], FAKE_NAME, "%s", name);
-    return instance->counter_count++;
-}
-
-static void *host_instance_alloc(struct mw_instance *instance, size_t size)
-{
-    return fake_keep(&instance->chunks, size);
-}
-
-/* ---- sessions ---- */
-
-static void *host_state(struct mw_ctx *ctx)
-{
-    return ctx->state;
-}
-
-static void **host_session_slot(struct mw_ctx *ctx)
-{
-    return &ctx->session_slot;
-}
-
-static void **host_transaction_slot(struct mw_ctx *ctx)
-{
-    return &ctx->transaction_slot;
-}
-
-static void *host_session_alloc(struct mw_ctx *ctx, size_t size)
-{
-    ctx->allocations++;
-    return fake_keep(&ctx->session_chunks, size);
-}
-
-static void *host_transaction_alloc(struct mw_ctx *ctx, size_t size)
-{
-    ctx->allocations++;
-    return fake_keep(&ctx->transaction_chunks, size);
-}
-
-static struct mw_fact host_fact(struct mw_ctx *ctx, int id)
-{
-    for (size_t i = 0; i < ctx->fact_count; i++)
-        if (strcmp(ctx->facts[i].name, fact_names[id]) == 0)
-            return ctx->facts[i].fact;
-    return (struct mw_fact){.type = MW_FACT_NONE};
-}
-
-/* ---- envelope ---- */
-
-static struct mw_slice slice(const char *text)
-{
-    return (struct mw_slice){text, strlen(text)};
-}
-
-static void view_path(const char *address, struct mw_path_view *view)
-{
-    const char *at = strrchr(address, '@');
-    view->address = view->original = slice(address);
-    view->local = at ? (struct mw_slice){address, (size_t)(at - address)} : slice(address);
-    view->domain = at ? slice(at + 1) : slice("");
-}
-
-static int host_sender(struct mw_ctx *ctx, struct mw_path_view *view)
-{
-    if (!ctx->in_transaction)
-        return 0;
-    view_path(ctx->sender, view);
-    view->params = slice(ctx->params);
-    return 1;
-}
-
-static size_t host_rcpt_count(struct mw_ctx *ctx)
-{
-    return ctx->rcpt_count;
-}
-
-static int host_rcpt(struct mw_ctx *ctx, size_t index, struct mw_path_view *view)
-{
-    if (index >= ctx->rcpt_count)
-        return 0;
-    view_path(ctx->rcpts[index].address, view);
-    view->params = slice("");
-    view->status = ctx->rcpts[index].status;
-    return 1;
-}
+/* ---- message ---- */
 
 static uint64_t host_message_size(struct mw_ctx *ctx)
 {
     return ctx->body_len;
 }
 
-/* ---- message ---- */
-
 static size_t host_header_count(struct mw_ctx *ctx)
 {
-    return ctx->header_count;
-}
-
-static int host_header(struct mw_ctx *ctx, size_t index, struct mw_header_view *view)
-{
-    if (index >= ctx->header_count)
-        return 0;
-    view->name = slice(ctx->headers[index].name);
-    view->value = slice(ctx->headers[index].value);
-    return 1;
-}
-
-static ptrdiff_t host_header_find(struct mw_ctx *ctx, struct mw_slice name, size_t from)
-{
-    for (size_t i = from; i < ctx->header_count; i++)
-        if (mw_slice_ieq(slice(ctx->headers[i].name), name))
-            return (ptrdiff_t)i;
-    return -1;
+    return ctx->field_count;
 }
 
 static struct mw_slice host_header_decoded(struct mw_ctx *ctx, size_t index)
 {
-    return slice(ctx->headers[index].value);
+    return slice_of(ctx->fields[index].value);
 }
 
 static struct mw_slice host_body_view(struct mw_ctx *ctx, size_t max)
@@ -215,87 +91,21 @@ static struct mw_slice host_body_view(struct mw_ctx *ctx, size_t max)
 
 /* ---- edits ---- */
 
-static bool is_address(struct mw_slice address)
-{
-    ptrdiff_t at = mw_slice_rfind(address, '@');
-    return at > 0 && (size_t)at + 1 < address.len && mw_slice_find(address, ' ') < 0;
-}
-
 static int host_set_sender(struct mw_ctx *ctx, struct mw_slice address)
 {
-    if (address.len > 0 && !is_address(address))
+    if (address.len > 0 && !host_is_address(address))
         return 0;
     fake_copy(ctx->sender, sizeof ctx->sender, address);
     return 1;
 }
 
-static int host_rcpt_replace(struct mw_ctx *ctx, size_t index, struct mw_slice address)
-{
-    if (index >= ctx->rcpt_count || !is_address(address))
-        return 0;
-    fake_copy(ctx->rcpts[index].address, sizeof ctx->rcpts[index].address, address);
-    return 1;
-}
-
-static int host_rcpt_add(struct mw_ctx *ctx, struct mw_slice address)
-{
-    if (ctx->rcpt_count >= FAKE_MAX || !is_address(address))
-        return 0;
-    struct fake_rcpt *rcpt = &ctx->rcpts[ctx->rcpt_count++];
-    fake_copy(rcpt->address, sizeof rcpt->address, address);
-    rcpt->status = MW_RCPT_ADDED;
-    return 1;
-}
-
-static int host_rcpt_delete(struct mw_ctx *ctx, size_t index)
-{
-    if (index >= ctx->rcpt_count || (ptrdiff_t)index == ctx->current)
-        return 0;
-    ctx->rcpts[index].status = MW_RCPT_DELETED;
-    return 1;
-}
-
-static int host_header_add(struct mw_ctx *ctx, struct mw_slice name, struct mw_slice value)
-{
-    if (ctx->header_count >= FAKE_MAX)
-        return 0;
-    struct fake_header *header = &ctx->headers[ctx->header_count++];
-    fake_copy(header->name, sizeof header->name, name);
-    fake_copy(header->value, sizeof header->value, value);
-    return 1;
-}
-
 static int host_header_change(struct mw_ctx *ctx, size_t index, struct mw_slice value)
 {
-    fake_copy(ctx->headers[index].value, sizeof ctx->headers[index].value, value);
-    return 1;
-}
-
-static int host_header_delete(struct mw_ctx *ctx, size_t index)
-{
-    ctx->header_count--;
-    memmove(&ctx->headers[index], &ctx->headers[index + 1],
-            (ctx->header_count - index) * sizeof *ctx->headers);
+    fake_copy(ctx->fields[index].value, sizeof ctx->fields[index].value, value);
     return 1;
 }
 
 /* ---- telling ---- */
-
-static int host_reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, struct mw_slice text)
-{
-    ctx->code = code;
-    fake_copy(ctx->dsn, sizeof ctx->dsn, dsn);
-    fake_copy(ctx->reply, sizeof ctx->reply, text);
-    return 1;
-}
-
-static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice where,
-                         struct mw_slice reason)
-{
-    fake_copy(ctx->rule, sizeof ctx->rule, rule);
-    fake_copy(ctx->where, sizeof ctx->where, where);
-    fake_copy(ctx->reason, sizeof ctx->reason, reason);
-}
 
 /* As the host does it: what was said before is used up. */
 static int host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict verdict)
@@ -314,11 +124,6 @@ static int host_rcpt_verdict(struct mw_ctx *ctx, size_t index, enum mw_verdict v
     return 1;
 }
 
-static int host_is_observed(struct mw_ctx *ctx)
-{
-    return ctx->is_observed;
-}
-
 static int host_rcpt_group(struct mw_ctx *ctx, struct mw_slice group)
 {
     fake_copy(ctx->group, sizeof ctx->group, group);
@@ -332,20 +137,6 @@ static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *ev
     fake_append(ctx->log, sizeof ctx->log, "%s", event);
     fake_append_pairs(ctx->log, sizeof ctx->log, pairs, count);
     fake_append(ctx->log, sizeof ctx->log, "\n");
-}
-
-static void host_count(struct mw_ctx *ctx, int id, uint64_t by)
-{
-    if (id < 0)
-        return;
-    if (id >= ctx->count_cap) {
-        int cap = id + 256;
-        ctx->counts = mw_xrealloc(ctx->counts, (size_t)cap * sizeof *ctx->counts);
-        memset(ctx->counts + ctx->count_cap, 0,
-               (size_t)(cap - ctx->count_cap) * sizeof *ctx->counts);
-        ctx->count_cap = cap;
-    }
-    ctx->counts[id] += by;
 }
 
 /* ---- content ---- */
@@ -374,13 +165,13 @@ static struct mw_content_kit *kit(void)
 
 static void feed_message(struct mw_ctx *ctx, struct mw_content_maker *maker)
 {
-    char field[FAKE_NAME + sizeof ctx->headers[0].value + 64];
-    for (size_t i = 0; i < ctx->header_count; i++) {
-        int len = snprintf(field, sizeof field, "%s:%s\r\n", ctx->headers[i].name,
-                           ctx->headers[i].value);
+    char field[FAKE_NAME + sizeof ctx->fields[0].value + 64];
+    for (size_t i = 0; i < ctx->field_count; i++) {
+        int len = snprintf(field, sizeof field, "%s:%s\r\n", ctx->fields[i].name,
+                           ctx->fields[i].value);
         mw_content_feed(maker, (struct mw_slice){field, (size_t)len});
     }
-    mw_content_feed(maker, slice("\r\n"));
+    mw_content_feed(maker, slice_of("\r\n"));
     mw_content_feed(maker, (struct mw_slice){ctx->body, ctx->body_len});
 }
 
@@ -446,55 +237,6 @@ static struct mw_slice host_fold(struct mw_slice text, void *(*alloc)(void *user
 
 /* ---- waiting ---- */
 
-static uint64_t host_now_ms(struct mw_ctx *ctx)
-{
-    return ctx->instance->clock_ms;
-}
-
-static struct mw_ticket *host_park(struct mw_ctx *ctx, void (*cancelled)(void *user), void *user)
-{
-    ctx->is_parked = true;
-    ctx->is_resumed = false;
-    ctx->cancelled = cancelled;
-    ctx->cancelled_user = user;
-    return (struct mw_ticket *)(void *)ctx;
-}
-
-static void host_resume(struct mw_ticket *ticket, enum mw_verdict verdict)
-{
-    struct mw_ctx *ctx = (struct mw_ctx *)(void *)ticket;
-    ctx->is_parked = false;
-    ctx->is_resumed = true;
-    ctx->resumed = verdict;
-}
-
-static struct fake_task *new_task(struct mw_ctx *ctx, struct fake_task task)
-{
-    if (ctx->task_count == sizeof ctx->tasks / sizeof *ctx->tasks)
-        abort();
-    ctx->tasks[ctx->task_count] = task;
-    return &ctx->tasks[ctx->task_count++];
-}
-
-static struct mw_timer *host_timer(struct mw_ctx *ctx, uint64_t delay_ms, void (*fn)(void *user),
-                                   void *user)
-{
-    struct fake_task task = {.done = fn, .user = user, .at_ms = ctx->instance->clock_ms + delay_ms};
-    return (struct mw_timer *)(void *)new_task(ctx, task);
-}
-
-static void host_timer_cancel(struct mw_timer *timer)
-{
-    ((struct fake_task *)(void *)timer)->is_gone = true;
-}
-
-static int host_work(struct mw_ctx *ctx, void (*run)(void *user), void (*done)(void *user),
-                     void *user)
-{
-    new_task(ctx, (struct fake_task){.run = run, .done = done, .user = user});
-    return 1;
-}
-
 /* ---- the loop's services for an instance ---- */
 
 static struct mw_alarm *host_alarm(struct mw_instance *instance, uint64_t delay_ms,
@@ -516,19 +258,14 @@ static struct mw_question *
 host_dns(struct mw_instance *instance, struct mw_slice name, enum mw_dns_kind kind,
          void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
 {
-    (void)kind;
     if (instance->question_count == sizeof instance->questions / sizeof *instance->questions)
         abort();
     struct fake_question *question = &instance->questions[instance->question_count++];
-    *question = (struct fake_question){.answered = answered, .user = user};
+    *question = (struct fake_question){
+        .kind = kind, .answered = answered, .user = user, .is_open = true};
     fake_copy(question->name, sizeof question->name, name);
     instance->asked++;
     return (struct mw_question *)(void *)question;
-}
-
-static void host_dns_cancel(struct mw_question *question)
-{
-    ((struct fake_question *)(void *)question)->is_gone = true;
 }
 
 static uint64_t host_clock_ms(struct mw_instance *instance)
@@ -546,7 +283,7 @@ static void answer(struct mw_instance *instance, const struct fake_question *que
             .size = sizeof result, .outcome = MW_DNS_FOUND, .values = &value, .count = 1};
     if (strstr(question->name, "fail.") != NULL)
         result.outcome = MW_DNS_FAILURE;
-    if (!question->is_gone)
+    if (question->is_open)
         question->answered(question->user, &result);
 }
 
@@ -678,7 +415,7 @@ struct rules *fake_load(struct mw_instance *instance, const char *text)
 {
     memset(instance, 0, sizeof *instance);
     struct rules *rules = rules_new(&fake_host, instance, 200000, 1 << 20);
-    rules_parse_text(rules, "dir/t.rules", slice(text));
+    rules_parse_text(rules, "dir/t.rules", slice_of(text));
     if (rules_finish(rules)) {
         instance->wanted = rules->wants;
         /* what the host does at check and reload: a failing test keeps the rules out */
@@ -690,92 +427,91 @@ struct rules *fake_load(struct mw_instance *instance, const char *text)
     return NULL;
 }
 
+const char *fake_problems(const struct mw_instance *instance)
+{
+    static char text[FAKE_TEXT];
+    char *out = text;
+    for (const char *at = instance->diags; *at != '\0';) {
+        if (strncmp(at, "dir/t.rules:", 12) == 0)
+            at += 12;
+        size_t len = strcspn(at, "\n") + 1;
+        memcpy(out, at, len);
+        out += len;
+        at += len;
+    }
+    *out = '\0';
+    return text;
+}
+
 void fake_unload(struct mw_instance *instance, struct rules *rules)
 {
     if (rules != NULL)
         rules_free(rules);
-    free(instance->counters);
-    instance->counters = NULL;
-    fake_release(&instance->chunks);
+    fake_instance_fini(instance);
 }
 
 void fake_ctx_init(struct mw_ctx *ctx, struct mw_instance *instance, void *state)
 {
-    memset(ctx, 0, sizeof *ctx);
+    fake_session_init(ctx, instance, state);
     instance->clock_ms = 1000;
-    ctx->instance = instance;
-    ctx->state = state;
-    ctx->current = -1;
-    ctx->body = "";
 }
 
 void fake_reset(struct mw_ctx *ctx)
 {
-    fake_release(&ctx->transaction_chunks);
-    ctx->transaction_slot = NULL;
+    fake_transaction_fini(ctx);
     ctx->in_transaction = false;
-    ctx->rcpt_count = ctx->header_count = 0;
     mw_content_unref(&ctx->content);
 }
 
 void fake_ctx_fini(struct mw_ctx *ctx)
 {
     fake_reset(ctx);
-    fake_release(&ctx->session_chunks);
-    free(ctx->counts);
-    ctx->counts = NULL;
-    ctx->count_cap = 0;
+    fake_session_fini(ctx);
 }
 
-static struct fake_fact *new_fact(struct mw_ctx *ctx, const char *name)
+struct rules *fake_begin(struct mw_ctx *ctx, struct mw_instance *instance, const char *text)
 {
-    for (size_t i = 0; i < ctx->fact_count; i++)
-        if (strcmp(ctx->facts[i].name, name) == 0)
-            return &ctx->facts[i];
-    ctx->facts[ctx->fact_count].name = name;
-    return &ctx->facts[ctx->fact_count++];
+    struct rules *rules = fake_load(instance, text);
+    if (rules == NULL) {
+        fprintf(stderr, "for\n%s\n%s", text, instance->diags);
+        return NULL;
+    }
+    fake_ctx_init(ctx, instance, rules);
+    fake_fact_ip(ctx, "client.ip", "192.0.2.1");
+    fake_fact_text(ctx, "helo", "mail.example.net");
+    return rules;
 }
 
-void fake_fact_text(struct mw_ctx *ctx, const char *name, const char *text)
+void fake_end(struct mw_ctx *ctx)
 {
-    struct fake_fact *fact = new_fact(ctx, name);
-    snprintf(fact->text, sizeof fact->text, "%s", text);
-    fact->fact = (struct mw_fact){.type = MW_FACT_TEXT, .text = slice(fact->text)};
+    fake_ctx_fini(ctx);
+    fake_unload(ctx->instance, ctx->state);
 }
 
-void fake_fact_number(struct mw_ctx *ctx, const char *name, uint64_t number)
+void fake_mail(struct mw_ctx *ctx, const char *sender)
 {
-    new_fact(ctx, name)->fact = (struct mw_fact){.type = MW_FACT_NUMBER, .number = number};
+    fake_reset(ctx);
+    ctx->in_transaction = true;
+    snprintf(ctx->sender, sizeof ctx->sender, "%s", sender);
 }
 
-void fake_fact_ip(struct mw_ctx *ctx, const char *name, const char *ip)
+enum mw_verdict fake_rcpt(struct mw_ctx *ctx, const char *address)
 {
-    struct fake_fact *fact = new_fact(ctx, name);
-    uint32_t prefix;
-    mw_lang_table.parse_network(slice(ip), (unsigned char *)fact->text, &prefix);
-    fact->fact = (struct mw_fact){.type = MW_FACT_ADDRESS, .text = {fact->text, 16}};
-}
-
-void fake_fact_error(struct mw_ctx *ctx, const char *name)
-{
-    new_fact(ctx, name)->fact = (struct mw_fact){.type = MW_FACT_ERROR};
-}
-
-void fake_header(struct mw_ctx *ctx, const char *name, const char *value)
-{
-    host_header_add(ctx, slice(name), slice(value));
-}
-
-uint64_t fake_counter(struct mw_ctx *ctx, const char *name)
-{
-    for (int id = 0; id < ctx->instance->counter_count; id++)
-        if (strcmp(ctx->instance->counters[id], name) == 0)
-            return id < ctx->count_cap ? ctx->counts[id] : 0;
-    return UINT64_MAX;
+    size_t index = ctx->rcpt_count++;
+    struct fake_rcpt *rcpt = &ctx->rcpts[index];
+    snprintf(rcpt->address, sizeof rcpt->address, "%s", address);
+    rcpt->status = MW_RCPT_PENDING;
+    ctx->current = (ptrdiff_t)index;
+    enum mw_verdict verdict = rules_live_run(ctx, ctx->state, MW_STAGE_RCPT, index);
+    ctx->current = -1;
+    rcpt->status = verdict == MW_REJECT || verdict == MW_TEMPFAIL ? MW_RCPT_REFUSED_FILTER
+                   : verdict == MW_DISCARD                        ? MW_RCPT_DISCARDED
+                                                                  : MW_RCPT_ACCEPTED;
+    return verdict;
 }
 
 const char *fake_header_value(struct mw_ctx *ctx, const char *name)
 {
-    ptrdiff_t at = host_header_find(ctx, slice(name), 0);
-    return at < 0 ? NULL : ctx->headers[at].value;
+    ptrdiff_t at = host_header_find(ctx, slice_of(name), 0);
+    return at < 0 ? NULL : ctx->fields[at].value;
 }

@@ -110,7 +110,7 @@ static void take_tally(struct taker *taker, const struct field_use *use)
     take_count(taker, count);
 }
 
-static struct mw_slice line_of(struct ref *ref, const struct fake_header *header)
+static struct mw_slice line_of(struct ref *ref, const struct fake_field *header)
 {
     size_t size = strlen(header->name) + strlen(header->value) + 2;
     char *line = ref_keep(ref, size);
@@ -121,8 +121,8 @@ static void take_header(struct taker *taker, const struct field_use *use)
 {
     const struct mw_ctx *ctx = taker->ref->ctx;
     uint64_t count = 0;
-    for (size_t i = 0; i < ctx->header_count; i++) {
-        const struct fake_header *header = &ctx->headers[i];
+    for (size_t i = 0; i < ctx->field_count; i++) {
+        const struct fake_field *header = &ctx->fields[i];
         bool is_named = use->arg.len == 0 || mw_slice_ieq(slice_of(header->name), use->arg);
         count += is_named;
         if (!is_named || use->field->id == FIELD_HEADER_COUNT)
@@ -144,11 +144,11 @@ static void take_addresses(struct taker *taker, const struct field *field)
     const char *name = names[rules_field_group(field) - GROUP_FROM],
                *what = strrchr(field->name, '.');
     uint32_t of = 0;
-    for (size_t i = 0; i < ctx->header_count; i++) {
+    for (size_t i = 0; i < ctx->field_count; i++) {
         const struct mw_address *const *list;
-        if (!mw_slice_ieq(slice_of(ctx->headers[i].name), slice_of(name)))
+        if (!mw_slice_ieq(slice_of(ctx->fields[i].name), slice_of(name)))
             continue;
-        size_t count = fake_host.header_addresses(slice_of(ctx->headers[i].value), ref_keep,
+        size_t count = fake_host.header_addresses(slice_of(ctx->fields[i].value), ref_keep,
                                                   taker->ref, &list);
         for (size_t j = 0; j < count; j++)
             take(taker,

@@ -1,37 +1,24 @@
 #include "spf_fake.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/lex.h"
-#include "fake_text.h"
+#include "fake_settings.h"
+
+enum { QUESTIONS_MAX = 1024 };
+/* Of the one session that a test has at a time; they can be looked at when it is over. */
+static struct fake_question questions[QUESTIONS_MAX];
 
 /* ---- settings ---- */
 
 static const struct mw_setting_value *host_setting(struct mw_instance *instance, const char *name)
 {
-    return fake_settings_find(&instance->settings, name);
+    return fake_settings_find(instance->settings, name);
 }
 
 static void host_diag(struct mw_instance *instance, const struct mw_diag *diag)
 {
     fake_append_diag(instance->diags, sizeof instance->diags, diag);
-}
-
-static void host_want(struct mw_instance *instance, uint32_t stages)
-{
-    instance->wanted = stages;
-}
-
-static int host_counter(struct mw_instance *instance, const char *name)
-{
-    snprintf(instance->names[instance->counter_count], FAKE_NAME, "%s", name);
-    return instance->counter_count++;
-}
-
-static void *host_instance_alloc(struct mw_instance *instance, size_t size)
-{
-    return fake_keep(&instance->chunks, size);
 }
 
 static const char *host_authserv_id(struct mw_instance *instance)
@@ -40,194 +27,29 @@ static const char *host_authserv_id(struct mw_instance *instance)
     return "mx.example.test";
 }
 
-/* ---- facts: the host's own, then those of the filter ---- */
-
-static const char *const known[] = {
-    "client.ip",       "client.name",     "helo",          "auth.user",       "spf.result",
-    "spf.domain",      "spf.identity",    "spf.mechanism", "spf.explanation", "spf.problem",
-    "spf.helo_result", "spf.helo_domain", "spf.forwarder"};
-
-static int host_fact_id(struct mw_instance *instance, const char *name)
-{
-    (void)instance;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (strcmp(known[i], name) == 0)
-            return (int)i;
-    return -1;
-}
-
-static struct fake_fact *find_fact(const struct mw_ctx *ctx, const char *name)
-{
-    for (size_t i = 0; i < ctx->fact_count; i++)
-        if (strcmp(ctx->facts[i].name, name) == 0)
-            return (struct fake_fact *)&ctx->facts[i];
-    return NULL;
-}
-
-static void put_fact(struct mw_ctx *ctx, const char *name, enum mw_fact_type type,
-                     struct mw_slice text)
-{
-    struct fake_fact *fact = find_fact(ctx, name);
-    if (fact == NULL)
-        fact = &ctx->facts[ctx->fact_count++];
-    if (name != fact->name)
-        snprintf(fact->name, sizeof fact->name, "%s", name);
-    fact->type = type;
-    fact->len = text.len < sizeof fact->text ? text.len : sizeof fact->text - 1;
-    memset(fact->text, 0, sizeof fact->text);
-    memcpy(fact->text, text.ptr, fact->len);
-}
-
-static struct mw_fact host_fact(struct mw_ctx *ctx, int id)
-{
-    const struct fake_fact *fact = find_fact(ctx, known[id]);
-    return fact == NULL
-               ? (struct mw_fact){.type = MW_FACT_NONE}
-               : (struct mw_fact){.type = fact->type, .text = SLICE(fact->text, fact->len)};
-}
+/* The host's own, then those of the filter. */
+const char *const fake_fact_names[] = {"client.ip",
+                                       "client.name",
+                                       "helo",
+                                       "auth.user",
+                                       "spf.result",
+                                       "spf.domain",
+                                       "spf.identity",
+                                       "spf.mechanism",
+                                       "spf.explanation",
+                                       "spf.problem",
+                                       "spf.helo_result",
+                                       "spf.helo_domain",
+                                       "spf.forwarder",
+                                       NULL};
 
 static void host_fact_set(struct mw_ctx *ctx, int id, struct mw_fact fact, uint32_t for_session)
 {
     (void)for_session;
-    put_fact(ctx, known[id], fact.type, fact.text);
-}
-
-/* ---- session, envelope ---- */
-
-static void **host_session_slot(struct mw_ctx *ctx)
-{
-    return &ctx->session_slot;
-}
-
-static void **host_transaction_slot(struct mw_ctx *ctx)
-{
-    return &ctx->transaction_slot;
-}
-
-static void *host_session_alloc(struct mw_ctx *ctx, size_t size)
-{
-    return fake_keep(&ctx->session_chunks, size);
-}
-
-static void *host_transaction_alloc(struct mw_ctx *ctx, size_t size)
-{
-    return fake_keep(&ctx->transaction_chunks, size);
-}
-
-static uint64_t host_now_ms(struct mw_ctx *ctx)
-{
-    return ctx->now_ms;
-}
-
-static void view_path(const char *address, struct mw_path_view *view)
-{
-    struct mw_slice text = slice_of(address);
-    ptrdiff_t at = text_rfind(text, '@');
-    view->address = view->original = text;
-    view->local = at < 0 ? text : SLICE(address, (size_t)at);
-    view->domain = text_domain(text);
-}
-
-static int host_sender(struct mw_ctx *ctx, struct mw_path_view *view)
-{
-    view_path(ctx->sender, view);
-    view->params = slice_of(ctx->params);
-    return 1;
-}
-
-static size_t host_rcpt_count(struct mw_ctx *ctx)
-{
-    return ctx->rcpt_count;
-}
-
-static int host_rcpt(struct mw_ctx *ctx, size_t index, struct mw_path_view *view)
-{
-    if (index >= ctx->rcpt_count)
-        return 0;
-    view_path(ctx->rcpts[index].address, view);
-    view->status = ctx->rcpts[index].status;
-    return 1;
-}
-
-static int host_rcpt_replace(struct mw_ctx *ctx, size_t index, struct mw_slice address)
-{
-    if (ctx->refuses_edits)
-        return 0;
-    fake_copy(ctx->rcpts[index].address, sizeof ctx->rcpts[index].address, address);
-    return 1;
-}
-
-static int host_rcpt_delete(struct mw_ctx *ctx, size_t index)
-{
-    ctx->rcpts[index].status = MW_RCPT_DELETED;
-    return 1;
-}
-
-/* ---- header: what is added at data stands behind what comes ---- */
-
-static int host_header(struct mw_ctx *ctx, size_t index, struct mw_header_view *view)
-{
-    if (!ctx->has_header || index >= ctx->field_count)
-        return 0;
-    view->name = slice_of(ctx->fields[index].name);
-    view->value = slice_of(ctx->fields[index].value);
-    view->is_added = ctx->fields[index].is_added;
-    return 1;
-}
-
-static ptrdiff_t host_header_find(struct mw_ctx *ctx, struct mw_slice name, size_t from)
-{
-    for (size_t i = from; ctx->has_header && i < ctx->field_count; i++)
-        if (text_ieq(slice_of(ctx->fields[i].name), name))
-            return (ptrdiff_t)i;
-    return -1;
-}
-
-static int host_header_insert(struct mw_ctx *ctx, size_t index, struct mw_slice name,
-                              struct mw_slice value)
-{
-    memmove(&ctx->fields[index + 1], &ctx->fields[index],
-            (ctx->field_count - index) * sizeof *ctx->fields);
-    ctx->field_count++;
-    struct fake_field *field = &ctx->fields[index];
-    fake_copy(field->name, sizeof field->name, name);
-    fake_copy(field->value, sizeof field->value, value);
-    field->is_added = true;
-    return 1;
-}
-
-static int host_header_add(struct mw_ctx *ctx, struct mw_slice name, struct mw_slice value)
-{
-    return host_header_insert(ctx, ctx->field_count, name, value);
-}
-
-static int host_header_delete(struct mw_ctx *ctx, size_t index)
-{
-    if (ctx->is_observed)
-        return 0;
-    ctx->field_count--;
-    memmove(&ctx->fields[index], &ctx->fields[index + 1],
-            (ctx->field_count - index) * sizeof *ctx->fields);
-    return 1;
+    fake_fact_put(ctx, fake_fact_names[id], fact);
 }
 
 /* ---- telling ---- */
-
-static int host_reply(struct mw_ctx *ctx, uint32_t code, struct mw_slice dsn, struct mw_slice text)
-{
-    ctx->code = code;
-    fake_copy(ctx->dsn, sizeof ctx->dsn, dsn);
-    fake_copy(ctx->reply, sizeof ctx->reply, text);
-    return 1;
-}
-
-static void host_because(struct mw_ctx *ctx, struct mw_slice rule, struct mw_slice where,
-                         struct mw_slice reason)
-{
-    fake_copy(ctx->rule, sizeof ctx->rule, rule);
-    fake_copy(ctx->where, sizeof ctx->where, where);
-    fake_copy(ctx->reason, sizeof ctx->reason, reason);
-}
 
 static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *event,
                      const struct mw_log_pair *pairs, size_t count)
@@ -238,20 +60,10 @@ static void host_log(struct mw_ctx *ctx, enum mw_log_level level, const char *ev
     fake_append(ctx->log, sizeof ctx->log, "\n");
 }
 
-static void host_count(struct mw_ctx *ctx, int id, uint64_t by)
-{
-    ctx->counts[id] += by;
-}
-
 static int host_auth_result(struct mw_ctx *ctx, struct mw_slice result)
 {
     fake_append(ctx->results, sizeof ctx->results, "%.*s\n", (int)result.len, result.ptr);
     return 1;
-}
-
-static int host_is_observed(struct mw_ctx *ctx)
-{
-    return ctx->is_observed;
 }
 
 static int host_is_explained(struct mw_ctx *ctx)
@@ -265,64 +77,19 @@ static void host_explain(struct mw_ctx *ctx, uint32_t depth, struct mw_slice tex
     fake_append(ctx->why, sizeof ctx->why, "%.*s\n", (int)text.len, text.ptr);
 }
 
-/* ---- waiting ---- */
-
-static struct mw_ticket *host_park(struct mw_ctx *ctx, void (*cancelled)(void *user), void *user)
-{
-    ctx->is_parked = true;
-    ctx->cancelled = cancelled;
-    ctx->cancelled_user = user;
-    return (struct mw_ticket *)(void *)ctx;
-}
-
-static void host_resume(struct mw_ticket *ticket, enum mw_verdict verdict)
-{
-    struct mw_ctx *ctx = (struct mw_ctx *)(void *)ticket;
-    ctx->is_parked = false;
-    ctx->is_resumed = true;
-    ctx->resumed = verdict;
-}
-
-static struct mw_timer *host_timer(struct mw_ctx *ctx, uint64_t delay_ms, void (*fn)(void *user),
-                                   void *user)
-{
-    if (ctx->has_no_timers)
-        return NULL;
-    size_t at = 0;
-    while (at < ctx->timers && ctx->timer_fn[at] != NULL)
-        at++;
-    if (at == FAKE_MAX)
-        abort();
-    ctx->timers += at == ctx->timers;
-    ctx->timer_fn[at] = fn;
-    ctx->timer_user[at] = user;
-    ctx->timer_ms[at] = ctx->now_ms + delay_ms;
-    return (struct mw_timer *)(void *)&ctx->timer_fn[at];
-}
-
-static void host_timer_cancel(struct mw_timer *timer)
-{
-    *(void (**)(void *user))(void *)timer = NULL;
-}
-
 static struct mw_question *
 host_query(struct mw_ctx *ctx, struct mw_slice name, enum mw_dns_kind kind,
            void (*answered)(void *user, const struct mw_dns_answer *answer), void *user)
 {
     if (ctx->has_no_resolver)
         return NULL;
-    if (ctx->asked == sizeof ctx->questions / sizeof *ctx->questions)
+    if (ctx->asked == QUESTIONS_MAX)
         abort();
     struct fake_question *question = &ctx->questions[ctx->asked++];
     *question = (struct fake_question){
         .kind = kind, .answered = answered, .user = user, .is_open = true};
     fake_copy(question->name, sizeof question->name, name);
     return (struct mw_question *)(void *)question;
-}
-
-static void host_dns_cancel(struct mw_question *question)
-{
-    ((struct fake_question *)(void *)question)->is_open = false;
 }
 
 /* ---- the zone ---- */
@@ -393,13 +160,13 @@ bool fake_answer(struct mw_ctx *ctx)
 
 void fake_wait(struct mw_ctx *ctx, uint64_t ms)
 {
-    ctx->now_ms += ms;
-    for (size_t i = 0; i < ctx->timers; i++) {
-        void (*fn)(void *user) = ctx->timer_fn[i];
-        if (fn == NULL || ctx->timer_ms[i] > ctx->now_ms)
+    ctx->instance->clock_ms += ms;
+    for (size_t i = 0; i < ctx->task_count; i++) {
+        struct fake_task *task = &ctx->tasks[i];
+        if (task->is_gone || task->at_ms > ctx->instance->clock_ms)
             continue;
-        ctx->timer_fn[i] = NULL;
-        fn(ctx->timer_user[i]);
+        task->is_gone = true;
+        task->done(task->user);
     }
 }
 
@@ -409,13 +176,6 @@ size_t fake_open_questions(const struct mw_ctx *ctx)
     for (size_t i = 0; i < ctx->asked; i++)
         count += ctx->questions[i].is_open;
     return count;
-}
-
-/* ---- the table ---- */
-
-static void *host_state(struct mw_ctx *ctx)
-{
-    return ctx->state;
 }
 
 const struct mw_host fake_host = {
@@ -470,7 +230,8 @@ const struct mw_host fake_host = {
 struct spf *fake_open(struct mw_instance *instance, const char *text)
 {
     memset(instance, 0, sizeof *instance);
-    fake_settings_read(&instance->settings, spf_settings, SPF_SETTING_COUNT, "spf.conf", text);
+    instance->settings = fake_keep(&instance->chunks, sizeof *instance->settings);
+    fake_settings_read(instance->settings, spf_settings, SPF_SETTING_COUNT, "spf.conf", text);
     struct spf *spf = fake_keep(&instance->chunks, sizeof *spf);
     spf->host = &fake_host;
     if (!settings_read(&fake_host, instance, &spf->settings))
@@ -479,18 +240,13 @@ struct spf *fake_open(struct mw_instance *instance, const char *text)
     return spf;
 }
 
-void fake_instance_fini(struct mw_instance *instance)
-{
-    fake_release(&instance->chunks);
-}
-
 void fake_init(struct mw_ctx *ctx, struct mw_instance *instance, struct spf *spf, const char *zone)
 {
-    memset(ctx, 0, sizeof *ctx);
-    ctx->instance = instance;
-    ctx->state = spf;
+    fake_session_init(ctx, instance, spf);
     ctx->zone = zone;
-    ctx->now_ms = 1000000;
+    ctx->questions = questions;
+    ctx->in_transaction = true;
+    instance->clock_ms = 1000000;
 }
 
 void fake_fini(struct mw_ctx *ctx)
@@ -500,21 +256,13 @@ void fake_fini(struct mw_ctx *ctx)
     judge_abort(ctx, ctx->state);
     fake_release(&ctx->transaction_chunks);
     judge_close(ctx, ctx->state);
-    fake_release(&ctx->session_chunks);
-}
-
-void fake_set(struct mw_ctx *ctx, const char *fact, const char *text)
-{
-    put_fact(ctx, fact, MW_FACT_TEXT, slice_of(text));
+    fake_session_fini(ctx);
 }
 
 void fake_client(struct mw_ctx *ctx, const char *ip, const char *helo)
 {
-    unsigned char octets[16];
-    uint32_t prefix;
-    mw_lang_table.parse_network(slice_of(ip), octets, &prefix);
-    put_fact(ctx, "client.ip", MW_FACT_ADDRESS, SLICE((const char *)octets, sizeof octets));
-    fake_set(ctx, "helo", helo);
+    fake_fact_ip(ctx, "client.ip", ip);
+    fake_fact_text(ctx, "helo", helo);
 }
 
 bool fake_begin(struct mw_ctx *ctx, struct mw_instance *instance, const char *block,
@@ -550,13 +298,11 @@ static enum mw_verdict settle(struct mw_ctx *ctx, enum mw_verdict verdict)
 
 static void forget(struct mw_ctx *ctx)
 {
-    fake_release(&ctx->transaction_chunks);
-    ctx->transaction_slot = NULL;
+    fake_transaction_fini(ctx);
     for (size_t i = 0; i < ctx->fact_count; i++)
         if (strncmp(ctx->facts[i].name, "spf.", 4) == 0)
-            put_fact(ctx, ctx->facts[i].name, MW_FACT_NONE, EMPTY);
-    ctx->rcpt_count = ctx->field_count = 0;
-    ctx->has_header = false;
+            fake_fact_put(ctx, ctx->facts[i].name, (struct mw_fact){.type = MW_FACT_NONE});
+    ctx->has_no_header_yet = true;
     ctx->code = 0;
     ctx->reply[0] = ctx->rule[0] = ctx->where[0] = ctx->reason[0] = '\0';
     ctx->results[0] = ctx->log[0] = ctx->why[0] = '\0';
@@ -582,30 +328,8 @@ enum mw_verdict fake_rcpt(struct mw_ctx *ctx, const char *address)
 
 enum mw_verdict fake_stage(struct mw_ctx *ctx, enum mw_stage stage)
 {
-    ctx->has_header = stage >= MW_STAGE_END_OF_HEADERS;
+    ctx->has_no_header_yet = stage < MW_STAGE_END_OF_HEADERS;
     if (!(ctx->instance->wanted & MW_STAGE_BIT(stage)))
         return MW_CONTINUE;
     return settle(ctx, judge_later(ctx, ctx->state, stage, 0));
-}
-
-uint64_t fake_count(const struct mw_ctx *ctx, const char *name)
-{
-    for (int i = 0; i < ctx->instance->counter_count; i++)
-        if (strcmp(ctx->instance->names[i], name) == 0)
-            return ctx->counts[i];
-    return UINT64_MAX;
-}
-
-const char *fake_fact(const struct mw_ctx *ctx, const char *name)
-{
-    const struct fake_fact *fact = find_fact(ctx, name);
-    return fact != NULL ? fact->text : "";
-}
-
-const char *fake_field(const struct mw_ctx *ctx, const char *name)
-{
-    for (size_t i = 0; i < ctx->field_count; i++)
-        if (strcmp(ctx->fields[i].name, name) == 0)
-            return ctx->fields[i].value;
-    return NULL;
 }

@@ -75,10 +75,10 @@ static size_t count(const char *words)
     return found;
 }
 
-/* Until the log has it, or five seconds. */
+/* Until the log has it, or twenty seconds. */
 static bool comes(const char *words)
 {
-    for (int i = 0; i < 50 && count(words) == 0; i++)
+    for (int i = 0; i < 200 && count(words) == 0; i++)
         pass(100);
     return count(words) > 0;
 }
@@ -106,15 +106,24 @@ TEST(renewed_files_are_in_force_without_a_reload)
     end();
 }
 
-TEST(half_a_renewal_is_not_told)
+/* False: this machine was busy for so long that the second look came before the other half. */
+static bool renew_by_halves(void)
 {
-    enter_directory();
     cert_make("a", "mx.example.test", 90);
     begin(CONF("a.pem a.key"));
     cert_make("new", "mx.example.test", 180);
     put("new.pem", "a.pem");
+    uint64_t before_ns = uv_hrtime();
     pass(1300); /* the first look found a key that does not belong to it */
     put("new.key", "a.key");
+    return uv_hrtime() - before_ns < UINT64_C(1900000000);
+}
+
+TEST(half_a_renewal_is_not_told)
+{
+    enter_directory();
+    for (int tries = 0; !renew_by_halves() && tries < 20; tries++)
+        end();
     CHECK(comes("certificate listener=mx file="));
     CHECK_INT(count("certificate-failed"), 0);
     end();
@@ -149,6 +158,7 @@ TEST(another_snapshot_has_other_files)
     CHECK(run.snapshot != NULL);
     mw_certificates_watch(bench.certificates, run.snapshot);
     mw_snapshot_unref(&old);
+    pass(50); /* or the files keep their time to the tick, and maybe their size */
     cert_make("b", "mx.example.test", 180);
     CHECK(comes("certificate listener=mx file="));
     CHECK(count("b.") > 0);

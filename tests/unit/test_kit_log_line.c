@@ -35,6 +35,23 @@ TEST(pairs)
     CHECK_SLICE(slice_of(ctx.log), want);
 }
 
+TEST(who_and_from_where)
+{
+    static const char v4[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, -1, -1, 127, 0, 0, 1};
+    static char longest[LOG_PATH_MAX + 1];
+    struct log_line line = {.count = 0}, empty = {.count = 0};
+    memset(longest, 'a', sizeof longest);
+    log_put_address(&line, "client", v4);
+    log_put_path(&line, "from", SLICE(longest, sizeof longest));
+    CHECK_SLICE(line.pairs[0].value, "127.0.0.1");
+    CHECK_INT(line.pairs[1].value.len, LOG_PATH_MAX + 2);
+    CHECK_INT(line.pairs[1].value.ptr[0], '<');
+    CHECK_INT(line.pairs[1].value.ptr[LOG_PATH_MAX], 'a');
+    CHECK_INT(line.pairs[1].value.ptr[LOG_PATH_MAX + 1], '>');
+    log_put_path(&empty, "from", EMPTY);
+    CHECK_SLICE(empty.pairs[0].value, "<>");
+}
+
 TEST(no_more_than_there_is_room_for)
 {
     struct log_line line = {.count = 0};

@@ -232,19 +232,25 @@ TEST(listen_with_reuse_port_shares_the_port)
 }
 
 TEST(listen_on_both_wildcards_with_one_port)
-{
+{ /* somebody else may have the first one's port of IPv6: then with another */
     const char *text = NULL;
     struct mw_endpoint v4, v6;
-    CHECK(endpoint_of("0.0.0.0:0", &v4) && endpoint_of("[::]:0", &v6));
-    int one = mw_listen_socket(&v4, false, &text);
-    learn_port(one, &v4);
-    v6.port = v4.port;
-    int two = mw_listen_socket(&v6, false, &text);
-    if (two < 0 && errno == EAFNOSUPPORT)
+    int one, two = -1;
+    bool is_missing = false;
+    for (int tries = 0; two < 0 && !is_missing && tries < 50; tries++) {
+        CHECK(endpoint_of("0.0.0.0:0", &v4) && endpoint_of("[::]:0", &v6));
+        one = mw_listen_socket(&v4, false, &text);
+        CHECK(one >= 0);
+        learn_port(one, &v4);
+        v6.port = v4.port;
+        two = mw_listen_socket(&v6, false, &text);
+        is_missing = two < 0 && errno == EAFNOSUPPORT;
+        close(one);
+    }
+    if (is_missing)
         printf("no IPv6 here: skipped\n");
     else
         CHECK(two >= 0);
-    close(one);
     close(two);
 }
 

@@ -261,7 +261,9 @@ static bool has_stamp(const char *text)
             return false;
     struct tm tm = {0};
     strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    time_t difference = time(NULL) - timegm(&tm);
+    struct timespec now; /* time(2) may be a tick behind this clock, which the log reads */
+    clock_gettime(CLOCK_REALTIME, &now);
+    time_t difference = now.tv_sec - timegm(&tm);
     return difference >= 0 && difference < 60;
 }
 

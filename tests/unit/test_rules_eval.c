@@ -355,10 +355,10 @@ TEST(slow_patterns_are_stopped_by_the_clock)
             memset(text, fills[fill], sizeof text);
             memcpy(text + sizeof text - 7, "!?=yZ,;", 7); /* what patterns end in is there */
             struct timespec from, to;
-            clock_gettime(CLOCK_MONOTONIC, &from);
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
             rules_regex_begin(rules->scratch, 50000);
             rules_regex_match(rules->scratch, regex, (struct mw_slice){text, sizeof text}, NULL);
-            clock_gettime(CLOCK_MONOTONIC, &to);
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
             double ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
                         (double)(to.tv_nsec - from.tv_nsec) / 1e6;
             if (ms > 1000)

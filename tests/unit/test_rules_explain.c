@@ -29,27 +29,21 @@ static void host_explain(struct mw_ctx *at, uint32_t depth, struct mw_slice text
 
 static bool begin(const char *text)
 {
-    rules = fake_load(&instance, text);
-    if (rules == NULL) {
-        mw_test_fail(__FILE__, __LINE__, "%s", instance.diags);
+    rules = fake_begin(&ctx, &instance, text);
+    if (rules == NULL)
         return false;
-    }
     host = fake_host;
     host.is_explained = host_is_explained;
     host.explain = host_explain;
     rules->host = &host;
     is_asked = true;
     told[0] = '\0';
-    fake_ctx_init(&ctx, &instance, rules);
-    fake_fact_ip(&ctx, "client.ip", "192.0.2.1");
-    fake_fact_text(&ctx, "helo", "mail.example.net");
     return true;
 }
 
 static void end(void)
 {
-    fake_ctx_fini(&ctx);
-    fake_unload(&instance, rules);
+    fake_end(&ctx);
 }
 
 static enum mw_verdict at(enum mw_stage stage)
@@ -60,9 +54,7 @@ static enum mw_verdict at(enum mw_stage stage)
 
 static enum mw_verdict mail(const char *sender)
 {
-    fake_reset(&ctx);
-    ctx.in_transaction = true;
-    snprintf(ctx.sender, sizeof ctx.sender, "%s", sender);
+    fake_mail(&ctx, sender);
     return at(MW_STAGE_MAIL);
 }
 

@@ -275,7 +275,7 @@ TEST(hits_are_the_same_without_the_index)
 static double ms_since(struct timespec from)
 {
     struct timespec to;
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
     return (double)(to.tv_sec - from.tv_sec) * 1e3 + (double)(to.tv_nsec - from.tv_nsec) / 1e6;
 }
 
@@ -284,7 +284,7 @@ TEST(ten_thousand_patterns_stay_small)
     enum { PATTERNS = 10000 };
     struct index *index = rules_index_new();
     struct timespec from;
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
     for (int i = 0; i < PATTERNS; i++) {
         char told[128];
         snprintf(told, sizeof told, "offer%d|deal%d&www.shop%d.example&click here%d", i * 7, i * 13,

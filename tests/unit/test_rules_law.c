@@ -16,16 +16,7 @@ static struct mw_ctx ctx;
 static void says(const char *text, const char *want, const char *file, int line)
 {
     struct rules *rules = fake_load(&instance, text);
-    char got[FAKE_TEXT] = "", *out = got;
-    for (const char *at = instance.diags; *at != '\0';) {
-        if (strncmp(at, "dir/t.rules:", 12) == 0)
-            at += 12;
-        size_t len = strcspn(at, "\n") + 1;
-        memcpy(out, at, len);
-        out += len;
-        at += len;
-    }
-    *out = '\0';
+    const char *got = fake_problems(&instance);
     if (strcmp(got, want) != 0)
         mw_test_fail(file, line, "for\n%s\ngot\n%swant\n%s", text, got, want);
     fake_unload(&instance, rules);
@@ -335,22 +326,12 @@ TEST(the_taste_of_the_design_loads_whole_and_its_test_passes)
 
 static bool begin(const char *text)
 {
-    struct rules *rules = fake_load(&instance, text);
-    if (rules == NULL) {
-        mw_test_fail(__FILE__, __LINE__, "%s", instance.diags);
-        return false;
-    }
-    fake_ctx_init(&ctx, &instance, rules);
-    fake_fact_ip(&ctx, "client.ip", "192.0.2.1");
-    fake_fact_text(&ctx, "helo", "mail.example.net");
-    return true;
+    return fake_begin(&ctx, &instance, text) != NULL;
 }
 
 static void end(void)
 {
-    struct rules *rules = ctx.state;
-    fake_ctx_fini(&ctx);
-    fake_unload(&instance, rules);
+    fake_end(&ctx);
 }
 
 /* A whole session with one message for one recipient, as far as the rules let it come. */
@@ -358,9 +339,7 @@ static enum mw_verdict message(void)
 {
     struct rules *rules = ctx.state;
     enum mw_verdict verdict = MW_CONTINUE;
-    fake_reset(&ctx);
-    ctx.in_transaction = true;
-    snprintf(ctx.sender, sizeof ctx.sender, "a@example.org");
+    fake_mail(&ctx, "a@example.org");
     snprintf(ctx.rcpts[0].address, sizeof ctx.rcpts[0].address, "b@example.com");
     ctx.rcpts[0].status = MW_RCPT_ACCEPTED;
     ctx.rcpt_count = 1;

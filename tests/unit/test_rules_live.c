@@ -14,22 +14,16 @@ static struct rules *rules;
 
 static bool begin(const char *text)
 {
-    rules = fake_load(&instance, text);
-    if (rules == NULL) {
-        mw_test_fail(__FILE__, __LINE__, "%s", instance.diags);
+    rules = fake_begin(&ctx, &instance, text);
+    if (rules == NULL)
         return false;
-    }
-    fake_ctx_init(&ctx, &instance, rules);
-    fake_fact_ip(&ctx, "client.ip", "192.0.2.1");
     fake_fact_number(&ctx, "client.port", 4711);
-    fake_fact_text(&ctx, "helo", "mail.example.net");
     return true;
 }
 
 static void end(void)
 {
-    fake_ctx_fini(&ctx);
-    fake_unload(&instance, rules);
+    fake_end(&ctx);
 }
 
 /* Long texts are matched in the pool. */
@@ -44,26 +38,13 @@ static enum mw_verdict at(enum mw_stage stage)
 
 static enum mw_verdict mail(const char *sender)
 {
-    fake_reset(&ctx);
-    ctx.in_transaction = true;
-    snprintf(ctx.sender, sizeof ctx.sender, "%s", sender);
+    fake_mail(&ctx, sender);
     return at(MW_STAGE_MAIL);
 }
 
-/* RCPT as the host does it: the verdict becomes the recipient's status. */
 static enum mw_verdict rcpt(const char *address)
 {
-    size_t index = ctx.rcpt_count++;
-    snprintf(ctx.rcpts[index].address, sizeof ctx.rcpts[index].address, "%s", address);
-    ctx.rcpts[index].status = MW_RCPT_PENDING;
-    ctx.current = (ptrdiff_t)index;
-    enum mw_verdict verdict = rules_live_run(&ctx, rules, MW_STAGE_RCPT, index);
-    ctx.current = -1;
-    ctx.rcpts[index].status = verdict == MW_REJECT || verdict == MW_TEMPFAIL
-                                  ? MW_RCPT_REFUSED_FILTER
-                              : verdict == MW_DISCARD ? MW_RCPT_DISCARDED
-                                                      : MW_RCPT_ACCEPTED;
-    return verdict;
+    return fake_rcpt(&ctx, address);
 }
 
 static void body(const char *text)
@@ -183,11 +164,11 @@ TEST(header_edits_are_made_at_the_end_of_the_header)
     fake_header(&ctx, "X-S", " 2");
     fake_header(&ctx, "X-D", " 2");
     CHECK_INT(at(MW_STAGE_END_OF_HEADERS), MW_CONTINUE);
-    CHECK_INT(ctx.header_count, 2);
-    CHECK_TEXT(ctx.headers[0].value, "one");
+    CHECK_INT(ctx.field_count, 2);
+    CHECK_TEXT(ctx.fields[0].value, "one");
     CHECK_TEXT(fake_header_value(&ctx, "X-A"), "a@x.example");
     CHECK_INT(at(MW_STAGE_END_OF_MESSAGE), MW_CONTINUE); /* not a second time */
-    CHECK_INT(ctx.header_count, 2);
+    CHECK_INT(ctx.field_count, 2);
     end();
 }
 
@@ -426,7 +407,7 @@ TEST(twenty_rules_cost_little)
             i, i, i, i, i);
     CHECK(begin(text));
     struct timespec from, to;
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
     enum { MESSAGES = 20000 };
     for (int i = 0; i < MESSAGES; i++) {
         ctx.allocations = 0;
@@ -438,7 +419,7 @@ TEST(twenty_rules_cost_little)
         CHECK_INT(at(MW_STAGE_END_OF_HEADERS), MW_CONTINUE);
         CHECK(ctx.allocations <= 2);
     }
-    clock_gettime(CLOCK_MONOTONIC, &to);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &to);
     double us = ((double)(to.tv_sec - from.tv_sec) * 1e9 + (double)(to.tv_nsec - from.tv_nsec)) /
                 1e3 / MESSAGES;
     printf("     20 rules: %.1f us a message in this build\n", us);

@@ -11,21 +11,13 @@ static struct rules *rules;
 
 static bool begin(const char *text)
 {
-    rules = fake_load(&instance, text);
-    if (rules == NULL) {
-        mw_test_fail(__FILE__, __LINE__, "for\n%s\n%s", text, instance.diags);
-        return false;
-    }
-    fake_ctx_init(&ctx, &instance, rules);
-    fake_fact_ip(&ctx, "client.ip", "192.0.2.1");
-    fake_fact_text(&ctx, "helo", "mail.example.net");
-    return true;
+    rules = fake_begin(&ctx, &instance, text);
+    return rules != NULL;
 }
 
 static void end(void)
 {
-    fake_ctx_fini(&ctx);
-    fake_unload(&instance, rules);
+    fake_end(&ctx);
 }
 
 /* The text loads, and all its tests pass. */
@@ -55,28 +47,15 @@ static enum mw_verdict at(enum mw_stage stage)
 
 static enum mw_verdict mail(const char *sender)
 {
-    fake_reset(&ctx);
-    ctx.in_transaction = true;
+    fake_mail(&ctx, sender);
     ctx.log[0] = '\0';
-    snprintf(ctx.sender, sizeof ctx.sender, "%s", sender);
     return at(MW_STAGE_MAIL);
 }
 
-/* RCPT as the host does it: the verdict becomes the recipient's status. */
 static enum mw_verdict rcpt(const char *address)
 {
-    size_t index = ctx.rcpt_count++;
-    struct fake_rcpt *slot = &ctx.rcpts[index];
-    snprintf(slot->address, sizeof slot->address, "%s", address);
-    slot->status = MW_RCPT_PENDING;
-    ctx.current = (ptrdiff_t)index;
     ctx.group[0] = '\0';
-    enum mw_verdict verdict = rules_live_run(&ctx, rules, MW_STAGE_RCPT, index);
-    ctx.current = -1;
-    slot->status = verdict == MW_REJECT || verdict == MW_TEMPFAIL ? MW_RCPT_REFUSED_FILTER
-                   : verdict == MW_DISCARD                        ? MW_RCPT_DISCARDED
-                                                                  : MW_RCPT_ACCEPTED;
-    return verdict;
+    return fake_rcpt(&ctx, address);
 }
 
 static enum mw_verdict message(const char *body)

@@ -12,16 +12,7 @@ static struct mw_instance instance;
 static bool diags_are(const char *text, const char *want, const char *file, int line)
 {
     struct rules *rules = fake_load(&instance, text);
-    char got[FAKE_TEXT] = "", *out = got;
-    for (const char *at = instance.diags; *at != '\0';) { /* without the file's name in front */
-        if (strncmp(at, "dir/t.rules:", 12) == 0)
-            at += 12;
-        size_t len = strcspn(at, "\n") + 1;
-        memcpy(out, at, len);
-        out += len;
-        at += len;
-    }
-    *out = '\0';
+    const char *got = fake_problems(&instance);
     bool loads = rules != NULL, should_load = strstr(want, "error: ") == NULL;
     if (strcmp(got, want) != 0 || loads != should_load)
         mw_test_fail(file, line, "for\n%s\ngot (%s)\n%swant\n%s", text,

@@ -56,7 +56,7 @@ TEST(mute_server_is_a_temperror_in_time)
     CHECK_SLICE(slice_of(ctx.reply), "SPF: the record of mute.example could not be looked up (no "
                                      "result within 20 s), try again later");
     CHECK_INT(fake_open_questions(&ctx), 0);
-    CHECK_INT(fake_count(&ctx, "late"), 1);
+    CHECK_INT(fake_counter(&ctx, "late"), 1);
     end();
 }
 
@@ -206,7 +206,7 @@ TEST(events_in_any_order)
         }
         end();
         CHECK_INT(fake_open_questions(&ctx), 0);
-        for (size_t i = 0; i < ctx.timers; i++)
-            CHECK(ctx.timer_fn[i] == NULL);
+        for (size_t i = 0; i < ctx.task_count; i++)
+            CHECK(ctx.tasks[i].is_gone);
     }
 }
