@@ -153,7 +153,7 @@ def make_certificate(work):
 
 
 def wait_for(port, process, log):
-    for _ in range(200):
+    for _ in range(1200):  # a minute: sanitizers, a busy machine
         if process.poll() is not None:
             break
         try:
@@ -209,7 +209,7 @@ class Hop:
     def stop(self):
         self.process.terminate()
         try:
-            self.process.wait(5)
+            self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -341,7 +341,7 @@ class Field:
                 process.terminate()
         for process in self.running:
             try:
-                process.wait(5)
+                process.wait(30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

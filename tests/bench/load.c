@@ -32,7 +32,7 @@
 enum {
     REPLY_MAX = 4096, /* octets of one reply, all lines */
     EVENTS = 256,     /* of one epoll_wait */
-    STALL_MS = 10000  /* nothing happened for so long: give up */
+    STALL_MS = 60000  /* nothing happened for so long: give up */
 };
 
 /* What a session waits for; also the reply that ends the wait. */

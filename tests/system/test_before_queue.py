@@ -190,7 +190,8 @@ class BeforeQueue(Base):
             client.cmd("MAIL FROM:<a@example.net>", 250)
             client.cmd("RSET", 250)
         client.quit()
-        self.assertEqual([d.header("Subject")[0] for d in mta.take("alice", 5)], ["number %d" % i for i in range(5)])
+        # Postfix delivers several at a time
+        self.assertEqual(sorted(d.header("Subject")[0] for d in mta.take("alice", 5)), ["number %d" % i for i in range(5)])
         ours = {r["id"] for r in weir.records("message", self.mark, verdict="accept")}
         self.assertEqual(len(ours), 5)
         for each in ours:

@@ -225,8 +225,9 @@ class HealthChecks(suite.Case):
         text = "frontend f\n    bind 127.0.0.1:%d\n    default_backend tcp\n" % port
         for checks, to in ((self.CHECKS, weir_port), (self.OVER_TLS if tls_port else {}, tls_port)):
             for name, (backend, server) in checks.items():
-                text += ("backend %s\n%s    server %s 127.0.0.1:%d send-proxy-v2 check check-send-proxy inter 60ms fall 1 rise 1 %s\n"
-                         % (name, backend, name, to, server))
+                # inter is HAProxy's patience with a connection, too
+                text += ("backend %s\n%s    timeout check 10s\n    server %s 127.0.0.1:%d send-proxy-v2 check check-send-proxy "
+                         "inter 400ms fall 1 rise 1 %s\n" % (name, backend, name, to, server))
         haproxy = HAProxy(text, [port])
         self.addCleanup(haproxy.stop)
         return port, haproxy
@@ -240,12 +241,14 @@ class HealthChecks(suite.Case):
         self.addCleanup(weir.finish, self)
         port, haproxy = self.balance(weir.port, implicit)
         weir.wait_record("session")  # the test's own look at the port
+        up.catch_up()
         start, sessions = weir.mark(), len(up.sessions)
-        time.sleep(1.0)
+        time.sleep(2.5)
         for name, row in haproxy.server_states().items():
             self.assertEqual((name, row["status"], row["chkfail"], row["chkdown"]), (name, "UP", "0", "0"), haproxy.said())
             self.assertIn(row["check_status"].lstrip("* "), ("L7OK", "L6OK", "L4OK"), row)  # *: one is under way
         self.assertEqual(weir.log()[start:], "")
+        up.catch_up()
         self.assertEqual(len(up.sessions), sessions)
         client = self.closing(Client(port, source=CLIENT))  # and mail goes on
         client.ehlo()
@@ -261,7 +264,7 @@ class HealthChecks(suite.Case):
         port, haproxy = self.balance(weir.port)
         held = self.closing(Client(port, source=CLIENT))  # an open session: the drain takes its time
         weir.signal(15)
-        harness.wait_for(lambda: all(row["status"].startswith("DOWN") for row in haproxy.server_states().values()), 5,
+        harness.wait_for(lambda: all(row["status"].startswith("DOWN") for row in haproxy.server_states().values()), 20,
                          lambda: haproxy.said())
         held.quit()
 

@@ -112,7 +112,7 @@ def tearDownModule():
 
 
 class Base(suite.Case):
-    def weir(self, *lines, server=None, extra="", chain="dkim", resolver=("timeout 500ms", "attempts 1"), skip=("skip-networks none",), level="debug",
+    def weir(self, *lines, server=None, extra="", chain="dkim", resolver=("timeout 5s", "attempts 1"), skip=("skip-networks none",), level="debug",
              top=(), **settings):
         weir = harness.Mailweir(up.port, filters=block("filter dkim", ["module dkim", *skip, *lines]) + extra, chain=chain, start=False, **settings)
         weir.write("00-main.conf", "\n".join([*harness.USER, "log stderr format=logfmt level=" + level, "workers 1", "authserv-id mx.example.test", *top,

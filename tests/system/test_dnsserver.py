@@ -49,7 +49,7 @@ class Server(unittest.TestCase):
         cls.server = dnsserver.DnsServer(ZONES)
         for name in ("no-edns", "wrong-id", "wrong-question", "cut", "truncated", "truncated-always", "truncated-shut", "lame", "loop"):
             cls.server.behave(name + ".f.example.com", name)
-        cls.server.behave("slow.f.example.com", ("slow", 0.3))
+        cls.server.behave("slow.f.example.com", ("slow", 2))
         cls.server.behave("chain.f.example.com", ("chain", 5))
         cls.suite = dnsserver.DnsServer(SUITE, negative_ttl=None)
 
@@ -58,7 +58,7 @@ class Server(unittest.TestCase):
         cls.server.stop()
         cls.suite.stop()
 
-    def ask(self, name, kind, tcp=False, server=None, edns=0, timeout=2):
+    def ask(self, name, kind, tcp=False, server=None, edns=0, timeout=10):
         message = dns.message.make_query(name, kind, use_edns=edns)
         send = dns.query.tcp if tcp else dns.query.udp
         return send(message, "127.0.0.1", port=(server or self.server).port, timeout=timeout, one_rr_per_rrset=True)
@@ -123,7 +123,7 @@ class Server(unittest.TestCase):
                 self.ask(name + ".f.example.com", "A", edns=-1)
         raw = dnsserver.DnsServer({".": ("octets", b"\x81\x80noise")})
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-            client.settimeout(2)
+            client.settimeout(20)
             client.sendto(dns.message.make_query("a.b", "A", id=0x1234).to_wire(), raw.address)
             self.assertEqual(client.recv(100), b"\x12\x34\x81\x80noise")
         raw.stop()
@@ -133,10 +133,10 @@ class Server(unittest.TestCase):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.sendto(dns.message.make_query("slow.f.example.com", "A").to_wire(), self.server.address)
             self.data("mail.example.com", "A")
-            self.assertLess(time.monotonic() - began, 0.25)
-            client.settimeout(2)
+            self.assertLess(time.monotonic() - began, 1.9)
+            client.settimeout(20)
             client.recv(1000)
-            self.assertGreater(time.monotonic() - began, 0.28)
+            self.assertGreater(time.monotonic() - began, 1.9)
 
     def test_the_suites_form(self):
         def texts(name):

@@ -219,7 +219,7 @@ class Matrix(unittest.TestCase):
         cls.world = World(cls.leg)
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(cls.prime, [*cls.world.lanes, *cls.world.doomed.values()]))
-        wait_for(lambda: all(s.ended for lane in cls.world.lanes for s in lane.upstream.sessions), 10, "a quiet start")
+        wait_for(lambda: all(s.ended for lane in cls.world.lanes for s in lane.upstream.sessions), 30, "a quiet start")
         cls.base = len(cls.world.sockets())
 
     @classmethod
@@ -252,7 +252,7 @@ class Matrix(unittest.TestCase):
                 with self.subTest(str(cell)):
                     self.fail(problem)
         self.world.weir.check_healthy(self)
-        wait_for(lambda: len(self.world.sockets()) <= self.base, 5,
+        wait_for(lambda: len(self.world.sockets()) <= self.base, 15,
                  lambda: "%d sockets, were %d" % (len(self.world.sockets()), self.base))
         print("%s: %d cells" % (self.id().split(".")[-2], len(cells)), file=sys.stderr)
 

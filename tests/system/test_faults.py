@@ -3,12 +3,13 @@ client that stalls, stops reading, resets. The client gets the reply of smtp.md,
 acknowledged is lost and nothing refused or abandoned is stored. Both plans: streaming and spooling."""
 import os
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
 import suite  # noqa: E402
-from fake_upstream import CLOSE, ENDLESS, HANG, NORMAL, RESET, STOP, FakeUpstream, Turns  # noqa: E402
+from fake_upstream import CLOSE, ENDLESS, HANG, NORMAL, RESET, STOP, FakeUpstream, Turns, tell, wait_until  # noqa: E402
 from harness import wait_for  # noqa: E402
 from smtpline import Client  # noqa: E402
 from suite import ALICE, BOB, PLAIN  # noqa: E402
@@ -114,7 +115,7 @@ class Greeting(Base):
                 self.doCleanups()
 
     def test_slow_but_in_time(self):
-        _, weir = self.world({"CONNECT": [0.5, NORMAL]})
+        _, weir = self.world({"CONNECT": [0.5, NORMAL]}, upstream=["connect-timeout 8s"])
         self.assertEqual(self.client(weir).greeting.raw, b"220 up.example.test ESMTP Fake\r\n")
 
     def test_greeting_of_many_lines_is_passed_on(self):
@@ -283,12 +284,14 @@ class Early(Base):
 
     def test_one_reply_too_many_never_accepts_the_refused(self):
         """MAIL is answered twice, RCPT refused: the client must not take the second 250 for RCPT's."""
-        for order in (b"250 2.1.0 ok\r\n250 2.1.5 extra\r\n", [b"250 2.1.0 ok\r\n", 0.1, b"250 2.1.5 extra\r\n"]):
+        for order in ([b"250 2.1.0 ok\r\n250 2.1.5 extra\r\n"], [b"250 2.1.0 ok\r\n", 0.1, b"250 2.1.5 extra\r\n"]):
             with self.subTest(order=order):
-                up, weir = self.world({"MAIL": order, "RCPT": b"550 5.1.1 nobody\r\n"})
+                said = threading.Event()
+                up, weir = self.world({"MAIL": [*order, tell(said)], "RCPT": b"550 5.1.1 nobody\r\n"})
                 client = self.client(weir)
                 codes = self.outcome(client, self.SCRIPT[:2])
-                time.sleep(0.3)
+                self.assertTrue(said.wait(10))
+                weir.settle()  # a reply that crosses with the command could be the answer to it: nobody could tell
                 codes += self.outcome(client, self.SCRIPT[2:])
                 self.assertNotIn(354, codes)
                 self.assertFalse(len(codes) > 2 and codes[2] == 250, codes)
@@ -311,15 +314,17 @@ class Early(Base):
         """An acknowledgement that comes while the content flows is none."""
         if self.SETTINGS:
             self.skipTest("a spooled message goes out in one piece: the dot may have crossed with the reply")
-        up, weir = self.world({"BODY": b"250 2.0.0 Ok: queued as EARLY\r\n", "DOT": b"554 5.0.0 refused in truth\r\n"})
+        said = threading.Event()
+        up, weir = self.world({"BODY": [b"250 2.0.0 Ok: queued as EARLY\r\n", tell(said)], "DOT": b"554 5.0.0 refused in truth\r\n"})
         client = self.client(weir)
         client.ehlo()
         client.envelope("a@example.net", ALICE)
         client.cmd("DATA", 354)
         client.send(b"Subject: x\r\n\r\n")
-        time.sleep(0.2)
+        self.assertTrue(said.wait(10))
+        weir.settle()  # the dot must not cross with the reply
         client.send(b"x\r\n" * 1000)
-        time.sleep(0.2)
+        weir.settle()
         client.send(b".\r\n")
         reply = client.reply()
         self.assertIn(reply.code // 100, (4, 5), reply)
@@ -554,7 +559,8 @@ class Content(Base):
 
     def test_client_gone_before_the_commit(self):
         """Two-step commit: the client hangs up while the upstream has not taken the message yet: nothing is stored."""
-        up, weir = self.world({"DATA": [0.6, NORMAL]}, upstream=[])
+        gone = threading.Event()
+        up, weir = self.world({"DATA": [wait_until(gone), NORMAL]}, upstream=[])
         if not self.SETTINGS:
             self.skipTest("the window exists under the spool plan")
         client = self.client(weir)
@@ -562,8 +568,10 @@ class Content(Base):
         client.envelope("a@example.net", ALICE)
         client.cmd("DATA", 354)
         client.send(PLAIN + b".\r\n")
-        time.sleep(0.2)
+        wait_for(lambda: "DATA" in up.sessions[0].verbs(), 10, "DATA at the upstream")
         client.close()
+        weir.settle()
+        gone.set()
         weir.wait_record("session", timeout=5)
         wait_for(lambda: all(s.ended for s in up.sessions), 5, "upstream connection closed")
         self.assertEqual(up.stored(), [])
@@ -667,9 +675,12 @@ class Clients(Base):
     def test_early_talker(self):
         for setting, codes in (("reject", (421, 554)), ("note", (220,)), ("pass", (220,))):
             with self.subTest(setting=setting):
-                up, weir = self.world({"CONNECT": [0.3, NORMAL]}, listen=["early-talker " + setting])
+                early = threading.Event()
+                up, weir = self.world({"CONNECT": [wait_until(early), NORMAL]}, listen=["early-talker " + setting])
                 client = self.client(weir, greet=False)
                 client.send(b"EHLO x\r\n")
+                weir.settle()
+                early.set()
                 self.assertIn(client.expect().code, codes)
                 if codes == (220,):
                     client.expect(250)
@@ -749,6 +760,7 @@ class Clients(Base):
                 client.envelope("a@example.net", ALICE)
             (client.reset if i % 2 else client.close)()
         wait_for(lambda: weir.descriptors() <= before, 10, lambda: "%d descriptors, were %d" % (weir.descriptors(), before))
+        wait_for(lambda: len(weir.records("session")) >= 301, 10, "a line for each session")
         self.assertEqual(len(weir.records("session")), 301)
 
 

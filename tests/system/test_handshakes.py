@@ -14,7 +14,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import harness  # noqa: E402
 import suite  # noqa: E402
-from fake_upstream import CLOSE, HANG, NORMAL, FakeUpstream  # noqa: E402
+from fake_upstream import CLOSE, HANG, FakeUpstream  # noqa: E402
 from harness import wait_for  # noqa: E402
 from smtpline import Client  # noqa: E402
 from suite import ALICE, PLAIN  # noqa: E402
@@ -130,7 +130,7 @@ class Base(suite.Case):
         self.addCleanup(up.stop)
         return up
 
-    def weir(self, up, tls="implicit", listen=(), upstream=(), identity="none", timeout="2s", handshake="1s",
+    def weir(self, up, tls="implicit", listen=(), upstream=(), identity="none", timeout="10s", handshake="10s",
              **settings):
         lines = list(listen)
         if tls != "off":
@@ -219,9 +219,9 @@ class Implicit(Base):
         client = self.raw(weir)
         client.send(b"PROXY TCP4 192.0.2.7 ")
         time.sleep(0.2)
-        before = cpu_seconds(weir.pid)
+        before = weir.cpu_seconds()
         time.sleep(1)
-        self.assertLess(cpu_seconds(weir.pid) - before, 0.3)
+        self.assertLess(weir.cpu_seconds() - before, 0.3)
 
     def test_health_check(self):
         up = self.upstream()
@@ -245,17 +245,17 @@ class Implicit(Base):
         weir.wait_record("proxy-refused")
 
     def test_silent_client_ends_at_the_handshake_timeout(self):
-        weir = self.weir(self.upstream())
+        weir = self.weir(self.upstream(), handshake="1s")
         begun = time.monotonic()
         client = self.raw(weir)
         self.assertTrue(is_no_clear_text(read_all(client.socket)))
-        self.assertLess(time.monotonic() - begun, 3)
+        self.assertLess(time.monotonic() - begun, 15)  # as it comes: 30 s
         record = weir.wait_record("tls-failed", side="client")
         self.assertIn("handshake-timeout", record["problem"])
 
     def test_no_tls_at_all(self):
         up = self.upstream()
-        weir = self.weir(up)
+        weir = self.weir(up, handshake="1s")
         for octets in (b"EHLO x\r\n", b"\0" * 1000, b"\x16\x03\x01\xff\xff" + b"x" * 70000, b"\x16"):
             with self.subTest(octets=octets[:10]):
                 start = weir.mark()
@@ -271,14 +271,14 @@ class Implicit(Base):
         for part in (octets[:50], octets):
             client = self.raw(weir)
             client.send(part)
-            time.sleep(0.05)
+            weir.settle()
             client.reset()
         wait_for(lambda: len(weir.records("tls-failed")) == 2, what="two lines")
 
     def test_half_open_ones_count(self):
-        weir = self.weir(self.upstream(), listen=["max-sessions 2"])
+        weir = self.weir(self.upstream(), listen=["max-sessions 2"], handshake="2s")
         first, _ = self.raw(weir), self.raw(weir)
-        time.sleep(0.1)
+        weir.settle()
         beyond = self.raw(weir)
         self.assertTrue(is_no_clear_text(read_all(beyond.socket)))
         read_all(first.socket)  # until its handshake-timeout
@@ -291,10 +291,10 @@ class Implicit(Base):
             return False
 
     def test_stop_with_half_open_ones(self):
-        weir = self.weir(self.upstream(), listen=["accept-proxy optional", "trust 127.0.0.9"])
+        weir = self.weir(self.upstream(), listen=["accept-proxy optional", "trust 127.0.0.9"], handshake="2s")
         clients = [self.raw(weir) for _ in range(3)]
         clients.append(self.closing(Client(weir.port, greet=False, source="127.0.0.9")))
-        time.sleep(0.1)
+        weir.settle()
         weir.signal(signal.SIGTERM)
         self.assertEqual(weir.wait(10), 0)
         for client in clients:
@@ -344,11 +344,11 @@ class Starttls(Base):
         self.assertEqual(up.stored()[0][2], PLAIN)
 
     def test_hangs(self):
-        weir = self.weir(self.upstream(), tls="starttls")
+        weir = self.weir(self.upstream(), tls="starttls", handshake="1s")
         client = self.begun(weir)
         begun = time.monotonic()
         self.assertTrue(is_no_clear_text(read_all(client.socket)))
-        self.assertLess(time.monotonic() - begun, 3)
+        self.assertLess(time.monotonic() - begun, 15)  # as it comes: 30 s
         weir.wait_record("tls-failed", side="client")
         weir.wait_record("session")
 
@@ -376,7 +376,7 @@ class Starttls(Base):
         weir.wait_record("session")
 
     def test_drain_meanwhile(self):
-        weir = self.weir(self.upstream(), tls="starttls")
+        weir = self.weir(self.upstream(), tls="starttls", handshake="2s")
         client = self.begun(weir)
         weir.signal(signal.SIGTERM)
         self.assertTrue(is_no_clear_text(read_all(client.socket)))
@@ -407,7 +407,7 @@ class Upstream(Base):
         for orders in ({}, {"CONNECT": CLOSE}, {"CONNECT": HANG}):
             with self.subTest(orders=orders):
                 plain, up = self.upstream(orders), self.upstream(kind=TlsUpstream)
-                weir = self.weir(plain, tls="off", upstream=["tls implicit", "address 127.0.0.1:%d" % up.port])
+                weir = self.weir(plain, tls="off", upstream=["tls implicit", "address 127.0.0.1:%d" % up.port], timeout="6s")
                 with Client(weir.port) as client:
                     self.deliver(client)
                 weir.wait_record("upstream-down", address="127.0.0.1:%d" % plain.port)
@@ -436,7 +436,7 @@ class Upstream(Base):
         for step in (b"220 go\r\n\x15\x03\x01\0\x02\x02\x28", [b"220 go\r\n", CLOSE], [b"220 go\r\n", HANG], b"454 4.7.0 no\r\n"):
             with self.subTest(step=step):
                 up = self.starttls({"STARTTLS": step})
-                weir = self.weir(up, tls="off", upstream=["tls required"])
+                weir = self.weir(up, tls="off", upstream=["tls required"], timeout="2s")
                 with Client(weir.port) as client:
                     self.assertEqual(client.greeting.code, 421)
                 self.doCleanups()
@@ -505,11 +505,11 @@ class Facts(Base):
         self.assertEqual(self.ssl_tlv(up.headers[0])[1][0x21], b"TLSv1.2")
         self.assertEqual(self.ssl_tlv(up.headers[1])[0], None)
 
-    def named(self, records):
+    def named(self, records, patience="5s"):
         dns = Dns(records)
         self.addCleanup(dns.stop)
         up = self.upstream(extensions=("XCLIENT NAME ADDR PORT PROTO HELO REVERSE_NAME",))
-        resolver = ["nameserver 127.0.0.1:%d" % dns.port, "timeout 500ms", "attempts 1"]
+        resolver = ["nameserver 127.0.0.1:%d" % dns.port, "timeout " + patience, "attempts 1"]
         weir = self.weir(up, tls="off", listen=["client-name auto"], identity="xclient", timeout="10s",
                          files={"05-resolver.conf": harness.block("resolver", resolver)})
         return dns, up, weir
@@ -534,7 +534,7 @@ class Facts(Base):
         self.assertIn(b" REVERSE_NAME=bank.example", self.xclient(up))
 
     def test_name_server_says_nothing(self):
-        dns, up, weir = self.named({"1.0.0.127.in-addr.arpa": None})
+        dns, up, weir = self.named({"1.0.0.127.in-addr.arpa": None}, "500ms")
         begun = time.monotonic()
         with Client(weir.port) as client:
             self.assertLess(time.monotonic() - begun, 5)
@@ -605,12 +605,6 @@ class Dns:
             b"".join(bytes([len(label)]) + label.encode() for label in value.split(".")) + b"\0"
         return (query[:2] + b"\x81\x80" + struct.pack(">HHHH", 1, 1, 0, 0) + question
                 + b"\xc0\x0c" + struct.pack(">HHIH", number, 1, 60, len(data)) + data)
-
-
-def cpu_seconds(pid):
-    with open("/proc/%d/stat" % pid) as file:
-        words = file.read().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

@@ -355,6 +355,7 @@ class FromABalancer(suite.Case):
         cls.up.stop()
 
     def setUp(self):
+        self.up.catch_up()
         self.sessions = len(self.up.sessions)
 
     def connect(self, weir, source, octets):

@@ -251,15 +251,15 @@ class Verdicts(Law):
         self.assertEqual(self.refused(sender="g@z.example"), "550 5.7.1 Z")
 
     def test_delay_holds_the_answer_back_and_goes_on(self):
-        self.start("a: delay 1s when sender.local == slow\nb: reject 550 5.7.1 \"B\" when sender.local == slow\n")
+        self.start("a: delay 3s when sender.local == slow\nb: reject 550 5.7.1 \"B\" when sender.local == slow\n")
         client = self.client()
         client.ehlo()
         begun = time.monotonic()
         self.assertEqual(client.mail("slow@example.org"), (550, b"5.7.1 B"))
-        self.assertGreaterEqual(time.monotonic() - begun, 0.95)
+        self.assertGreaterEqual(time.monotonic() - begun, 2.95)
         begun = time.monotonic()
         self.assertEqual(client.mail("fast@example.org")[0], 250)
-        self.assertLess(time.monotonic() - begun, 0.9)
+        self.assertLess(time.monotonic() - begun, 2.9)
 
     def test_edits_scores_tags_and_logs_accumulate_and_later_rules_see_them(self):
         weir = self.start("a: set header \"Subject: new\", tag \"t\", log \"was ${subject}\" when subject == \"old\"\n"
@@ -317,15 +317,19 @@ class Unknown(Law):
         """Unknown is not false: on_error decides."""
         names = NameServer({"1.0.0.127.bl.example"})
         self.addCleanup(names.close)
-        lists = "list bl = dnsbl \"bl.example\" timeout 300ms\n"
-        weir = self.start(lists + "a: defer 451 4.7.9 \"listed\" when client.ip in bl and sender.local == a\n"
+        patience = "list bl = dnsbl \"bl.example\" timeout 300ms\n"
+        resolver = block("resolver", ["nameserver 127.0.0.1:%d" % names.port, "cache 0", "timeout %s", "attempts 1"])
+        rules = (patience + "a: defer 451 4.7.9 \"listed\" when client.ip in bl and sender.local == a\n"
                           "b: reject 550 5.7.1 \"not listed\" when client.ip not in bl and sender.local == b\n"
                           "c: defer 451 4.7.9 \"c\" on_error match when client.ip in bl and sender.local == c\n"
-                          "d: accept on_error defer 451 4.3.0 \"ask again\" when client.ip in bl and sender.local == d\n",
-                          top=[block("resolver", ["nameserver 127.0.0.1:%d" % names.port, "cache 0", "timeout 100ms", "attempts 1"])])
+                          "d: accept on_error defer 451 4.3.0 \"ask again\" when client.ip in bl and sender.local == d\n")
+        weir = self.start(rules.replace("300ms", "10s"), {"05-resolver.conf": resolver % "10s"})
         self.assertEqual(self.refused(sender="a@example.org"), "451 4.7.9 listed")
         self.assertIsNone(self.refused(sender="b@example.org"))
         names.silent = True
+        weir.write("rules/10-law.rules", rules)
+        weir.write("05-resolver.conf", resolver % "100ms")
+        self.assertEqual(weir.reload()["event"], "reloaded")
         self.assertIsNone(self.refused(sender="a@example.org"))
         self.assertIsNone(self.refused(sender="b@example.org"))
         self.assertEqual(self.refused(sender="c@example.org"), "451 4.7.9 c")
@@ -446,9 +450,9 @@ class Sets(Law):
 class Engine(Law):
     def test_a_pattern_has_a_bound_and_beyond_it_is_an_error(self):
         weir = self.start("a: reject 550 5.7.1 \"A\" on_error defer 451 4.3.0 \"undecided\" when body.text =~ /^(\\w+\\s?)+$/\n")
-        begun = time.monotonic()
+        used = weir.cpu_seconds()
         self.assertEqual(self.refused(message(body="a" * 60000 + "!")), "451 4.3.0 undecided")
-        self.assertLess(time.monotonic() - begun, 5)
+        self.assertLess(weir.cpu_seconds() - used, 5 * harness.slowness())
         self.assertEqual(weir.wait_record("rule-error")["rule"], "a")
 
     def test_rates_count_over_sessions(self):

@@ -324,7 +324,7 @@ class Page(suite.Case):
         block_of = lambda lines, *more: "\n".join([*lines, *more, "}"]) + "\n"  # noqa: E731
         rows = re.findall(r"^\| (SPF temperror|a DKIM key|DMARC) \| ([^|]+) \| ([^|]+) \|$", section("When the DNS"), re.M)
         self.assertEqual([what for what, _, _ in rows], ["SPF temperror", "a DKIM key", "DMARC"])
-        self.start(block_of(spf, "profile enforce"), resolver=("timeout 500ms", "attempts 1"))
+        self.start(block_of(spf, "profile enforce"), resolver=("timeout 1s", "attempts 1"))
         self.assertEqual(self.transaction(GOOD, "a@example.net", rcpts=(POSTMASTER,))[0][:3], "250")
         dns.pause()
         self.addCleanup(dns.resume)

@@ -3,6 +3,7 @@ result is one of those that are right, the name server is asked a bounded number
 nobody's words but the proxy's in their frame, the process lives in bounded memory, and a session that has nothing to do with it is served
 meanwhile. And a real name server (nsd) that is stopped in mid-run."""
 import os
+import select
 import signal
 import sys
 import time
@@ -164,7 +165,7 @@ SERVERS = {
     "wrong-id": ["temperror"], "wrong-question": ["temperror"], "truncated-mute": ["temperror"], "truncated-shut": ["temperror"],
     "truncated-short": ["temperror"], "truncated-always": ["temperror"], "no-edns": ["pass"], "truncated": ["pass"],
 }
-MORE = {"slow": (("slow", 0.1), ["pass"]), "late": (("slow", 1.0), ["temperror"]), "chain": (("chain", 5), ["pass"]),
+MORE = {"slow": (("slow", 0.1), ["pass"]), "late": (("slow", 2.0), ["temperror"]), "chain": (("chain", 5), ["pass"]),
         "long-chain": (("chain", 100), ["temperror"]),
         "empty": (("octets", b""), ["temperror"]), "short": (("octets", b"\x84"), ["temperror"]),
         "counts": (("octets", b"\x84\x00\xff\xff\xff\xff\xff\xff\xff\xff"), ["temperror"]),
@@ -190,7 +191,7 @@ class Servers(Base):
             with self.subTest(name):
                 began = time.monotonic()
                 self.result("a@%s.test" % name, wanted)
-                self.assertLess(time.monotonic() - began, 4)
+                self.assertLess(time.monotonic() - began, 10)
 
     def test_each_behaviour_inside_a_record(self):
         """RFC 7208 5.2: what an include comes to."""
@@ -323,7 +324,7 @@ class Stopped(suite.Case):
         files = {"50-%s.conf" % name: block("listen " + name, ["address 127.0.0.1:%d" % cls.ports[name], "upstream postfix", "client-name off",
                                                              *(["chain " + chain] if chain else [])])
                  for name, chain in listeners.items()}
-        resolver = block("resolver", ["nameserver 127.0.0.1:%d" % cls.nsd.port, "timeout 400ms", "attempts 1"])
+        resolver = block("resolver", ["nameserver 127.0.0.1:%d" % cls.nsd.port, "timeout 1500ms", "attempts 1"])
         cls.weir = harness.Mailweir(cls.up.port, filters=filters, files=files,
                                     top=["workers 1", "hostname " + NAME, "authserv-id " + NAME, resolver])
 
@@ -375,9 +376,8 @@ class Stopped(suite.Case):
             client.send(b"RCPT TO:<%s>\r\n" % suite.ALICE.encode())
             waiting.append(client)
         for listener, source in (("plain", CLIENT), ("enforce", OUTSIDER)):
-            began = time.monotonic()
             self.assertEqual(self.send(listener, "a@d39.test", source)[0][0], 250)
-            self.assertLess(time.monotonic() - began, 0.3 if not harness.is_sanitized() else 1.0)
+        self.assertEqual(select.select([waiting[-1].socket], [], [], 0)[0], [], "others were served when the waiting was over")
         for client in waiting:
             reply = client.reply()
             self.assertEqual((reply.code, reply.dsn), (451, "4.7.24"))
@@ -394,7 +394,7 @@ class Stopped(suite.Case):
             for number in range(4):
                 began = time.monotonic()
                 outcomes.add(self.send("enforce", "a@x%d-%d.d%d.test" % (turn, number, turn))[0][0])
-                self.assertLess(time.monotonic() - began, 4)
+                self.assertLess(time.monotonic() - began, 10)
         self.assertEqual(outcomes, {250, 451})
 
 

@@ -66,7 +66,7 @@ def setUpModule():
             files["50-%s-%s.conf" % (way, profile)] = block("listen %s-%s" % (way, profile), [
                 "address 127.0.0.1:%d" % ports[way, profile], "upstream postfix", "client-name off", "trust 127.0.0.1/32",
                 "chain " + profile, *lines])
-    resolver = block("resolver", ["nameserver " + dns.endpoint, "timeout 200ms", "attempts 1", "cache 0"])
+    resolver = block("resolver", ["nameserver " + dns.endpoint, "timeout 600ms", "attempts 1", "cache 0"])
     weir = harness.Mailweir(up.port, filters=FILTERS, files=files, top=["workers 1", "hostname " + NAME, "authserv-id " + NAME, resolver])
 
 

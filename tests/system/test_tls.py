@@ -2,6 +2,7 @@
 takes TLS itself, and what the handshake does to filters, log and load."""
 import json
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -50,7 +51,7 @@ def setUpModule():
     weir = harness.Mailweir(
         mta.ports["xclient"], listen=["tls starttls", *own], upstream=["identity xclient"],
         files={"50-smtps.conf": block("listen smtps", ["address 127.0.0.1:%d" % implicit, "upstream postfix",
-                                                       "tls implicit", *own])})
+                                                       "client-name off", "tls implicit", *own])})
 
 
 def tearDownModule():
@@ -65,11 +66,17 @@ def file_of(octets, name="message.eml"):
     return path
 
 
+def replies(path):
+    """The SMTP replies in a file, as far as they are complete."""
+    with open(path, "rb") as file:
+        return re.findall(rb"(?:\d{3}-[^\n]*\n)*\d{3} [^\n]*\n", file.read())
+
+
 class Base(unittest.TestCase):
     def setUp(self):
         mta.settle()
         mta.empty()
-        self.mark = weir.mark()
+        self.mark, self.start = weir.mark(), mta.mark()
 
     def tearDown(self):
         weir.check_healthy(self)
@@ -108,7 +115,7 @@ class Clients(Base):
                 self.send_swaks("--port", weir.port, "--tls", "--auth", mechanism, "--auth-user", USER,
                                 "--auth-password", PASSWORD)
                 self.arrived("ESMTPSA", USER)
-                self.assertRegex(mta.log(), "sasl_method=%s, sasl_username=%s" % (mechanism, USER))
+                mta.wait_log("sasl_method=%s, sasl_username=%s" % (mechanism, USER), self.start)
 
     def test_swaks_wrong_password(self):
         result = run([tool("swaks"), "--server", "127.0.0.1", "--port", weir.port, "--from", "a@example.net", "--to",
@@ -180,21 +187,25 @@ class Clients(Base):
         self.arrived("ESMTPS")
 
     def test_openssl_s_client(self):
-        for arguments in (["-starttls", "smtp", "-connect", "127.0.0.1:%d" % weir.port],
-                          ["-connect", "127.0.0.1:%d" % implicit]):
+        for greetings, arguments in ((0, ["-starttls", "smtp", "-connect", "127.0.0.1:%d" % weir.port]),
+                                     (1, ["-connect", "127.0.0.1:%d" % implicit])):
             with self.subTest(arguments[0]):
                 script = b"EHLO s.example.net\nNOOP\nQUIT\n"
-                with subprocess.Popen(["openssl", "s_client", "-quiet", "-crlf", "-CAfile", ca.certificate,
-                                       "-verify_return_error", "-verify_hostname", NAME, "-servername", NAME,
-                                       *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE) as client:
-                    for line in script.splitlines(True):
-                        time.sleep(0.3)  # it reads no replies: as a person who types
+                path = file_of(b"", "said")
+                with open(path, "ab") as said, \
+                        subprocess.Popen(["openssl", "s_client", "-quiet", "-crlf", "-CAfile", ca.certificate,
+                                          "-verify_return_error", "-verify_hostname", NAME, "-servername", NAME,
+                                          *arguments], stdin=subprocess.PIPE, stdout=said, stderr=subprocess.PIPE) as client:
+                    self.addCleanup(client.kill)
+                    for number, line in enumerate(script.splitlines(True), greetings):
+                        while len(replies(path)) < number and client.poll() is None:  # as a person who types: it reads no replies
+                            time.sleep(0.01)
                         client.stdin.write(line)
                         client.stdin.flush()
-                    out, err = client.communicate(timeout=20)
-                self.assertIn(b"221 2.0.0 Bye", out, err)
-                self.assertIn(b"AUTH PLAIN LOGIN", out)
+                    _, err = client.communicate(timeout=20)
+                    out = replies(path)
+                self.assertIn(b"221 2.0.0 Bye", out[-1], err)
+                self.assertIn(b"AUTH PLAIN LOGIN", b"".join(out))
 
     def test_postfix_smtp_client(self):
         """A second Postfix hands its mail to mailweir over a verified connection."""
@@ -207,7 +218,7 @@ class Clients(Base):
             with smtplib.SMTP("127.0.0.1", relay.ports["plain"], timeout=30) as client:
                 client.sendmail("a@example.net", [ALICE], PLAIN)
             self.arrived("ESMTPS")
-            self.assertIn("Verified TLS connection established to 127.0.0.1", relay.log())
+            relay.wait_log(r"Verified TLS connection established to 127\.0\.0\.1")
         finally:
             relay.process.stop()
 

@@ -16,7 +16,7 @@ from smtpline import Client  # noqa: E402
 from suite import ALICE, PLAIN  # noqa: E402
 
 needs_proxy = harness.needs_proxy
-IP_TRANSPARENT = 19
+IP_TRANSPARENT, TCP_ESTABLISHED = 19, 1
 
 
 class Base(suite.Case):
@@ -84,15 +84,16 @@ class Addresses(Base):
 
     def test_silent_address_costs_its_share_once(self):
         one, two = self.fake({"CONNECT": HANG}), self.fake()
-        weir = self.weir(one.port, "address 127.0.0.1:%d" % two.port)
+        weir = self.weir(one.port, "address 127.0.0.1:%d" % two.port, timeout="6s")
         begun = time.monotonic()
         self.assertEqual(self.deliver(weir).code, 250)
-        self.assertGreater(time.monotonic() - begun, 0.9)
-        self.assertLess(time.monotonic() - begun, 1.9)
-        begun = time.monotonic()
+        self.assertGreater(time.monotonic() - begun, 2.9)
+        self.assertLess(time.monotonic() - begun, 5.8)
         self.assertEqual(self.deliver(weir).code, 250)
-        self.assertLess(time.monotonic() - begun, 0.5)
-        self.assertEqual((len(one.sessions), len(two.sessions)), (1, 2))
+        one.catch_up()
+        two.catch_up()
+        self.assertEqual(len(two.sessions), 2)
+        self.assertFalse([s for s in one.sessions[1:] if s.begun - one.sessions[0].begun < 3.5])  # its back-off has 0.75 s at least
 
     def test_address_that_closes_before_its_greeting_is_passed_over(self):
         one, two = self.fake({"CONNECT": CLOSE}), self.fake()
@@ -129,13 +130,13 @@ class Addresses(Base):
         self.assertEqual(len(up.sessions), 1)
 
     def test_reload_keeps_what_is_known(self):
-        one, two = self.fake({"CONNECT": HANG}), self.fake()
+        one, two = self.fake({"CONNECT": CLOSE}), self.fake()
         weir = self.weir(one.port, "address 127.0.0.1:%d" % two.port)
-        self.assertEqual(self.deliver(weir).code, 250)
+        wait_for(lambda: self.deliver(weir).code == 250 and len(one.sessions) == 3, 15, "a back-off of 3 s at least", 0.05)
         self.assertEqual(weir.reload()["event"], "reloaded")
-        begun = time.monotonic()
         self.assertEqual(self.deliver(weir).code, 250)
-        self.assertLess(time.monotonic() - begun, 0.7)  # the first address was not asked again
+        one.catch_up()
+        self.assertFalse([s for s in one.sessions[3:] if s.begun - one.sessions[2].begun < 2.9])  # it was not asked again
 
 
 @needs_proxy
@@ -168,7 +169,7 @@ class Connections(Base):
         clients = []
         for _ in range(count):
             clients.append(self.client(weir, greet=False))
-            time.sleep(0.1)
+            weir.settle()
         return clients
 
     def test_served_in_order(self):
@@ -190,13 +191,13 @@ class Connections(Base):
 
     def test_deadline(self):
         up = self.fake()
-        weir = self.weir(up.port, "max-connections 1", "queue-timeout 1s")
+        weir = self.weir(up.port, "max-connections 1", "queue-timeout 1s", timeout="20s")
         self.client(weir)
         begun = time.monotonic()
         greeting = self.client(weir).greeting
         self.assertEqual((greeting.code, greeting.dsn), (421, "4.4.1"))
         self.assertGreater(time.monotonic() - begun, 0.9)
-        self.assertLess(time.monotonic() - begun, 1.9)
+        self.assertLess(time.monotonic() - begun, 15)
         self.assertEqual(len(up.sessions), 1)
         weir.wait_record("upstream-failed")
 
@@ -212,12 +213,12 @@ class Connections(Base):
 
     def test_no_queue(self):
         up = self.fake()
-        weir = self.weir(up.port, "max-connections 1", "queue-timeout 0s")
+        weir = self.weir(up.port, "max-connections 1", "queue-timeout 0s", timeout="20s")
         first = self.client(weir)
         begun = time.monotonic()
         greeting = self.client(weir).greeting
         self.assertEqual((greeting.code, greeting.dsn), (421, "4.4.1"))
-        self.assertLess(time.monotonic() - begun, 0.8)
+        self.assertLess(time.monotonic() - begun, 10)
         first.quit()
         wait_for(lambda: self.deliver(weir).code == 250, what="the place is free again")
 
@@ -260,7 +261,7 @@ class Connections(Base):
         port = harness.free_port()
         weir.write("50-other.conf", harness.block("upstream other", ["address 127.0.0.1:%d" % two.port, "identity none",
                                                                      "max-connections 1", "queue-timeout 0s"])
-                   + harness.block("listen other", ["address 127.0.0.1:%d" % port, "upstream other"]))
+                   + harness.block("listen other", ["address 127.0.0.1:%d" % port, "upstream other", "client-name off"]))
         weir.start()
         self.addCleanup(weir.finish, self)
         self.assertEqual(self.client(weir).greeting.code, 220)
@@ -294,16 +295,25 @@ class Connections(Base):
             thread.start()
         most = 0
         while any(thread.is_alive() for thread in threads):
-            most = max(most, sum(not s.ended for s in list(up.sessions)))
+            most = max(most, sum(is_open(s.socket) for s in reversed(list(up.sessions))))  # a newer one cannot come meanwhile
             time.sleep(0.002)
         self.assertEqual(codes, [250] * 40)
-        self.assertLessEqual(most, 3)  # one that we have closed may not know it yet
+        self.assertEqual(most, 2)
+
+
+def is_open(connection):
+    """Has the peer not closed yet? The kernel knows at once, the server's thread some time later."""
+    try:
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_ESTABLISHED
+    except OSError:
+        return False
 
 
 def serve(client, order, number):
     reply = client.reply()
     order.append((number, reply and reply.code))
     client.quit()
+
 
 if __name__ == "__main__":
     harness.main()

@@ -31,7 +31,7 @@ class Weir(harness.Process):
         super().__init__([harness.MAILWEIR, "run", "-c", self.conf], "mailweir", self.directory,
                          env={**os.environ, **(env or {})})
         if ready:
-            wait_for(lambda: re.search(r"^READY$", self.log(), re.M) or not self.alive(), 20, "READY")
+            wait_for(lambda: re.search(r"^READY$", self.log(), re.M) or not self.alive(), 60, "READY")
             if not self.alive():
                 raise AssertionError("ended with %s:\n%s" % (self.popen.returncode, self.log()))
 
@@ -81,7 +81,7 @@ class Case(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
-    def ends(self, weir, status=0, timeout=20):
+    def ends(self, weir, status=0, timeout=60):
         self.assertEqual(weir.wait(timeout), status, weir.log()[-3000:])
         self.assertNotRegex(weir.log(), r"Sanitizer|runtime error:|internal error")
 
@@ -240,7 +240,7 @@ class Reload(Case):
         self.assertIn("listeners=2", weir.reload(conf([self.port, other], self.up.port)))
         self.assertEqual(self.client(other).ehlo().code, 250)
         self.assertIn("listeners=1", weir.reload(conf(other, self.up.port)))
-        wait_for(lambda: not accepts(self.port), 5, "old port closed")
+        wait_for(lambda: not accepts(self.port), 20, "old port closed")
         self.assertEqual(self.client(other).ehlo().code, 250)
         self.assertEqual(kept.ehlo().code, 250)  # its listener is gone, the session is not
 
@@ -284,7 +284,7 @@ class Reload(Case):
         before = weir.descriptors()
         for i in range(20):
             self.assertIn("reloaded gen=%d " % (i + 3), weir.reload())
-        self.assertEqual(weir.descriptors(), before)
+        wait_for(lambda: weir.descriptors() == before, 20, lambda: "%s descriptors, not %s" % (weir.descriptors(), before))
         weir.signal(signal.SIGTERM)
         self.ends(weir)
 
@@ -301,7 +301,7 @@ class Reload(Case):
         self.assertIn("started version=", text(path))
         os.rename(path, path + ".1")
         weir.signal(signal.SIGHUP)
-        wait_for(lambda: "reloaded gen=2" in text(path), 10, "the new log file")
+        wait_for(lambda: "reloaded gen=2" in text(path), 20, "the new log file")
         self.assertNotIn("reloaded", text(path + ".1"))
 
 
@@ -324,7 +324,7 @@ class End(Case):
         client.cmd("RCPT TO:<b@example.test>", 250)
         weir.signal(signal.SIGTERM)
         weir.wait_log("draining")
-        wait_for(lambda: not accepts(self.port), 5, "no new connections")
+        wait_for(lambda: not accepts(self.port), 20, "no new connections")
         client.cmd("DATA", 354)
         client.send(b"Subject: x\r\n\r\nx\r\n.\r\n")
         client.expect(250)
@@ -354,7 +354,7 @@ class End(Case):
         weir.signal(signal.SIGTERM)
         client.expect(421)
         self.ends(weir)
-        self.assertLess(time.monotonic() - begun, 10)
+        self.assertLess(time.monotonic() - begun, 25)  # of 30
 
     def test_hung_upstream_does_not_hold_it(self):
         up = FakeUpstream({"DOT": HANG})
@@ -430,7 +430,7 @@ class Busy(Case):
     def all_move(self):
         before = self.counts()
         names = ("b.ticks", "b.wakes", "b.answers", "b.jobs")
-        wait_for(lambda: all(self.counts()[name] > before[name] for name in names), 10, lambda: "more than %s: %s" % (before, self.counts()))
+        wait_for(lambda: all(self.counts()[name] > before[name] for name in names), 30, lambda: "more than %s: %s" % (before, self.counts()))
 
     def test_services_work_while_it_serves(self):
         weir = self.start_busy()
@@ -475,7 +475,7 @@ class Busy(Case):
 def ask(path, request):
     """The reply's lines to one request."""
     with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(10)
+        control.settimeout(30)
         control.connect(path)
         control.sendall(request.encode() + b"\n")
         octets = b""
@@ -515,7 +515,7 @@ class Control(Case):
         weir = self.start(self.text)
         inode = os.stat(self.path).st_ino
         with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(10)
+            control.settimeout(30)
             control.connect(self.path)
             self.assertIn("reloaded gen=2", weir.reload())
             control.sendall(b"version\n")

@@ -21,8 +21,10 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 
-PATIENCE = 8.0      # seconds that an expected line may take
+PATIENCE = 30.0     # seconds that an expected line may take
 PAUSE = 0.05        # between writes of different peers that have no reply between them: which comes first would be luck
+SETTLE = 1.0        # seconds at most that the program gets to read the first of them, if it reads from that peer at all
+SLOWER = 3          # times and time-outs of a dialog are multiplied: what is in time by 0.3 s is not on a busy machine
 TIME_MAX = 2.0      # seconds of `time` in one dialog; beyond that it is played against the pure session only
 UPSTREAM_SETTINGS = {"identity", "require-identity", "connect-timeout", "reply-timeout", "final-reply-timeout", "keepalive",
                      "banner", "queue-timeout"}
@@ -139,6 +141,11 @@ def seconds(text):
     return int(match.group(1)) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[match.group(2)]
 
 
+def slower(setting):
+    match = re.fullmatch(r"((?:\S+-timeout|keepalive|upstream\.\S+-timeout|upstream\.keepalive) )(\d+)(ms|s)", setting)
+    return match.group(1) + str(SLOWER * int(match.group(2))) + match.group(3) if match else setting
+
+
 # ---------------------------------------------------------------------------------------------- peers
 
 class Peer:
@@ -147,6 +154,7 @@ class Peer:
     def __init__(self, name, connection):
         self.name, self.socket, self.buffer = name, connection, b""
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.names = (connection.getpeername(), connection.getsockname())  # as the program's end is listed
         self.sender = None
         self.is_deaf = False
 
@@ -173,7 +181,17 @@ class Peer:
         except OSError:
             pass  # whether that matters is seen in what comes back
 
-    def secure(self, pair, fails):
+    def is_read(self):
+        """Has the program taken everything that has arrived at its end?"""
+        local, remote = ("%02X%02X%02X%02X:%04X" % (*reversed(socket.inet_aton(host)), port) for host, port in self.names)
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            for line in table:
+                fields = line.split()
+                if fields[1:3] == [local, remote]:
+                    return int(fields[4].split(":")[1], 16) == 0
+        return True  # that end is closed
+
+    def secure(self, pair, fails, settle):
         """The handshake; our side says something else where it has to fail."""
         if self.sender:
             self.sender.join(PATIENCE)
@@ -182,7 +200,7 @@ class Peer:
             raise Failure("the %s got before the handshake %r" % (self.name, self.buffer[:300]))
         if fails:
             self.is_deaf = True  # a ClientHello may come: nobody reads it
-            time.sleep(PAUSE)  # or it would come together with the reply that asks for the handshake
+            settle(self)  # or it would come together with the reply that asks for the handshake
             self.socket.sendall(b"this is no handshake\r\n")
             return
         is_server = self.name == "upstream"
@@ -305,12 +323,13 @@ class Play:
         from harness import Mailweir
         listen, upstream, rules, spool, top = [], [], [], False, []
         for step in self.steps:
-            if step.kind == "set" and step.text.startswith("upstream."):
-                upstream.append(step.text[len("upstream."):])
-            elif step.kind == "set" and step.text.startswith("authserv-id "):
-                top.append(step.text)
+            text = slower(step.text)
+            if step.kind == "set" and text.startswith("upstream."):
+                upstream.append(text[len("upstream."):])
+            elif step.kind == "set" and text.startswith("authserv-id "):
+                top.append(text)
             elif step.kind == "set":
-                (upstream if step.text.split()[0] in UPSTREAM_SETTINGS else listen).append(step.text)
+                (upstream if text.split()[0] in UPSTREAM_SETTINGS else listen).append(text)
             elif step.kind == "filter":
                 rules.append("    rule '%s'\n" % step.text)
             elif step.kind == "plan":
@@ -340,7 +359,7 @@ class Play:
         """Everything of one paragraph in one write. Returns the index behind it."""
         before = self.steps[at - 1] if at > 0 else None
         if before and before.kind in SENDING and before.side != self.steps[at].side:
-            time.sleep(PAUSE)
+            self.settle(self.peer(before))
         peer, octets, kind = self.peer(self.steps[at]), b"", "send"
         end = at
         while end == at or (end < len(self.steps) and self.steps[end].joins):
@@ -354,6 +373,24 @@ class Play:
         if kind == "reset":
             peer.reset()
         return end
+
+    def sleeps(self):
+        """Is no thread of the program at work, or about to be?"""
+        try:
+            for task in os.listdir("/proc/%d/task" % self.proxy.pid):
+                with open("/proc/%d/task/%s/stat" % (self.proxy.pid, task), encoding="ascii", errors="replace") as stat:
+                    if stat.read().rsplit(")", 1)[1].split()[0] != "S":
+                        return False
+        except OSError:
+            pass  # a thread has ended, or the program
+        return True
+
+    def settle(self, peer):
+        """Until the program has read and done with what the peer sent it."""
+        end = time.monotonic() + SETTLE
+        time.sleep(PAUSE)
+        while not (peer.is_read() and self.sleeps()) and time.monotonic() < end:
+            time.sleep(0.005)
 
     def gets(self, step):
         peer = self.peer(step)
@@ -400,11 +437,11 @@ class Play:
                 self.peers["U"].close()
             self.peers["U"] = self.upstream.accept()
         elif step.kind == "secure":
-            self.peer(step).secure(PAIR, step.text == "tls fails")
+            self.peer(step).secure(PAIR, step.text == "tls fails", self.settle)
         elif step.kind == "refuse":
             self.upstream.orders.pop(0)
         elif step.kind == "time":
-            time.sleep(seconds(step.text))
+            time.sleep(SLOWER * seconds(step.text))
         elif step.kind == "shutdown":
             self.proxy.signal(signal.SIGTERM)
         elif step.kind == "log":
@@ -439,7 +476,7 @@ class Play:
         for peer in self.peers.values():
             peer.close()
         self.upstream.socket.close()
-        status = self.proxy.wait(20) if any(s.kind == "shutdown" for s in self.steps) else self.proxy.stop()
+        status = self.proxy.wait(60) if any(s.kind == "shutdown" for s in self.steps) else self.proxy.stop()
         log = self.proxy.log()
         if status != 0 or re.search(r"AddressSanitizer|LeakSanitizer|runtime error:|assertion", log, re.I):
             return "the program ended with %d:\n%s" % (status, log[-4000:])

@@ -13,7 +13,8 @@ complete; also BDAT LAST), BDAT, RSET, NOOP, QUIT, XCLIENT, and any other verb. 
     a number sleeps that many seconds
     callable called with (session); its return value is the next step
 
-A list of orders wrapped in Turns(...) is used one per occurrence (the last one stays).
+A list of orders wrapped in Turns(...) is used one per occurrence (the last one stays). `wait_until(event)` and `tell(event)` are orders,
+too, for what must not depend on who is faster.
 """
 import re
 import socket
@@ -39,6 +40,20 @@ class Turns:
         return self.orders.pop(0) if len(self.orders) > 1 else self.orders[0]
 
 
+def wait_until(event):
+    """An order: goes on when the test has set the event."""
+    def step(_):
+        event.wait(20)
+    return step
+
+
+def tell(event):
+    """An order: the test hears that the server has come so far."""
+    def step(_):
+        event.set()
+    return step
+
+
 class _End(Exception):
     """The session ends here."""
 
@@ -46,10 +61,12 @@ class _End(Exception):
 class Session:
     """What one connection said and got."""
 
-    def __init__(self, upstream, connection, number):
+    def __init__(self, upstream, connection, number, peer):
         self.upstream = upstream
         self.socket = connection
         self.number = number
+        self.peer = peer
+        self.begun = time.monotonic()
         self.commands = []   # lines without CRLF
         self.messages = []   # (sender, recipients, octets, was acknowledged)
         self.received = 0
@@ -84,7 +101,8 @@ class FakeUpstream:
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         self._listener.bind(("127.0.0.1", self.port))
         self._listener.listen(128)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def stop(self):
         """No more connections; open ones are cut."""
@@ -93,6 +111,7 @@ class FakeUpstream:
             self._listener.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+        self._acceptor.join(10)  # until it has left the socket the port is taken, and who came last may not stand in `sessions`
         self._listener.close()
         self.resume.set()
         for session in list(self.sessions):
@@ -105,18 +124,25 @@ class FakeUpstream:
         """Messages that were acknowledged: (sender, recipients, octets)."""
         return [tuple(m[:3]) for s in self.sessions for m in s.messages if m[3]]
 
+    def catch_up(self):
+        """Waits until every connection made so far stands in `sessions`: they are accepted in order, and one of ours, which is taken out
+        again, is the last. A proxy may be done with a connection before this server's thread has seen it."""
+        with socket.create_connection(("127.0.0.1", self.port), 10) as own:
+            last = wait_for(lambda: [s for s in list(self.sessions) if s.peer == own.getsockname()], 10.0, "the connection is noted")
+            self.sessions.remove(last[0])
+
     def wait_sessions_end(self, timeout=10.0):
         wait_for(lambda: all(s.ended for s in self.sessions), timeout, "upstream sessions ended")
 
     def _accept(self):
         while not self._stopped:
             try:
-                connection, _ = self._listener.accept()
+                connection, peer = self._listener.accept()
             except OSError:
                 return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
-                session = Session(self, connection, len(self.sessions) + 1)
+                session = Session(self, connection, len(self.sessions) + 1, peer)
                 self.sessions.append(session)
             threading.Thread(target=self._serve, args=(session,), daemon=True).start()
 

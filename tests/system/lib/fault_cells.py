@@ -1,10 +1,11 @@
 """The cells of test_fault_matrix.py: how a client gets to a stage, commits or suffers the fault, and what is checked of it."""
 import contextlib
 import socket
+import threading
 import time
 
 from fault_matrix import GREETING, HASTE, as_expected, replies_for
-from fake_upstream import NORMAL
+from fake_upstream import NORMAL, wait_until
 from harness import wait_for
 from smtpline import stuff
 
@@ -187,7 +188,7 @@ class Cell:
             return
         if not any(line.startswith("session") for line in self.log):
             event = self.log[0].split()[0]
-            records = wait_for(lambda: self.lane.log.take(self.client.name, event), 5, event + " in the log", 0.02)
+            records = wait_for(lambda: self.lane.log.take(self.client.name, event), 15, event + " in the log", 0.02)
         else:
             records = self.lane.records(self.client)
         for line in self.log:
@@ -323,7 +324,7 @@ class UpstreamCell(Cell):
         self.greet()
         self.hello()
         self.expect(b"AUTH PLAIN", NORMAL_REPLIES["auth"])
-        if not self.upstream.happened.wait(5):
+        if not self.upstream.happened.wait(20):
             raise Wrong("the upstream stayed quiet")
         self.heard("AUTH")
 
@@ -369,9 +370,9 @@ class UpstreamCell(Cell):
         half = len(message) if self.plan == "spool" or self.fault == "stop" else len(message) // 2
         self.client.send(message[:half])
         if half < len(message):
-            if not self.upstream.happened.wait(10):
+            if not self.upstream.happened.wait(20):
                 raise Wrong("the upstream got too little of the content")
-            time.sleep(0.05)
+            self.world.weir.settle()
         self.client.send(message[half:] + b".\r\n")
 
     def at_bdat(self):
@@ -388,10 +389,11 @@ class UpstreamCell(Cell):
     def at_idle(self):
         self.envelope()
         self.expect(b"RSET", NORMAL_REPLIES["rset"])
-        if not self.upstream.happened.wait(5):
+        if not self.upstream.happened.wait(20):
             raise Wrong("the upstream stayed quiet")
         if not self.replies:
             time.sleep(0.1)
+            self.world.weir.settle()
         self.heard("idle")
 
     def at_quit(self):
@@ -420,7 +422,8 @@ class ClientCell(Cell):
     def begin(self):
         self.lane.begin()
         if self.stage == "pre-greeting":
-            self.upstream.orders = {"CONNECT": [0.3, NORMAL]}
+            self.upstream.may_greet.clear()
+            self.upstream.orders = {"CONNECT": [wait_until(self.upstream.may_greet), NORMAL]}
         elif self.stage == "awaiting":
             self.upstream.orders = {"DOT": [0.3, NORMAL]}
         elif self.fault == "deaf":
@@ -496,8 +499,14 @@ class ClientCell(Cell):
         self.client.send(self.client.header)
         if self.leg.name == "client-implicit":
             self.lane.secure(self.client)
-        wait_for(lambda: self.upstream.sessions, 5, "the upstream is connected")
+        wait_for(lambda: self.upstream.sessions, 15, "the upstream is connected")
+        threading.Timer(0.3, self.greet_late).start()
         self.fail()
+
+    def greet_late(self):
+        """The upstream greets when mailweir has taken what the client did, however long that was."""
+        self.world.weir.settle()
+        self.upstream.may_greet.set()
 
     def greeted(self):
         self.greet()
@@ -564,7 +573,7 @@ class ClientCell(Cell):
     def in_awaiting(self):
         self.whole_message()
         self.client.send(stuff(PLAIN) + b".\r\n")
-        wait_for(lambda: any(s.messages for s in self.upstream.sessions), 5, "the upstream has the message")
+        wait_for(lambda: any(s.messages for s in self.upstream.sessions), 15, "the upstream has the message")
         self.fail()
 
     def unanswered(self):

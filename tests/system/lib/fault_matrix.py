@@ -22,7 +22,7 @@ from harness import wait_for
 from smtpline import Client
 from suite import SPOOLING
 
-HASTE = 3 if harness.MAILWEIR and harness.is_sanitized() else 1  # seconds; a sanitizer makes everything slow
+HASTE = 4 if harness.MAILWEIR and harness.is_sanitized() else 2  # seconds; a sanitizer makes everything slow
 CERTIFICATES = []   # the one pair of this run, made when it is needed
 V2 = b"\r\n\r\n\0\r\nQUIT\n"
 GREETING = b"220 up.example.test ESMTP Fake\r\n"
@@ -79,7 +79,8 @@ class MatrixUpstream(FakeUpstream):
     def __init__(self, leg):
         self.leg = leg
         self.stage = self.fault = None
-        self.happened = threading.Event()
+        self.happened, self.may_greet = threading.Event(), threading.Event()
+        self.settle = None  # waits until mailweir has dealt with what was said
         words = ["PIPELINING", "SIZE 33554432", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING", "AUTH PLAIN LOGIN"]
         super().__init__(extensions=[*words, *leg.announced])
 
@@ -175,6 +176,7 @@ class MatrixUpstream(FakeUpstream):
                 raise _End
         self._obey(session, "AMID", UNASKED if self.stage else b"")
         time.sleep(0.5)  # or the rest of the content, its dot included, might cross with what was said
+        self.settle()
 
 
 # ---------------------------------------------------------------------------------------------- legs and lanes
@@ -295,11 +297,11 @@ class Lane:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         client.socket = context.wrap_socket(client.socket)
 
-    def records(self, client, wait=6.0):
+    def records(self, client, wait=15.0):
         """The log's records of this client's session; waits until it is over."""
         return self.log.session(client.name, wait)
 
-    def settled(self, seconds=3.0):
+    def settled(self, seconds=10.0):
         """Have all upstream connections of this cell ended?"""
         with contextlib.suppress(AssertionError):
             return wait_for(lambda: all(s.ended for s in self.upstream.sessions), seconds, "upstream connections ended") or True
@@ -352,7 +354,7 @@ class World:
         log = LogIndex(self.weir.log_path)
         self.free = {(hurry, plan): queue.Queue() for hurry in HURRY for plan in PLANS}
         for lane in everyone:
-            lane.log = log
+            lane.log, lane.upstream.settle = log, self.weir.settle
         for lane in self.lanes:
             self.free[lane.hurry, lane.plan].put(lane)
         self.base = 0

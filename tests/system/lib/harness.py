@@ -113,9 +113,13 @@ class Process:
             self.guard.communicate(b"done\n")
             self.guard = None
 
-    def log(self):
+    def written(self):
+        """The log as it stands in the file."""
         with open(self.log_path, "r", encoding="utf-8", errors="backslashreplace") as file:
             return file.read()
+
+    def log(self):
+        return self.written()
 
     def alive(self):
         return self.popen.poll() is None
@@ -146,15 +150,46 @@ class Process:
 
     def wait_log(self, pattern, timeout=10.0, start=0):
         """Waits until the log, from octet `start`, matches; returns the match."""
-        return wait_for(lambda: re.search(pattern, self.log()[start:], re.M), timeout,
-                        lambda: "%r in the log of %s:\n%s" % (pattern, self.name, self.log()[start:][-3000:]))
+        return wait_for(lambda: re.search(pattern, self.written()[start:], re.M), timeout,
+                        lambda: "%r in the log of %s:\n%s" % (pattern, self.name, self.written()[start:][-3000:]))
 
     def descriptors(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))
 
+    def cpu_seconds(self):
+        """What it has used so far: says of the program what a clock on the wall says of the machine."""
+        with open("/proc/%d/stat" % self.pid, encoding="utf-8", errors="replace") as file:
+            words = file.read().rsplit(")", 1)[1].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def starved_seconds(self):
+        """How long its first thread could have run so far and the machine had no time for it."""
+        return starved_seconds("/proc/%d" % self.pid)
+
     def resident_kib(self):
         with open("/proc/%d/status" % self.pid) as file:
             return int(re.search(r"VmRSS:\s+(\d+)", file.read()).group(1))
+
+
+def starved_seconds(thread="/proc/thread-self"):
+    """What passes on the clock and says nothing of the program (Linux; 0 where the kernel does not count it)."""
+    try:
+        with open(thread + "/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
+@functools.lru_cache
+def slowness():
+    """How many times as long as on the machine where the tests' bounds were found this one computes; at least 1. Time of the
+    processor, so that a busy machine is no slow one."""
+    def compute():
+        begun, total = time.process_time(), 0
+        for number in range(1_000_000):
+            total += number * number
+        return time.process_time() - begun
+    return max(1.0, min(compute() for _ in range(3)) / 0.04)
 
 
 def _reap_orphans():
@@ -241,20 +276,48 @@ class Mailweir(Process):
         if not MAILWEIR:
             raise RuntimeError("MAILWEIR is not set: path of the binary under test")
         self.log_path = os.path.join(self.directory, "mailweir.err")
-        start = len(self.log()) if os.path.exists(self.log_path) else 0
+        start = len(self.written()) if os.path.exists(self.log_path) else 0
         super().__init__([MAILWEIR, "run", "-c", self.conf], "mailweir", self.directory)
         try:
-            wait_for(lambda: re.search(r"^READY\b", self.log()[start:], re.M) or not self.alive(), timeout, "READY")
+            wait_for(lambda: re.search(r"^READY\b", self.written()[start:], re.M) or not self.alive(), timeout, "READY")
         except AssertionError:
             self.kill()
             raise AssertionError("no READY from mailweir:\n" + self.log()) from None
         if not self.alive():
             raise AssertionError("mailweir ended (%s) at start:\n%s" % (self.popen.returncode, self.log()))
 
+    def settle(self, timeout=2.0):
+        """Waits until it sleeps: what had reached its sockets is dealt with and has its lines in the log, which come at the end of
+        the loop's turn and so behind the reply. No more than `timeout`, if it is never out of work."""
+        deadline, looks = time.monotonic() + timeout, 0
+        while looks < 2 and time.monotonic() < deadline:
+            state = self._state()
+            if state in "TtZX":  # stopped or dead: nothing will come of it
+                return
+            looks = looks + 1 if state == "S" else 0
+            time.sleep(0.001)
+
+    def _state(self):
+        """The letter that Linux has for it: R, S, D, T, Z; X when it is gone."""
+        try:
+            with open("/proc/%d/stat" % self.pid, encoding="utf-8", errors="replace") as file:
+                return file.read().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return "X"
+
+    def log(self):
+        """The log with all that it has to say by now."""
+        self.settle()
+        return self.written()
+
     def records(self, event=None, start=0, **keys):
-        """Log records since octet `start` with that event and these values."""
+        """Log records since octet `start` with that event and these values, of all that has happened."""
+        self.settle()
+        return self._records(event, start, keys)
+
+    def _records(self, event, start, keys):
         found = []
-        for record in log_records(self.log()[start:]):
+        for record in log_records(self.written()[start:]):
             if event and record["event"] != event:
                 continue
             if all(str(record.get(k.rstrip("_"))) == str(v) for k, v in keys.items()):
@@ -262,7 +325,7 @@ class Mailweir(Process):
         return found
 
     def wait_record(self, event, timeout=10.0, start=0, **keys):
-        return wait_for(lambda: self.records(event, start, **keys), timeout,
+        return wait_for(lambda: self._records(event, start, keys), timeout,
                         lambda: "log line %s %s in:\n%s" % (event, keys, self.log()[start:][-4000:]))[0]
 
     def mark(self):

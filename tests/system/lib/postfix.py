@@ -247,16 +247,27 @@ class Postfix:
         return found[0]
 
     def queue_is_empty(self):
-        """Nothing waits for delivery."""
-        for sub in ("incoming", "active", "deferred", "maildrop"):
+        """Nothing waits for delivery. Looked at in the order in which files move on, so that none is missed; twice, since from the
+        deferred queue they go back."""
+        return not self._has_queued() and not self._has_queued()
+
+    def _has_queued(self):
+        for sub in ("maildrop", "incoming", "active", "deferred"):
             for _, _, files in os.walk(os.path.join(self.directory, "queue", sub)):
                 if files:
-                    return False
-        return True
+                    return True
+        return False
 
     def settle(self, timeout=20.0):
-        """Waits until all that was accepted is delivered: then what is not in a mailbox was not accepted."""
+        """Waits until all that was accepted is delivered, and the log has it: then what is not in a mailbox was not accepted."""
         wait_for(self.queue_is_empty, timeout, lambda: "empty queue; log:\n" + self.log()[-3000:])
+        wait_for(self._is_log_complete, timeout, lambda: "the end of each message in the log:\n" + self.log()[-3000:])
+
+    def _is_log_complete(self):
+        """postlogd writes it, a process of its own."""
+        log = self.log()
+        return set(re.findall(r"qmgr\[\d+\]: (\w+): from=<.*\(queue active\)$", log, re.M)) <= \
+            set(re.findall(r"qmgr\[\d+\]: (\w+): removed$", log, re.M))
 
 
 class Delivered:

@@ -13,6 +13,7 @@ import time
 import unittest
 
 BINARY = None
+PATIENCE_S = 60  # what hangs is told of; no machine is so busy that it comes to that
 MESSAGE = b"Subject: hello\r\nFrom: a@example.net\r\n\r\n.one dot\r\n..two dots\r\n.\r\nlast line\r\n"
 
 
@@ -42,12 +43,12 @@ class Sink:
         """SIGTERM; returns what was printed after READY. The exit status must be 0: a sanitizer would change it."""
         self.process.send_signal(signal.SIGTERM)
         lines = self.process.stderr.read().decode().splitlines()
-        status = self.process.wait(timeout=10)
+        status = self.process.wait(timeout=PATIENCE_S)
         assert status == 0, (status, lines)
         return lines
 
     def smtp(self):
-        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example.net", timeout=10)
+        return smtplib.SMTP("127.0.0.1", self.port, local_hostname="client.example.net", timeout=PATIENCE_S)
 
     def raw(self):
         return Raw(self.port)
@@ -63,7 +64,7 @@ class Raw:
     """A client that writes octets and reads replies."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         self.file = self.socket.makefile("rb")
 
     def __enter__(self):
@@ -233,7 +234,7 @@ class Storing(unittest.TestCase):
                 client.send(b"x\r\n.\r\n")
             sink.process.send_signal(signal.SIGTERM)
             acknowledged = sum(client.reply()[0] == 250 for client in clients)
-            self.assertEqual(sink.process.wait(timeout=10), 0)
+            self.assertEqual(sink.process.wait(timeout=PATIENCE_S), 0)
             self.assertGreaterEqual(len(sink.files()), acknowledged)
             self.assertEqual(sink.leftovers(), [])
             for client in clients:
@@ -314,9 +315,12 @@ class Dialogue(unittest.TestCase):
             self.assertEqual([one.reply()[0], two.reply()[0], three.reply()[0], three.reply()[0]], [220, 220, 421, 0])
             one.say(b"QUIT")
             self.assertEqual(one.reply()[0], 0)
-            time.sleep(0.05)
-            with sink.raw() as four:
-                self.assertEqual(four.reply()[0], 220)
+            codes, end = [], time.monotonic() + PATIENCE_S
+            while codes[-1:] != [220] and time.monotonic() < end:  # its place is free soon
+                with sink.raw() as four:
+                    codes.append(four.reply()[0])
+            self.assertEqual(codes[-1], 220)
+            self.assertLessEqual(set(codes[:-1]), {421})
 
     def test_too_many_recipients_are_refused(self):
         with Sink() as sink, sink.raw() as client:
@@ -390,13 +394,13 @@ class OnRequest(unittest.TestCase):
             self.assertNotIn(b"unknown@", sink.files()[0])
 
     def test_delayed_reply_keeps_the_order(self):
-        with Sink("--delay", "mail=200", "--delay", "eod=200") as sink, sink.raw() as client:
+        with Sink("--delay", "mail=1500", "--delay", "eod=1500") as sink, sink.raw() as client:
             begin = time.monotonic()
             client.send(b"EHLO x\r\nMAIL FROM:<a@x>\r\nRCPT TO:<b@x>\r\nDATA\r\nx\r\n.\r\nQUIT\r\n")
             self.assertEqual(client.codes(2), [220, 250])
-            self.assertLess(time.monotonic() - begin, 0.15)
+            self.assertLess(time.monotonic() - begin, 1.4)
             self.assertEqual(client.codes(6), [250, 250, 354, 250, 221, 0])
-            self.assertGreater(time.monotonic() - begin, 0.38)
+            self.assertGreater(time.monotonic() - begin, 2.98)
 
     def test_client_gone_during_a_delay(self):
         with Sink("--delay", "eod=100") as sink:
@@ -477,7 +481,7 @@ class Identity(unittest.TestCase):
 
 class Program(unittest.TestCase):
     def run_sink(self, *options):
-        return subprocess.run([BINARY, "sink", *options], capture_output=True, timeout=10)
+        return subprocess.run([BINARY, "sink", *options], capture_output=True, timeout=PATIENCE_S)
 
     def test_busy_port_is_refused_with_advice(self):
         with Sink(discard=True) as sink:
