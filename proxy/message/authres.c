@@ -405,6 +405,11 @@ static bool hides_own_field(struct mw_slice raw, const struct mw_slice *ids, siz
     return false;
 }
 
+bool mw_authres_is_forged(struct mw_slice field, const struct mw_slice *ids, size_t id_count)
+{
+    return is_own_field(field, ids, id_count) || hides_own_field(field, ids, id_count);
+}
+
 /* The mbox lines in front of the fields, with all of them: none is of use to anybody. */
 static size_t strip_preamble(struct mw_headers *headers, const struct mw_slice *ids,
                              size_t id_count)
@@ -423,9 +428,7 @@ size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, 
         return 0;
     for (size_t i = 0; i < headers->count; i++) {
         const struct mw_field *field = &headers->fields[i];
-        bool is_forged = is_own_field(field->raw, ids, id_count) ||
-                         hides_own_field(field->raw, ids, id_count);
-        if (is_forged)
+        if (mw_authres_is_forged(field->raw, ids, id_count))
             continue;
         if (kept < i)
             headers->fields[kept] = *field;

@@ -27,10 +27,33 @@ bool mw_authres_id(struct mw_slice id, struct mw_arena *arena, struct mw_slice *
  * find another first word, each of those words counts as well. */
 bool mw_authres_is_own(struct mw_slice value, const struct mw_slice *ids, size_t id_count);
 
-/* Delete all such fields from the header, and those in which one stands behind a bare CR, where
- * some readers begin another field; so with the mbox lines in front, all of them. Returns how many;
- * 0 costs a look at the names and a search for CRs. */
+/* One whole field with its name: is it such a one, or does one stand in it behind a bare CR, where
+ * some readers begin another field? */
+bool mw_authres_is_forged(struct mw_slice field, const struct mw_slice *ids, size_t id_count);
+
+/* Delete all such fields from the header; so with the mbox lines in front, all of them. Returns how
+ * many; 0 costs a look at the names and a search for CRs. */
 size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, size_t id_count);
+
+/* A header that is ended by a line that is no field, and not by an empty one ("no field", " x" as
+ * the first line): that line and all behind it are body to us, but many readers go on to the first
+ * empty line, and find fields there. What goes through the watch are the octets behind such a
+ * header, cut anywhere, up to the end of the message. A line begins behind a CR as well. Zeroed: a
+ * beginning; holds 16 KiB at most; ends with fini. */
+struct mw_authres_watch {
+    struct mw_buf line; /* private: a field as far as it came, if it may be one of results */
+    uint64_t line_len;  /* private: octets since the last LF */
+    char last;          /* private: the octet before; NUL: none yet */
+    bool is_kept;       /* private: `line` is the one at hand */
+    bool is_over;       /* the empty line has come: what is behind it is body to everybody */
+    bool has_own;       /* a field that a reader could take for ours */
+};
+/* Both return has_own; the second when the message has ended. Linear. */
+bool mw_authres_watch(struct mw_authres_watch *watch, struct mw_slice octets,
+                      const struct mw_slice *ids, size_t id_count);
+bool mw_authres_watch_end(struct mw_authres_watch *watch, const struct mw_slice *ids,
+                          size_t id_count);
+void mw_authres_watch_fini(struct mw_authres_watch *watch);
 
 /* Why this may not stand in the field as one result, NULL: it may. `is_utf8`: the message is of
  * SMTPUTF8. */

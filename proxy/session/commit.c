@@ -209,6 +209,7 @@ void mw_commit_message_end(struct mw_session *session)
     if (tx->spool != NULL && mw_spool_error(tx->spool) != MW_OK)
         mw_content_refuse_own(session, MW_REPLY_SPOOL_FAILED, "end_of_message");
     mw_content_refuse_bad_octets(session);
+    mw_content_watch_end(session);
     session->subject.spool = tx->spool;
     if (tx->is_refused || tx->plan == MW_PLAN_SWALLOW) {
         struct mw_outcome outcome = {.verdict = MW_CONTINUE};

@@ -10,7 +10,6 @@
  * the end of the event; the header block is the transaction's (until it was written, under the
  * stream plan); the spool has its own copies. A refusal found here is kept and told at the end of
  * the content, where the client listens (RFC 5321 4.1.1.4). */
-#include "message/authres.h"
 #include "session/session_priv.h"
 
 bool mw_content_is_blocked(const struct mw_session *session)
@@ -109,12 +108,44 @@ bool mw_content_verdict(struct mw_session *session, const struct mw_outcome *out
     return false;
 }
 
+/* ---- results behind a header without an end (authres.h) ---- */
+
+static void refuse_forged(struct mw_session *session)
+{
+    if (!session->tx->is_refused)
+        mw_report_forged(session, 1);
+    mw_content_refuse_own(session, MW_REPLY_FORGED_RESULTS, "body");
+}
+
+/* They are in what is body to us, so they cannot be deleted; and while the message streams, its
+ * header is gone, and the empty line that would end it for everybody cannot be added any more. */
+static bool is_refused_by_watch(struct mw_session *session, struct mw_slice octets)
+{
+    struct mw_transaction *tx = session->tx;
+    const struct mw_snapshot *snapshot = session->snapshot;
+    if (!tx->is_watched ||
+        !mw_authres_watch(&tx->watch, octets, snapshot->authserv_ids, snapshot->authserv_id_count))
+        return false;
+    refuse_forged(session);
+    return true;
+}
+
+void mw_content_watch_end(struct mw_session *session)
+{
+    struct mw_transaction *tx = session->tx;
+    const struct mw_snapshot *snapshot = session->snapshot;
+    if (tx->is_watched &&
+        mw_authres_watch_end(&tx->watch, snapshot->authserv_ids, snapshot->authserv_id_count))
+        refuse_forged(session);
+}
+
 /* ---- body ---- */
 
 static void body_span(struct mw_session *session, struct mw_span span)
 {
     struct mw_transaction *tx = session->tx;
-    if (span.octets.len == 0 || tx->is_refused || tx->plan == MW_PLAN_SWALLOW)
+    if (span.octets.len == 0 || tx->is_refused || tx->plan == MW_PLAN_SWALLOW ||
+        is_refused_by_watch(session, span.octets))
         return;
     if ((session->stages & MW_STAGE_BIT(MW_STAGE_BODY)) != 0) {
         struct mw_call call = {.stage = MW_STAGE_BODY, .a = span.octets};
@@ -145,8 +176,9 @@ static bool is_result_trusted(const struct mw_session *session)
 static void drop_forged_results(struct mw_session *session)
 {
     const struct mw_snapshot *snapshot = session->snapshot;
-    if (is_result_trusted(session))
+    if (snapshot->authserv_id_count == 0 || is_result_trusted(session))
         return;
+    session->tx->is_watched = !session->tx->headers.has_separator;
     size_t count = mw_authres_strip(&session->tx->headers, snapshot->authserv_ids,
                                     snapshot->authserv_id_count);
     if (count > 0)
@@ -194,6 +226,23 @@ static void eoh_decided(struct mw_session *session, const struct mw_outcome *out
         mw_commit_message_end(session);
 }
 
+/* The content of BODY=BINARYMIME is not looked at, but its header is lines like any other's (RFC
+ * 3030 3): those who read it would not agree on where they end. */
+static void check_binary_header(struct mw_session *session)
+{
+    struct mw_transaction *tx = session->tx;
+    struct mw_slice block = mw_headers_block(&tx->headers);
+    struct mw_dots dots;
+    mw_dots_init_bdat(&dots, false);
+    for (size_t used = 0; tx->dots.is_binary && block.len > 0; block = mw_slice_skip(block, used)) {
+        struct mw_span span;
+        mw_dots_take(&dots, &session->settings->line_ends, block, &used, &span);
+    }
+    tx->dots.seen |= dots.seen;
+    tx->dots.is_refused |= dots.is_refused;
+    mw_content_refuse_bad_octets(session);
+}
+
 static void header_done(struct mw_session *session, struct mw_slice handed_back,
                         struct mw_span rest)
 {
@@ -201,6 +250,7 @@ static void header_done(struct mw_session *session, struct mw_slice handed_back,
     tx->has_header = true;
     session->header_deadline = 0;
     session->subject.headers = &tx->headers;
+    check_binary_header(session);
     drop_forged_results(session);
     tx->message_id = mw_arena_dup(&tx->arena,
                                   mw_slice_take(mw_headers_message_id(&tx->headers), 256));
@@ -208,7 +258,7 @@ static void header_done(struct mw_session *session, struct mw_slice handed_back,
     tx->rest = rest;
     struct mw_call call = {.stage = MW_STAGE_END_OF_HEADERS};
     uint32_t header_stages = MW_STAGE_BIT(MW_STAGE_HEADER) | MW_STAGE_BIT(MW_STAGE_END_OF_HEADERS);
-    if ((session->stages & header_stages) == 0) {
+    if ((session->stages & header_stages) == 0 || tx->is_refused) {
         struct mw_outcome outcome = {.verdict = MW_CONTINUE};
         eoh_decided(session, &outcome);
         return;

@@ -20,6 +20,7 @@
 #ifndef MW_SESSION_PRIV_H
 #define MW_SESSION_PRIV_H
 
+#include "message/authres.h"
 #include "session/session.h"
 #include "smtp/command.h"
 #include "smtp/dots.h"
@@ -113,7 +114,9 @@ struct mw_transaction {
     struct mw_dots dots;
     struct mw_stuffer stuffer;
     struct mw_spool *spool;
-    struct mw_buf pending;   /* copy of `rest` while end_of_headers waits */
+    struct mw_buf pending;         /* copy of `rest` while end_of_headers waits */
+    struct mw_authres_watch watch; /* for forged results behind a header without an end */
+    bool is_watched;
     uint64_t begun_ms, size; /* octets of content so far */
     uint64_t bdat_left, bdat_size;
     uint64_t filter_us;
@@ -430,6 +433,8 @@ void mw_content_refuse(struct mw_session *session, const struct mw_outcome *outc
                        const char *stage);
 /* Octets that the listener's settings do not let pass were seen. Harmless where there are none. */
 void mw_content_refuse_bad_octets(struct mw_session *session);
+/* All of the content is there: the last line may be one that has to be refused. */
+void mw_content_watch_end(struct mw_session *session);
 /* Every filter has let the header pass: what they said of the message goes to its top. */
 void mw_content_write_results(struct mw_session *session);
 bool mw_content_is_blocked(const struct mw_session *session);

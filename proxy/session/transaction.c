@@ -63,6 +63,7 @@ void mw_transaction_end(struct mw_session *session, bool is_aborted)
     mw_headers_fini(&tx->headers);
     mw_envelope_fini(&tx->envelope);
     mw_buf_fini(&tx->pending);
+    mw_authres_watch_fini(&tx->watch);
     mw_buf_fini(&tx->refusal);
     mw_buf_fini(&tx->group);
     mw_arena_fini(&tx->arena);

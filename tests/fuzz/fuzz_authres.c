@@ -185,6 +185,38 @@ static void check_strip(struct mw_slice value)
     mw_arena_fini(&arena);
 }
 
+/* ---- behind a header without an end ---- */
+
+static bool watch_in_pieces(struct mw_slice text, size_t size)
+{
+    struct mw_authres_watch watch = {0};
+    for (size_t at = 0; at < text.len; at += size)
+        mw_authres_watch(&watch, mw_slice_take(mw_slice_skip(text, at), size), ids, IDS);
+    bool has_own = mw_authres_watch_end(&watch, ids, IDS);
+    mw_authres_watch_fini(&watch);
+    return has_own;
+}
+
+/* Wherever it is cut; and what the strict reader takes for ours behind a line that is no field is
+ * seen. */
+static void check_watch(struct mw_slice value)
+{
+    struct mw_buf text = {0};
+    struct mw_arena arena = {0};
+    struct mw_headers headers;
+    expect(watch_in_pieces(value, 1) == watch_in_pieces(value, value.len + 1) &&
+           watch_in_pieces(value, 1) == watch_in_pieces(value, 7));
+    mw_buf_put(&text, MW_LIT("Authentication-Results:"));
+    mw_buf_put(&text, value);
+    mw_buf_put(&text, MW_LIT("\r\n\r\n"));
+    read_block(mw_buf_view(&text), &arena, &headers);
+    if (headers.is_complete && headers.count > 0 && mw_authres_strip(&headers, ids, IDS) > 0)
+        expect(watch_in_pieces(mw_buf_view(&text), 1));
+    mw_headers_fini(&headers);
+    mw_buf_fini(&text);
+    mw_arena_fini(&arena);
+}
+
 /* ---- as a result ---- */
 
 static void check_result(struct mw_slice result)
@@ -218,6 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         value = MW_EMPTY;
     check_whose(value, mw_authres_is_own(value, ids, IDS));
     check_strip(value);
+    check_watch(value);
     check_result(value);
     return 0;
 }

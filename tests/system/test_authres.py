@@ -289,10 +289,12 @@ class Odd(Base):
 
     def test_header_without_an_end(self):
         for chain, count in ((EMPTY, 0), (SPF, 1)):
-            for tail in (b"", b"no field\r\n" + self.FORGED):
+            for tail in (b"", b"no field\r\nX: y\r\n"):
                 with self.subTest(chain=chain, tail=tail):
                     found = self.one(b"Subject: s\r\n" + self.FORGED + tail, chain)
                     self.assertEqual(len([field for field in self.read_by_postfix(found) if is_ours(field)]), count)
+            client = self.begin(self.weir(chain))
+            self.assertEqual(client.data(b"Subject: s\r\n" + self.FORGED + b"no field\r\n" + self.FORGED).code, 550)
 
     def test_nothing_but_forged_fields(self):
         self.same_octets(self.one(self.FORGED * 3 + b"\r\n" + BODY), b"\r\n" + BODY)
@@ -326,11 +328,40 @@ class Odd(Base):
         self.assertEqual(email.message_from_bytes(found).get_all("Authentication-Results", []), [])
 
     def test_bare_carriage_returns_of_a_binary_message(self):
-        """They pass whatever `bare-cr` says; Python's email for one begins a field there."""
+        """In its header as in that of any other message; Python's email for one begins a field there."""
         message = b"To: x@y.test\r\nSubject: s\rAuthentication-Results : mx.weir.test;\r dkim=pass\r\nX-A: b\rX-C: d\r\n\r\n\x00binary"
         self.assertEqual(len(email.message_from_bytes(message.replace(b" :", b":")).get_all("Authentication-Results")), 1)
-        found = self.one(message, send="by_bdat", options=" BODY=BINARYMIME")
+        client = self.begin(self.weir(EMPTY), options=" BODY=BINARYMIME")
+        client.send(b"BDAT %d LAST\r\n" % len(message) + message)
+        self.assertEqual(client.expect(550).lines, ["5.5.2 Error: bare <CR> received"])
+        client.quit()
+        found = self.one(message, send="by_bdat", options=" BODY=BINARYMIME", listen=["bare-cr pass"])
         self.same_octets(found, b"To: x@y.test\r\nX-A: b\rX-C: d\r\n\r\n\x00binary")
+
+    # the header ends there to us, and goes on to others
+    BROKEN = (b"no field\r\n", b"X: y\r\nno field\r\n", b"X: y\r\nFrom a@b\r\n", b"X: y\r\n: x\r\n", b"X: y\r\nX-\xc3\xa4: x\r\n",
+              b" x\r\n", b": x\r\n", b"X-\xc3\xa4: x\r\n")
+
+    def test_behind_a_line_that_is_no_field(self):
+        """Refused, as nothing can be taken out of a body; whatever results are written, and however it comes."""
+        for chain in (EMPTY, SPF, suite.SPOOLING):
+            weir = self.weir(chain)
+            for broken in self.BROKEN:
+                with self.subTest(broken, chain=chain):
+                    client = self.begin(weir)
+                    client.cmd("DATA", 354)
+                    client.send(broken + self.FORGED + b"\r\n" + BODY + b".\r\n")
+                    reply = client.expect(550)
+                    self.assertEqual(reply.lines, ["5.6.0 Error: malformed header with results of this server behind it"])
+                    client.quit()
+            self.assertEqual(len(re.findall(r"forged-results fields=1", weir.log())), len(self.BROKEN))
+
+    def test_behind_a_line_that_is_no_field_all_others_pass(self):
+        for broken in self.BROKEN:
+            message = broken + b"Authentication-Results: mx.other.test; dkim=pass\r\n\r\n" + self.FORGED + BODY
+            for send in ("by_data", "by_trickle", "by_bdat"):
+                with self.subTest(broken, send=send):
+                    self.same_octets(self.one(message, send=send), message)
 
     def test_large_fields(self):
         deep = b"Authentication-Results: " + b"(" * 50000 + b")" * 50000 + b" mx.weir.test; dkim=pass\r\n"

@@ -229,6 +229,78 @@ TEST(forged_fields_go_and_the_rest_stays_octet_by_octet)
     mw_arena_fini(&memory);
 }
 
+/* ---- behind a header that has no end ---- */
+
+/* Cut behind every octet, and in pieces of `size`. */
+static bool watch_pieces(struct mw_slice text, size_t size)
+{
+    struct mw_authres_watch watch = {0};
+    for (size_t at = 0; at < text.len; at += size)
+        mw_authres_watch(&watch, mw_slice_take(mw_slice_skip(text, at), size), ids, 2);
+    bool has_own = mw_authres_watch_end(&watch, ids, 2);
+    mw_authres_watch_fini(&watch);
+    return has_own;
+}
+
+static void check_watched(const char *text, bool wanted, const char *file, int line)
+{
+    struct mw_slice octets = mw_slice_cstr(text);
+    for (size_t size = 1; size <= octets.len; size++)
+        if (watch_pieces(octets, size) != wanted)
+            mw_test_fail(file, line, "pieces of %zu: %s", size, text);
+}
+#define CHECK_WATCHED(text, wanted) check_watched(text, wanted, __FILE__, __LINE__)
+
+TEST(fields_behind_a_header_without_an_end_are_seen)
+{
+    CHECK_WATCHED("no field\r\nAuthentication-Results: mx.example.org; none\r\n\r\nx\r\n", true);
+    CHECK_WATCHED("Authentication-Results: mx.example.org; none\r\n\r\n", true);
+    CHECK_WATCHED(" x\r\nauthentication-results \t:\r\n\t(c)\r\n MX.example.ORG.\r\n; none", true);
+    CHECK_WATCHED("x\nAuthentication-Results:\n mx.example.org", true);
+    CHECK_WATCHED("x\rAuthentication-Results: mx.example.org; none\ry", true);
+    CHECK_WATCHED("x\r\r\nAuthentication-Results: mx.example.org; none", true);
+    CHECK_WATCHED("x\r\n \r\nAuthentication-Results: mx.example.org; none", true);
+    CHECK_WATCHED("Authentication-Results: other.example; none\r\n"
+                  "Authentication-Results: mx.example.org; none\r\n",
+                  true);
+    CHECK_WATCHED(
+        "Authentication-Results: other.example; none\rAuthentication-Results: mx.example.org\r\n",
+        true);
+    CHECK_WATCHED("Authentication-Results:\rmx.example.org; none\r\n", true);
+    /* the empty line was before */
+    CHECK_WATCHED("x\r\n\r\nAuthentication-Results: mx.example.org; none\r\n", false);
+    CHECK_WATCHED("x\n\nAuthentication-Results: mx.example.org; none\r\n", false);
+    CHECK_WATCHED("\r\nAuthentication-Results: mx.example.org; none\r\n", false);
+    /* another's, another field, the middle of a line, a fold */
+    CHECK_WATCHED("x\r\nAuthentication-Results: other.example;\r\n mx.example.org\r\n\r\n", false);
+    CHECK_WATCHED(
+        "X-Authentication-Results: mx.example.org\r\nAuthentication-Resultsx: mx.example.org",
+        false);
+    CHECK_WATCHED(
+        "x Authentication-Results: mx.example.org\r\n Authentication-Results: mx.example.org",
+        false);
+    CHECK_WATCHED("Authentication-Results\r\n: mx.example.org; none\r\n", false);
+    CHECK_WATCHED("", false);
+}
+
+TEST(what_is_watched_is_bounded)
+{
+    struct mw_buf text = {0};
+    mw_buf_put(&text, MW_LIT("x\r\nAuthentication-Results: other.example; "));
+    while (text.len < 16000)
+        mw_buf_put(&text, MW_LIT("a=b; "));
+    CHECK(!watch_pieces(mw_buf_view(&text), 1000));
+    while (text.len < 17000) /* nobody writes such a field */
+        mw_buf_put(&text, MW_LIT("a=b; "));
+    CHECK(watch_pieces(mw_buf_view(&text), 1000));
+    struct mw_authres_watch watch = {0};
+    for (int i = 0; i < 1000; i++)
+        mw_authres_watch(&watch, mw_buf_view(&text), ids, 2);
+    CHECK(watch.line.cap <= 65536);
+    mw_authres_watch_fini(&watch);
+    mw_buf_fini(&text);
+}
+
 TEST(fields_behind_a_bare_cr_go_with_the_one_that_hides_them)
 {
     CHECK_STRIPPED("Subject: x\rAuthentication-Results: mx.example.org; dkim=pass\r\nTo: y\r\n\r\n",
