@@ -356,7 +356,7 @@ bool mw_authres_is_own(struct mw_slice value, const struct mw_slice *ids, size_t
     struct mw_buf decoded = {0};
     look_both_ways(&search, value);
     if (!search.is_own && has_encoded_word(value)) {
-        mw_header_decode(value, value.len, &decoded);
+        mw_header_decode(value, value.len * 3, &decoded); /* the most that any charset needs */
         look_both_ways(&search, mw_buf_view(&decoded));
     }
     mw_buf_fini(&decoded);

@@ -7,11 +7,6 @@
 /* A field longer than this is taken for ours unread: it is somebody's attempt. */
 enum { WATCHED_MAX = 16384 };
 
-static bool is_line_end(char octet)
-{
-    return octet == '\r' || octet == '\n';
-}
-
 /* Behind a CR as well, but not within a line that is kept: not all take it for an end. */
 static bool is_at_start(const struct mw_authres_watch *watch)
 {
@@ -42,7 +37,7 @@ static void take_octet(struct mw_authres_watch *watch, char octet, const struct 
                        size_t id_count)
 {
     bool is_folded = octet == ' ' || octet == '\t';
-    if (is_at_start(watch) && !is_line_end(octet) && !is_folded) {
+    if (is_at_start(watch) && octet != '\n' && !is_folded) {
         judge_line(watch, ids, id_count);
         watch->is_kept = true;
     }
