@@ -410,17 +410,6 @@ bool mw_authres_is_forged(struct mw_slice field, const struct mw_slice *ids, siz
     return is_own_field(field, ids, id_count) || hides_own_field(field, ids, id_count);
 }
 
-/* The mbox lines in front of the fields, with all of them: none is of use to anybody. */
-static size_t strip_preamble(struct mw_headers *headers, const struct mw_slice *ids,
-                             size_t id_count)
-{
-    struct mw_slice lines = mw_slice_take(mw_buf_view(&headers->block), headers->preamble_len);
-    if (!hides_own_field(lines, ids, id_count))
-        return 0;
-    headers->preamble_len = 0;
-    return 1;
-}
-
 size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, size_t id_count)
 {
     size_t kept = 0;
@@ -434,7 +423,7 @@ size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, 
             headers->fields[kept] = *field;
         kept++;
     }
-    size_t deleted = headers->count - kept + strip_preamble(headers, ids, id_count);
+    size_t deleted = headers->count - kept;
     headers->count = kept;
     headers->is_edited |= deleted > 0;
     return deleted;

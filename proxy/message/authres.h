@@ -31,8 +31,8 @@ bool mw_authres_is_own(struct mw_slice value, const struct mw_slice *ids, size_t
  * some readers begin another field? */
 bool mw_authres_is_forged(struct mw_slice field, const struct mw_slice *ids, size_t id_count);
 
-/* Delete all such fields from the header; so with the mbox lines in front, all of them. Returns how
- * many; 0 costs a look at the names and a search for CRs. */
+/* Delete all such fields from the header. Returns how many; 0 costs a look at the names and a search
+ * for CRs. */
 size_t mw_authres_strip(struct mw_headers *headers, const struct mw_slice *ids, size_t id_count);
 
 /* A header that is ended by a line that is no field, and not by an empty one ("no field", " x" as

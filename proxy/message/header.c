@@ -171,6 +171,26 @@ static enum mw_err begin_field(struct mw_headers *headers, const struct mw_heade
     return MW_AGAIN;
 }
 
+static struct mw_slice without_line_end(struct mw_slice raw)
+{
+    if (raw.len > 0 && raw.ptr[raw.len - 1] == '\n')
+        raw.len--;
+    if (raw.len > 0 && raw.ptr[raw.len - 1] == '\r')
+        raw.len--;
+    return raw;
+}
+
+/* No filter sees the mbox lines, and they leave as they came. Some readers find another line in one
+ * behind a CR, or cut it at a NUL: such a line is body, as any other that is no field. */
+static bool is_odd_from_line(const struct mw_headers *headers)
+{
+    if (headers->line_kind != LINE_FROM)
+        return false;
+    struct mw_slice line = without_line_end(
+        mw_slice_skip(mw_buf_view(&headers->block), headers->line_start));
+    return mw_slice_find(line, '\r') >= 0 || mw_slice_find(line, '\0') >= 0;
+}
+
 /* All of a decided line is in the block. */
 static void end_line(struct mw_headers *headers)
 {
@@ -217,6 +237,10 @@ static enum mw_err take_piece(struct mw_headers *headers, const struct mw_header
         return MW_ERR_LIMIT;
     if (headers->block.ptr[headers->block.len - 1] != '\n')
         return MW_AGAIN;
+    if (is_odd_from_line(headers)) {
+        complete(headers, out_body);
+        return MW_OK;
+    }
     end_line(headers);
     if (headers->has_separator)
         complete(headers, out_body);
@@ -262,7 +286,7 @@ void mw_headers_finish(struct mw_headers *headers, struct mw_slice *out_body)
     if (headers->is_complete)
         return;
     if (headers->line_kind == LINE_FIELD || headers->line_kind == LINE_MORE ||
-        headers->line_kind == LINE_FROM)
+        (headers->line_kind == LINE_FROM && !is_odd_from_line(headers)))
         end_line(headers);
     complete(headers, out_body);
 }
@@ -272,15 +296,6 @@ void mw_headers_finish(struct mw_headers *headers, struct mw_slice *out_body)
 struct mw_slice mw_field_name(const struct mw_field *field)
 {
     return mw_slice_take(field->raw, field->name_len);
-}
-
-static struct mw_slice without_line_end(struct mw_slice raw)
-{
-    if (raw.len > 0 && raw.ptr[raw.len - 1] == '\n')
-        raw.len--;
-    if (raw.len > 0 && raw.ptr[raw.len - 1] == '\r')
-        raw.len--;
-    return raw;
 }
 
 struct mw_slice mw_field_value(const struct mw_field *field)

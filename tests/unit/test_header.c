@@ -155,6 +155,9 @@ static const struct {
     {"From : a@b\r\n\r\n", 1, true, ""},
     {"From : a@b\r\nFrom x\r\n", 1, false, "From x\r\n"},
     {"From a@b", 0, false, ""},
+    {"From a@b\rX: y\r\nA: b\r\n\r\n", 0, false, "From a@b\rX: y\r\nA: b\r\n\r\n"},
+    {"From a@b\r\n>From a\r\r\nA: b\r\n\r\n", 0, false, ">From a\r\r\nA: b\r\n\r\n"},
+    {"From a@b\rX: y", 0, false, "From a@b\rX: y"},
     {"A: b\nC: d\n\nbody", 2, true, "body"}, /* binary messages: LF alone */
     {"A: b\n\r\nbody", 1, true, "body"},
     {"A: b\rC: d\r\n\r\n", 1, true, ""}, /* a bare CR is no line end */
