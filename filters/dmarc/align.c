@@ -284,9 +284,24 @@ static unsigned badness(const struct judgement *judgement)
     return 0;
 }
 
+/* What each author's policy needs is asked for before any identifier is looked at: those of one (somebody may sign with as many names as he likes)
+ * must not take the room of another's questions. */
+static bool has_policies(struct answers *answers, const struct authors *authors)
+{
+    struct judgement one;
+    bool waits = false;
+    for (size_t i = 0; i < authors->count; i++)
+        judge_author(answers, authors->list[i].domain, NULL, &one);
+    for (size_t i = 0; i < answers->count; i++)
+        waits |= answer_waits(&answers->list[i]);
+    return !waits;
+}
+
 bool align_judge(struct answers *answers, const struct authors *authors,
                  const struct identifiers *identifiers, struct judgement *out)
 {
+    if (authors->count > 1 && !has_policies(answers, authors))
+        return false;
     struct judgement worst = {.result = DMARC_PERMERROR}, one;
     bool is_first = !authors->is_incomplete, is_done = true;
     if (authors->count > 0)

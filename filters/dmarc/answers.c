@@ -76,10 +76,3 @@ void answer_put(struct answer *answer, const struct mw_dns_answer *dns)
     else
         answer->state = ANSWER_FOUND;
 }
-
-void answers_give_up(struct answers *answers)
-{
-    for (size_t i = 0; i < answers->count; i++)
-        if (answer_waits(&answers->list[i]))
-            answers->list[i].state = ANSWER_FAILED;
-}

@@ -29,6 +29,7 @@ struct answer {
     bool is_several; /* more records than one: state is ANSWER_NOTHING (RFC 9989 4.10) */
     struct dmarc_record record;
     void *owner, *pending; /* the owner's */
+    uint64_t until_ms;     /* the owner's */
 };
 
 struct answers {
@@ -44,8 +45,6 @@ struct answer *answers_any(struct answers *answers, struct mw_slice domain, enum
 
 /* What the DNS said; NULL: nothing that could be used. */
 void answer_put(struct answer *answer, const struct mw_dns_answer *dns);
-/* Whatever waits has failed. */
-void answers_give_up(struct answers *answers);
 
 static inline bool answer_waits(const struct answer *answer)
 {

@@ -16,4 +16,11 @@
 const char *from_problem(struct mw_slice value, void (*found)(void *user, struct mw_slice domain),
                          void *user);
 
+/* Does another field's value hold what is a From of its own to programs that end lines where we do not ("s\rFrom: ceo@bank.example")? */
+bool from_is_hidden_in(struct mw_slice value);
+
+bool from_is_ascii(struct mw_slice text);
+/* Domains beyond ASCII are dear to read (IDNA), and a field may be full of them. `spelled` counts their octets; false: there were too many. */
+bool from_may_spell(size_t *spelled, struct mw_slice domain);
+
 #endif

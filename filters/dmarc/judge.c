@@ -44,26 +44,35 @@ static struct lookup *lookup_of(struct mw_ctx *ctx, const struct dmarc *dmarc)
     return *dmarc->host->session_slot(ctx);
 }
 
+/* What is asked from now on has lookup-time from now on. */
+static void give_time(struct lookup *lookup)
+{
+    const struct dmarc *dmarc = lookup->dmarc;
+    lookup->until_ms = dmarc->host->now_ms(lookup->ctx) + dmarc->settings.lookup_ms;
+}
+
 static struct lookup *lookup_new(struct mw_ctx *ctx, struct dmarc *dmarc)
 {
     struct lookup *lookup = memory_new(1, sizeof *lookup);
     lookup->ctx = ctx;
     lookup->dmarc = dmarc;
-    lookup->began_ms = dmarc->host->now_ms(ctx);
+    give_time(lookup);
     *dmarc->host->session_slot(ctx) = lookup;
     return lookup;
 }
 
+static void cancel_question(struct lookup *lookup, struct answer *answer)
+{
+    lookup->dmarc->host->dns_cancel(answer->pending);
+    answer->pending = NULL;
+    lookup->pending--;
+}
+
 static void cancel_questions(struct lookup *lookup)
 {
-    for (size_t i = 0; i < lookup->answers.count && lookup->pending > 0; i++) {
-        struct answer *answer = &lookup->answers.list[i];
-        if (answer->pending == NULL)
-            continue;
-        lookup->dmarc->host->dns_cancel(answer->pending);
-        answer->pending = NULL;
-        lookup->pending--;
-    }
+    for (size_t i = 0; i < lookup->answers.count && lookup->pending > 0; i++)
+        if (lookup->answers.list[i].pending != NULL)
+            cancel_question(lookup, &lookup->answers.list[i]);
 }
 
 void judge_release(struct mw_ctx *ctx, struct dmarc *dmarc)
@@ -96,12 +105,12 @@ static void read_authors(struct mw_ctx *ctx, const struct mw_host *host, struct 
     struct memory memory = {.host = host, .ctx = ctx};
     struct mw_header_view field = {.size = sizeof field};
     const struct mw_address *const *addresses;
-    ptrdiff_t at = host->header_find(ctx, LIT("From"), 0);
     /* one more than is read tells that there are too many */
-    for (; at >= 0 && authors->fields <= AUTHOR_FIELDS_MAX;
-         at = host->header_find(ctx, LIT("From"), (size_t)at + 1)) {
-        if (!host->header(ctx, (size_t)at, &field))
-            break;
+    for (size_t i = 0; authors->fields <= AUTHOR_FIELDS_MAX && host->header(ctx, i, &field); i++) {
+        if (!text_ieq(field.name, LIT("From"))) {
+            authors_add_other(authors, field.value);
+            continue;
+        }
         size_t count = host->header_addresses(field.value, memory_of_transaction, &memory,
                                               &addresses);
         authors_add(authors, field.value, addresses, count);
@@ -113,26 +122,37 @@ static void read_authors(struct mw_ctx *ctx, const struct mw_host *host, struct 
 
 static void answered(void *user, const struct mw_dns_answer *dns);
 
-/* Ask what waits. True: something could not be asked, and so has its answer. */
-static bool ask(struct lookup *lookup)
+static void ask_one(struct lookup *lookup, struct answer *answer)
 {
     const struct mw_host *host = lookup->dmarc->host;
-    bool has_failed = false;
+    answer->state = ANSWER_ASKED;
+    answer->owner = lookup;
+    answer->until_ms = lookup->until_ms;
+    answer->pending = host->query(lookup->ctx, SLICE(answer->name, answer->name_len), answer->kind,
+                                  answered, answer);
+    report_count(lookup->ctx, lookup->dmarc, TALLY_QUESTIONS, 1);
+    if (answer->pending != NULL)
+        lookup->pending++;
+    else
+        answer->state = ANSWER_FAILED;
+}
+
+/* Ask what waits, while there is time; before the message has come nothing fails for want of it. True: something has failed at once, and so has
+ * its answer. */
+static bool ask(struct lookup *lookup)
+{
+    bool has_time = lookup->dmarc->host->now_ms(lookup->ctx) < lookup->until_ms, has_failed = false;
+    if (!has_time && !lookup->has_identifiers)
+        return false;
     for (size_t i = 0; i < lookup->answers.count; i++) {
         struct answer *answer = &lookup->answers.list[i];
         if (answer->state != ANSWER_WANTED)
             continue;
-        answer->state = ANSWER_ASKED;
-        answer->owner = lookup;
-        answer->pending = host->query(lookup->ctx, SLICE(answer->name, answer->name_len),
-                                      answer->kind, answered, answer);
-        report_count(lookup->ctx, lookup->dmarc, TALLY_QUESTIONS, 1);
-        if (answer->pending != NULL) {
-            lookup->pending++;
-        } else {
+        if (has_time)
+            ask_one(lookup, answer);
+        else
             answer->state = ANSWER_FAILED;
-            has_failed = true;
-        }
+        has_failed |= answer->state == ANSWER_FAILED;
     }
     return has_failed;
 }
@@ -147,15 +167,33 @@ static bool advance(struct lookup *lookup)
     return true;
 }
 
-/* It has taken too long: what is not known has failed. Ends, for the table of answers does. */
-static void give_up(struct lookup *lookup)
+/* What has had its time has failed. True: something has. */
+static bool drop_late(struct lookup *lookup)
 {
-    report_count(lookup->ctx, lookup->dmarc, TALLY_LATE, 1);
-    cancel_questions(lookup);
-    do
-        answers_give_up(&lookup->answers);
-    while (
-        !align_judge(&lookup->answers, &lookup->authors, &lookup->identifiers, &lookup->judgement));
+    const struct mw_host *host = lookup->dmarc->host;
+    uint64_t now_ms = host->now_ms(lookup->ctx);
+    bool has_failed = false;
+    for (size_t i = 0; i < lookup->answers.count && lookup->pending > 0; i++) {
+        struct answer *answer = &lookup->answers.list[i];
+        if (answer->pending == NULL || answer->until_ms > now_ms)
+            continue;
+        cancel_question(lookup, answer);
+        answer->state = ANSWER_FAILED;
+        has_failed = true;
+    }
+    if (has_failed && !lookup->is_late)
+        report_count(lookup->ctx, lookup->dmarc, TALLY_LATE, 1);
+    lookup->is_late |= has_failed;
+    return has_failed;
+}
+
+/* As far as the answers go that come in time. Ends, for the table of answers does. */
+static bool advance_in_time(struct lookup *lookup)
+{
+    while (!advance(lookup))
+        if (!drop_late(lookup))
+            return false;
+    return true;
 }
 
 enum mw_verdict judge_headers(struct mw_ctx *ctx, struct dmarc *dmarc)
@@ -230,21 +268,23 @@ static void add_dkim(struct lookup *lookup, struct mw_slice list, bool is_open)
     }
 }
 
-/* Every signature that passed, and those that might have. Where none passed, dkim.domain is of the one nearest to the (first) author. */
+/* Every signature that passed, and those that might have: dkim.unsure, and of a filter that does not give that, dkim.domain. It may not stand for
+ * more than its own domain: whose key cannot be looked up is for the signer to choose, and so is a second author. */
 static struct mw_slice read_dkim(struct lookup *lookup)
 {
     struct dmarc *dmarc = lookup->dmarc;
     struct mw_ctx *ctx = lookup->ctx;
     struct mw_slice result = fact_text(dmarc->host, ctx, dmarc->dkim_result);
     struct mw_slice domain = fact_text(dmarc->host, ctx, dmarc->dkim_domain);
+    struct mw_slice unsure = fact_text(dmarc->host, ctx, dmarc->dkim_unsure);
     if (result.len == 0)
         see_silence(lookup, METHOD_DKIM, dmarc->dkim_result);
     add_dkim(lookup, fact_text(dmarc->host, ctx, dmarc->dkim_passed), false);
-    add_dkim(lookup, fact_text(dmarc->host, ctx, dmarc->dkim_unsure), true);
+    add_dkim(lookup, unsure, true);
     if (!text_is(result, "temperror"))
         return result;
     add_dkim(lookup, domain, true);
-    lookup->identifiers.is_open[METHOD_DKIM] = domain.len == 0 || lookup->authors.count > 1;
+    lookup->identifiers.is_open[METHOD_DKIM] = unsure.len == 0 && domain.len == 0;
     return result;
 }
 
@@ -293,14 +333,32 @@ static void answered(void *user, const struct mw_dns_answer *dns)
         resume(lookup);
 }
 
+static void late(void *user);
+
+/* For the question that has the least time left. */
+static void set_timer(struct lookup *lookup)
+{
+    const struct mw_host *host = lookup->dmarc->host;
+    uint64_t now_ms = host->now_ms(lookup->ctx), until_ms = lookup->until_ms;
+    for (size_t i = 0; i < lookup->answers.count; i++) {
+        const struct answer *answer = &lookup->answers.list[i];
+        if (answer->pending != NULL && answer->until_ms < until_ms)
+            until_ms = answer->until_ms;
+    }
+    lookup->timer = host->timer(lookup->ctx, until_ms > now_ms ? until_ms - now_ms : 1, late,
+                                lookup);
+}
+
 static void late(void *user)
 {
     struct lookup *lookup = user;
     lookup->timer = NULL;
     if (lookup->ticket == NULL)
         return; /* the host's deadline was shorter */
-    give_up(lookup);
-    resume(lookup);
+    if (advance_in_time(lookup))
+        resume(lookup);
+    else
+        set_timer(lookup);
 }
 
 static void cancelled(void *user)
@@ -311,15 +369,8 @@ static void cancelled(void *user)
 
 static enum mw_verdict wait_for_answers(struct lookup *lookup)
 {
-    const struct mw_host *host = lookup->dmarc->host;
-    uint64_t limit = lookup->dmarc->settings.lookup_ms;
-    uint64_t past = host->now_ms(lookup->ctx) - lookup->began_ms;
-    if (past >= limit) {
-        give_up(lookup);
-        return conclude(lookup);
-    }
-    lookup->timer = host->timer(lookup->ctx, limit - past, late, lookup);
-    lookup->ticket = host->park(lookup->ctx, cancelled, lookup);
+    set_timer(lookup);
+    lookup->ticket = lookup->dmarc->host->park(lookup->ctx, cancelled, lookup);
     return lookup->ticket != NULL ? MW_WAIT : MW_ERROR;
 }
 
@@ -330,5 +381,6 @@ enum mw_verdict judge_message(struct mw_ctx *ctx, struct dmarc *dmarc)
         return MW_CONTINUE;
     find_others(dmarc);
     read_identifiers(lookup);
-    return advance(lookup) ? conclude(lookup) : wait_for_answers(lookup);
+    give_time(lookup);
+    return advance_in_time(lookup) ? conclude(lookup) : wait_for_answers(lookup);
 }

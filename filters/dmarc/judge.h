@@ -1,7 +1,9 @@
 /* judge.h - the way of one message through the hooks.
  *
  * At end_of_headers the author domains are known, and the questions about them go out; nobody waits. At end_of_message SPF and DKIM have given
- * their facts (their filters stand before this one in the chain); what is missing then is waited for, for `lookup-time` since the header came.
+ * their facts (their filters stand before this one in the chain); what is missing then is waited for. A question has
+ * `lookup-time`: from the end of the header if it was asked before the message's end, else from there, so that neither a slow body nor slow filters
+ * before this one use up what is needed for the organizational domains of identifiers.
  *
  * A message's questions live on the heap and not in the transaction's memory: a transaction may end without a word to us, and answers may come
  * later. A session has one of them at most; the next message, the abort or the end of the session gives it back. */
@@ -60,7 +62,8 @@ struct lookup {
     bool is_silent[METHOD_COUNT]; /* a method has no result for this message */
     bool is_partial;              /* some recipients are spared what is done (skip-recipients) */
     struct judgement judgement;
-    uint64_t began_ms;
+    uint64_t until_ms; /* for what is asked now */
+    bool is_late;
     size_t pending; /* questions under way */
     struct mw_ticket *ticket;
     struct mw_timer *timer;

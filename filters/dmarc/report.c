@@ -158,27 +158,16 @@ void report_blind(struct mw_ctx *ctx, const struct dmarc *dmarc, enum method met
     log_write(&line, dmarc->host, ctx, MW_LOG_WARNING, "dmarc-blind");
 }
 
-enum { SENDER_MAX = 390 }; /* octets of a sender that are shown */
-struct scene {
-    char client[ADDRESS_TEXT_MAX], from[SENDER_MAX + 2];
-};
-
-/* Whose message it is. `out` must outlive the line. */
-static void put_scene(struct log_line *line, const struct lookup *lookup, struct scene *out)
+/* Whose message it is. */
+static void put_scene(struct log_line *line, const struct lookup *lookup)
 {
     const struct dmarc *dmarc = lookup->dmarc;
     struct mw_path_view sender = {.size = sizeof sender};
     const char *client = client_address(&dmarc->client, dmarc->host, lookup->ctx);
-    struct builder from = {.ptr = out->from, .cap = sizeof out->from};
     if (client != NULL)
-        log_put(line, "client", address_text(client, out->client));
-    if (!dmarc->host->sender(lookup->ctx, &sender))
-        return;
-    builder_put(&from, LIT("<"));
-    builder_put(&from, SLICE(sender.address.ptr,
-                             sender.address.len < SENDER_MAX ? sender.address.len : SENDER_MAX));
-    builder_put(&from, LIT(">"));
-    log_put(line, "from", SLICE(from.ptr, from.len));
+        log_put_address(line, "client", client);
+    if (dmarc->host->sender(lookup->ctx, &sender))
+        log_put_path(line, "from", sender.address);
 }
 
 /* `to`: where it goes instead; may be empty. */
@@ -188,7 +177,6 @@ static void log_result(const struct lookup *lookup, const struct decision *decis
 {
     const struct judgement *judgement = &lookup->judgement;
     struct log_line line = {.count = 0};
-    struct scene scene;
     log_put(&line, "result", slice_of(dmarc_result_name(judgement->result)));
     log_put(&line, "domain", judgement->domain);
     log_put(&line, "policy",
@@ -199,7 +187,7 @@ static void log_result(const struct lookup *lookup, const struct decision *decis
     log_put(&line, "rule", slice_of(decision->rule));
     log_put_some(&line, "where", decision->where);
     log_put_some(&line, "problem", slice_of(judgement->problem));
-    put_scene(&line, lookup, &scene);
+    put_scene(&line, lookup);
     log_put_some(&line, "to", to);
     log_write(&line, lookup->dmarc->host, lookup->ctx, level, event);
 }

@@ -542,7 +542,8 @@ class Policy(Base):
         for line, want in (("on failed reject", "'failed' is no result of DKIM"), ("on fail refuse", "'refuse' is no action"),
                            ("on fail", "a result and an action are expected"), ("skip-networks 10.0.0.1/8", "is not a network"),
                            ("on fail quarantine", "there is no quarantine-address"), ("quarantine-address x", "is not a whole address"),
-                           ("max-signatures 0", "max-signatures"), ("protect-dkim yes", "protect-dkim")):
+                           ("max-signatures 0", "max-signatures"), ("max-signatures 21", "max-signatures"),
+                           ("protect-dkim yes", "protect-dkim")):
             with self.subTest(line):
                 weir = harness.Mailweir(up.port, filters=block("filter dkim", ["module dkim", line]), chain="dkim", start=False)
                 done = harness.run([harness.MAILWEIR, "check", "-c", weir.conf])

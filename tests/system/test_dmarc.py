@@ -2,6 +2,7 @@
 from the one Authentication-Results field by the tests' own reader, and by python3-authres where that is installed; opendmarc judges the
 same messages by the same records, from what mailweir says of SPF and DKIM."""
 import collections
+import email
 import os
 import random
 import re
@@ -516,6 +517,68 @@ class Failures(Base):
         self.dns.behave("s._domainkey.example.org", "servfail")  # a stranger's key changes nothing
         self.assertEqual(self.send(weir, message(signers=["example.org"]), code=550).dsn, "5.7.1")
 
+    def test_a_strangers_key_changes_nothing_beside_a_second_author(self):
+        """Who may look a key up is for its owner to say: it stands for nobody else."""
+        records = zones(bank_example="v=DMARC1; p=reject", example_com="v=DMARC1; p=quarantine")
+        self.serve(records)
+        for name, how in (("s._domainkey.example.org", "servfail"), ("s._domainkey.mail.example.net", "mute")):
+            self.dns.behave(name, how)
+        weir = self.weir(["profile enforce"], timeout="1s")
+        for author in ("ceo@bank.example", "ceo@bank.example, x@example.org", "x@example.org, ceo@bank.example",
+                       "x@example.org, ceo@bank.example, y@example.com"):
+            with self.subTest(author):
+                for signer in ("example.org", "mail.example.net"):
+                    self.assertIn("bank.example", self.send(weir, message(author, [signer]), code=550).text)
+        self.dns.behave("s._domainkey.bank.example", "servfail")  # his own key does
+        for author in ("ceo@bank.example", "x@example.org, ceo@bank.example"):
+            self.send(weir, message(author, ["example.org", "bank.example"]))
+            self.assertEqual(self.result()[::2], ("temperror", "bank.example"))
+
+    def test_a_body_that_takes_its_time(self):
+        """What can only be asked when the message is there has lookup-time from there."""
+        self.serve(zones(example_net="v=DMARC1; p=reject"))
+        weir = self.weir(["profile enforce", "lookup-time 1s", "on temperror defer"])
+        header, _, body = message(signers=["mail.example.net"]).partition(b"\r\n\r\n")
+        client = self.closing(Client(weir.port, source=CLIENT))
+        client.ehlo("helo.nospf.test")
+        client.envelope("a@fails.test", suite.ALICE)
+        client.cmd("DATA", 354)
+        client.send(header + b"\r\n\r\n")
+        time.sleep(1.5)
+        client.send(body + b".\r\n")
+        client.expect(250)
+        self.assertEqual(self.result(), ("pass", "reject", "example.net"))
+
+    def test_a_mute_key_of_somebody_else_costs_no_alignment(self):
+        self.serve(zones(example_net="v=DMARC1; p=reject"))
+        self.dns.behave("s._domainkey.example.org", "mute")
+        weir = self.weir(["lookup-time 1s"], timeout="2s")
+        self.send(weir, message(signers=["mail.example.net", "example.org"]))
+        self.assertEqual(self.result(), ("pass", "reject", "example.net"))
+
+    def test_time_is_given_twice_and_no_more(self):
+        """What was asked with the header is not waited for anew; what an identifier needs is, once."""
+        self.serve(zones(example_net="v=DMARC1; p=reject"))
+        for name, spent, at_least, want in (("_dmarc.example.net", 2.5, 0, "temperror"), ("_dmarc.mail.example.net", 2.5, 2, "temperror")):
+            with self.subTest(name):
+                self.dns.behave(name, "mute")
+                weir = self.weir(["lookup-time 2s"], timeout="20s")
+                header, _, body = message(signers=["mail.example.net"]).partition(b"\r\n\r\n")
+                client = self.closing(Client(weir.port, source=CLIENT))
+                client.ehlo("helo.nospf.test")
+                client.envelope("a@fails.test", suite.ALICE)
+                client.cmd("DATA", 354)
+                client.send(header + b"\r\n\r\n")
+                time.sleep(spent)
+                client.send(body + b".\r\n")
+                began = time.monotonic()
+                client.expect(250)
+                took = time.monotonic() - began
+                self.assertGreaterEqual(took, at_least)
+                self.assertLess(took, at_least + 1.8)
+                self.assertEqual(self.result()[0], want)
+                self.dns.behave(name, None)
+
     def test_mute_server_costs_the_time_that_is_set(self):
         self.serve(zones(example_net="v=DMARC1; p=reject"))
         self.dns.behave("._dmarc.example.net", "mute")
@@ -589,6 +652,20 @@ class Hostile(Base):
                 self.send(weir, message(flood))
                 self.assertIn(self.result()[0], ("permerror", "fail"))
                 self.assertLess(self.dns.questions - before, 60)
+
+    def test_from_behind_a_bare_cr(self):
+        """Python's email ends lines there, and shows the bank's."""
+        self.serve(zones(bank_example="v=DMARC1; p=reject", example_org="v=DMARC1; p=reject"))
+        weir = self.weir(["profile enforce"], listen=["bare-cr pass"])
+        field = b"Subject: s\rFrom: ceo@bank.example\r\n"
+        for extra, want in ((b"", "pass"), (b"X-Other: s\rX-From: ceo@bank.example\r\n", "pass"), (field, "permerror"), (field.lower(), "permerror")):
+            with self.subTest(extra):
+                self.send(weir, message("x@example.org", extra=extra), sender="x@example.org")
+                self.assertEqual(self.result()[::2], (want, "example.org"))
+                shown = email.message_from_bytes(self.arrived()).get_all("From")
+                self.assertEqual("ceo@bank.example" in shown, want == "permerror", shown)
+        weir = self.weir(["on permerror reject"], listen=["bare-cr pass"])
+        self.assertIn("hidden", self.send(weir, message("x@example.org", extra=field), sender="x@example.org", code=550).text)
 
     def test_octets_of_any_kind_in_from(self):
         self.serve(zones(example_net="v=DMARC1; p=reject"))

@@ -330,3 +330,19 @@ TEST(questions_are_few)
                      many) <= ANSWERS_MAX);
     CHECK_INT(play.identifiers.count, IDENTIFIERS_MAX);
 }
+
+/* A stranger who is an author, too, and passes, with names that ask for more than there is room for. */
+TEST(one_authors_identifiers_leave_room_for_anothers_policy)
+{
+    static const struct zone zone[] = {{"_dmarc.evil.example", "v=DMARC1;p=none"},
+                                       {"_dmarc.bank.example", "v=DMARC1;p=none;np=reject"},
+                                       {NULL, NULL}};
+    play_judge(&play, zone, "evil.example missing.bank.example",
+               "dkim:1.1.1.1.1.1.evil.example dkim:2.2.2.2.2.2.evil.example "
+               "dkim:3.3.3.3.3.3.evil.example dkim:4.4.4.4.4.4.evil.example "
+               "dkim:5.5.5.5.5.5.evil.example dkim:6.6.6.6.6.6.evil.example "
+               "dkim:7.7.7.7.7.7.evil.example dkim:8.8.8.8.8.8.evil.example");
+    CHECK(play.answers.is_full);
+    const char *got = play_says(&play);
+    CHECK_MEM(got, strlen(got), "fail reject bank.example");
+}

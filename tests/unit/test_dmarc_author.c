@@ -156,6 +156,11 @@ TEST(forms_that_programs_read_differently_are_told)
         "\r\n\t\"Some \\\"One\\\"\" (a (b) \\) c)\r\n <a@example.net> (d)",
         " J\xfcrgen \xc3\xa9 <a@example.net>",
         " [list] a.b. c <a@example.net>,",
+        " .NET \"b\" (c) <a@example.net>, \"d, e\" (f; g) <a@example.net>",
+        " a\"b\"c <a@example.net>",
+        " \"a, b\" c.d (e; f) <a@example.net> (g, h), i@example.net (j, k)",
+        " a@example.net <a@example.net>, \xe9.@example.net, d",
+        " \"a\".b.\"c\"@example.net",
         " Smith, John <a@example.net>",
         " A@Example.net. <a@example.net>",
         " <@a.example,@b.example:c@example.net>",
@@ -172,6 +177,23 @@ TEST(forms_that_programs_read_differently_are_told)
         " a b@example.net",
         " \"a\" b@example.net",
         " a@example.net b",
+        " .a \"b,c\" <a@example.net>",
+        " a[b] (c,d) <a@example.net>",
+        " a (b,c), d@example.net",
+        " a@example.net \"b,c\" <a@example.net>",
+        " a.@example.net (b,c)",
+        " \xe9@example.net (b,c)",
+        " [a]:; (b,c) <a@example.net>",
+        " <\"a,b\">",
+        " <\"a@example.net\">",
+        " <@b.example:\"a@example.net\">",
+        " a@example .net <a@example>",
+        " a@example. net <a@example>",
+        " [a] (b;c) <a@example.net>",
+        " G: .a (\\,) <a@example.net>;",
+        " a\"b\"@example.net",
+        " \"a\"b@example.net",
+        " \"a\"\"b\"@example.net",
         " <a@example.net",
         " a@example.net>",
         " <a@example.net> b",
@@ -212,6 +234,37 @@ TEST(forms_that_programs_read_differently_are_told)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         if (from_problem(slice_of(bad[i]), NULL, NULL) == NULL)
             mw_test_fail(__FILE__, __LINE__, "'%s'", bad[i]);
+}
+
+/* IDNA is dear: U+FDFA becomes 18 letters. What may be read of it is bounded, and what is beyond is told. */
+TEST(names_beyond_ascii_are_read_up_to_a_bound)
+{
+    static const char *const names[] = {"\xef\xb7\xba\xef\xb7\xba.example", "B\xc3\xbc"
+                                                                            "cher.example"};
+    static char text[1 << 17];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct builder field = {.ptr = text, .cap = sizeof text};
+        while (field.len + 100 < sizeof text)
+            builder_putf(&field,
+                         "x@b\xc3\xbc"
+                         "cher.example <x@%s>, ",
+                         names[i]);
+        authors = (struct authors){.count = 0};
+        authors_add(&authors, SLICE(text, field.len), NULL, 0);
+        authors_close(&authors);
+        CHECK(authors.is_incomplete && authors.problem != NULL);
+        CHECK(authors.spelled < 8192 + 100);
+    }
+    authors = (struct authors){.count = 0};
+    authors_add(&authors,
+                LIT(" b\xc3\xbc"
+                    "cher@B\xc3\xbc"
+                    "cher.example"),
+                NULL, 0);
+    CHECK(!authors.is_incomplete && authors.spelled == 15);
+    authors.spelled = 1 << 20; /* letters that cost nothing are read all the same */
+    authors_add(&authors, LIT(" a@example.net"), NULL, 0);
+    CHECK_DOMAINS("xn--bcher-kva.example example.net");
 }
 
 /* Nothing is searched for again and again. */

@@ -32,10 +32,13 @@ static void *allot(void *user, size_t size)
 /* As judge.c reads them. */
 static void read_authors(const struct mw_headers *headers, struct authors *out)
 {
-    for (ptrdiff_t at = mw_headers_find(headers, MW_LIT("From"), 0); at >= 0;
-         at = mw_headers_find(headers, MW_LIT("From"), (size_t)at + 1)) {
+    for (size_t i = 0; i < headers->count; i++) {
         const struct mw_address *const *list;
-        struct mw_slice value = mw_field_value(&headers->fields[at]);
+        struct mw_slice value = mw_field_value(&headers->fields[i]);
+        if (!mw_slice_ieq(mw_field_name(&headers->fields[i]), MW_LIT("From"))) {
+            authors_add_other(out, value);
+            continue;
+        }
         size_t count = mw_address_list(value, allot, NULL, &list);
         authors_add(out, value, list, count);
     }
@@ -139,6 +142,27 @@ TEST(what_programs_read_differently_does_not_pass)
         ROW("From: \"x@evil.example\r\n\r\n", "permerror evil.example"),
         ROW("From: ceo@bank.example (<x@evil.example>\r\n\r\n", "fail bank.example"),
         ROW("From: <x@evil.example> \"<ceo@bank.example>\"\r\n\r\n", "permerror evil.example"),
+        /* GMime gives a name up that begins so, and an address with a word at a quoted string, and goes on behind the next ',', wherever it is */
+        ROW("From: .NET \"a, ceo@bank.example\" <x@evil.example>\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: .\"a,<ceo@bank.example>\"<x@evil.example>\r\n\r\n", "permerror evil.example"),
+        ROW("From: . (,ceo@bank.example) <x@evil.example>\r\n\r\n", "permerror evil.example"),
+        ROW("From: . (\\,ceo@bank.example) <x@evil.example>\r\n\r\n", "permerror evil.example"),
+        ROW("From: [l] \"a, ceo@bank.example\" <x@evil.example>\r\n\r\n", "permerror evil.example"),
+        ROW("From: [l] \"a\\, ceo@bank.example\" <x@evil.example>\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: y@evil.example, .\"a; ceo@bank.example\" <x@evil.example>\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: a\";,ceo@bank.example\"@evil.example <x@evil.example>\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: \",ceo@bank.example,\"a@evil.example <x@evil.example>\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: .NET Foundation <x@evil.example>\r\n\r\n", "pass evil.example"),
+        ROW("From: .NET \"Foundation\" <x@evil.example>, (a, b) \"c, d\" "
+            "<y@evil.example>\r\n\r\n",
+            "pass evil.example"),
+        ROW("From: [list] Some One <x@evil.example>\r\n\r\n", "pass evil.example"),
+        ROW("From: a.\"b\".c@evil.example\r\n\r\n", "pass evil.example"),
         /* 8-bit octets of no charset that anybody named */
         ROW("From: x@ev\xecl.example\r\n\r\n", "permerror xn--evl-oma.example"),
     };
@@ -183,6 +207,37 @@ TEST(several_from_fields_do_not_pass)
         ROW("Sender: x@evil.example\r\n\r\nFrom: ceo@bank.example\r\n", "permerror "),
         ROW("From\0: x@evil.example\r\nFrom: x@evil.example\r\n\r\n", "permerror "),
         ROW("Resent-From: x@evil.example\r\nX-From: x@evil.example\r\n\r\n", "permerror "),
+    };
+    CHECK_ROWS(rows);
+}
+
+/* Python's email ends a line at a bare CR, and others at other controls. With `bare-cr pass`, or in binary mail, such a header comes this far. */
+TEST(from_hidden_behind_a_line_end_of_others_does_not_pass)
+{
+    static const struct row rows[] = {
+        ROW("Subject: s\rFrom: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: x@evil.example\r\nSubject: s\r\n t\rfROM \t: ceo@bank.example\r\n\r\n",
+            "permerror evil.example"),
+        ROW("Subject:\rFrom:ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "permerror evil.example"),
+        ROW("Subject: s\r\rFrom: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "permerror evil.example"),
+        ROW("Subject: s\0From: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "permerror evil.example"),
+        ROW("Subject: s\fFrom: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "permerror evil.example"),
+        /* another field, a fold, or nothing that ends a line */
+        ROW("Subject: s\rFrom ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "pass evil.example"),
+        ROW("Subject: s\rFro\r\nFrom: x@evil.example\r\n\r\n", "pass evil.example"),
+        ROW("Subject: s\rReply-From: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "pass evil.example"),
+        ROW("Subject: s\r From: ceo@bank.example\r\n\r\n", "permerror "),
+        ROW("Subject: s\r\n From: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "pass evil.example"),
+        ROW("Subject: s\tFrom: ceo@bank.example\r\nFrom: x@evil.example\r\n\r\n",
+            "pass evil.example"),
     };
     CHECK_ROWS(rows);
 }
