@@ -15,6 +15,11 @@ static int open_dkim(const struct mw_host *with, struct mw_instance *instance, v
     return 0;
 }
 
+static void close_dkim(void *state)
+{
+    judge_close(state);
+}
+
 static enum mw_verdict end_of_headers(struct mw_ctx *ctx)
 {
     return judge_headers(ctx, host->state(ctx));
@@ -49,6 +54,7 @@ static const struct mw_filter filter = {
     .settings = dkim_settings,
     .setting_count = DKIM_SETTING_COUNT,
     .open = open_dkim,
+    .close = close_dkim,
     .end_of_headers = end_of_headers,
     .body = body,
     .end_of_message = end_of_message,

@@ -14,6 +14,7 @@
 
 #include <mailweir/content.h>
 
+#include "key_cache.h"
 #include "memory.h"
 #include "report.h"
 
@@ -29,7 +30,13 @@ void judge_open(struct dkim *dkim, struct mw_instance *instance)
         stages |= MW_STAGE_BIT(MW_STAGE_EDITED);
     host->want(instance, stages);
     dkim->client = client_open(host, instance);
+    dkim->keys = key_cache_new();
     report_open(dkim, instance);
+}
+
+void judge_close(struct dkim *dkim)
+{
+    key_cache_free(&dkim->keys);
 }
 
 /* ---- memory ---- */
@@ -190,6 +197,7 @@ enum mw_verdict judge_headers(struct mw_ctx *ctx, struct dkim *dkim)
     struct dkim_setup setup = dkim->settings.setup;
     struct header header = read_header(ctx, dkim, true);
     setup.now_s = unix_time();
+    setup.keys = dkim->keys;
     session->asked_ms = dkim->host->now_ms(ctx);
     session->check = dkim_check_new(&setup, header.fields, header.count,
                                     author_of(ctx, dkim, &header, room));

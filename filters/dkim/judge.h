@@ -40,6 +40,7 @@ struct dkim {
     const struct mw_host *host;
     struct settings settings;
     struct client client;
+    struct key_cache *keys; /* may be NULL */
     int facts[FACT_COUNT], results[DKIM_RESULTS], tallies[TALLY_COUNT];
 };
 
@@ -65,6 +66,7 @@ struct message {
 };
 
 void judge_open(struct dkim *dkim, struct mw_instance *instance);
+void judge_close(struct dkim *dkim);
 enum mw_verdict judge_headers(struct mw_ctx *ctx, struct dkim *dkim);
 enum mw_verdict judge_body(struct mw_ctx *ctx, struct dkim *dkim, struct mw_slice octets);
 enum mw_verdict judge_message(struct mw_ctx *ctx, struct dkim *dkim);

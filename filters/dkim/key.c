@@ -202,39 +202,55 @@ static EVP_PKEY *rsa_load(const struct key *key)
 }
 
 /* RSASSA-PKCS1-v1_5 over a hash that is there already. RFC 6376 3.3.2. */
-static bool rsa_verify(EVP_PKEY *key, const unsigned char hash[32], const unsigned char *data,
-                       size_t len)
+EVP_PKEY_CTX *key_prepare(const struct key *key)
 {
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new(key, NULL);
-    bool is_good = ctx != NULL && EVP_PKEY_verify_init(ctx) > 0 &&
-                   EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) > 0 &&
-                   EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) > 0 &&
-                   EVP_PKEY_verify(ctx, data, len, hash, 32) == 1;
-    EVP_PKEY_CTX_free(ctx);
+    EVP_PKEY *loaded = rsa_load(key);
+    EVP_PKEY_CTX *ctx = loaded == NULL ? NULL : EVP_PKEY_CTX_new(loaded, NULL);
+    EVP_PKEY_free(loaded); /* the context has it */
+    if (ctx == NULL || EVP_PKEY_verify_init(ctx) <= 0 ||
+        EVP_PKEY_CTX_set_rsa_padding(ctx, RSA_PKCS1_PADDING) <= 0 ||
+        EVP_PKEY_CTX_set_signature_md(ctx, EVP_sha256()) <= 0) {
+        EVP_PKEY_CTX_free(ctx);
+        ctx = NULL;
+    }
+    return ctx;
+}
+
+bool key_verify_ready(EVP_PKEY_CTX *ready, const unsigned char hash[32], const unsigned char *data,
+                      size_t len)
+{
+    bool is_good = ready != NULL && EVP_PKEY_verify(ready, data, len, hash, 32) == 1;
+    ERR_clear_error(); /* the proxy's TLS looks at the thread's queue of errors: nothing of ours may be left in it */
+    return is_good;
+}
+
+static bool rsa_verify(const struct key *key, const unsigned char hash[32],
+                       const unsigned char *data, size_t len)
+{
+    EVP_PKEY_CTX *ready = key_prepare(key);
+    bool is_good = key_verify_ready(ready, hash, data, len);
+    EVP_PKEY_CTX_free(ready);
     return is_good;
 }
 
 /* RFC 8463 3: what PureEdDSA signs is the SHA-256 hash. */
-static bool ed25519_verify(EVP_PKEY *key, const unsigned char hash[32], const unsigned char *data,
-                           size_t len)
+static bool ed25519_verify(const struct key *key, const unsigned char hash[32],
+                           const unsigned char *data, size_t len)
 {
+    EVP_PKEY *loaded = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->number, 32);
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool is_good = ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, key) > 0 &&
+    bool is_good = loaded != NULL && ctx != NULL &&
+                   EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, loaded) > 0 &&
                    EVP_DigestVerify(ctx, data, len, hash, 32) == 1;
     EVP_MD_CTX_free(ctx);
+    EVP_PKEY_free(loaded);
+    ERR_clear_error(); /* as above */
     return is_good;
 }
 
 bool key_verify(const struct key *key, const unsigned char hash[32], const unsigned char *data,
                 size_t len)
 {
-    bool is_rsa = key->algorithm == ALGORITHM_RSA_SHA256;
-    EVP_PKEY *loaded = is_rsa
-                           ? rsa_load(key)
-                           : EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, key->number, 32);
-    bool is_good = loaded != NULL &&
-                   (is_rsa ? rsa_verify : ed25519_verify)(loaded, hash, data, len);
-    EVP_PKEY_free(loaded);
-    ERR_clear_error(); /* the proxy's TLS looks at the thread's queue of errors: nothing of ours may be left in it */
-    return is_good;
+    return (key->algorithm == ALGORITHM_RSA_SHA256 ? rsa_verify : ed25519_verify)(key, hash, data,
+                                                                                  len);
 }

@@ -7,6 +7,8 @@
 
 #include "signature.h"
 
+struct evp_pkey_ctx_st;
+
 enum {
     KEY_RECORD_MAX = 8192, /* octets of a record */
     KEY_BITS_MIN = 512,    /* what can be looked at; what counts is `min-key-bits` */
@@ -27,5 +29,11 @@ const char *key_parse(struct mw_slice record, enum algorithm algorithm, struct k
 /* Is `data` the signature of the SHA-256 hash? Takes up to some 100 us of CPU (RSA of 4096 bits; 32-bit exponents more). */
 bool key_verify(const struct key *key, const unsigned char hash[32], const unsigned char *data,
                 size_t len);
+
+/* The two halves of that, for RSA: what OpenSSL makes of a key, which serves any number of signatures, good and bad, and goes with
+ * EVP_PKEY_CTX_free(); and a signature. NULL: OpenSSL does not take the key, and no signature is good. */
+struct evp_pkey_ctx_st *key_prepare(const struct key *key);
+bool key_verify_ready(struct evp_pkey_ctx_st *ready, const unsigned char hash[32],
+                      const unsigned char *data, size_t len);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "memory.h"
+
 /* A name, and its place in h=. */
 struct slot {
     struct mw_slice name;
@@ -34,10 +36,10 @@ static int compare_slots(const void *left, const void *right)
     return order != 0 ? order : a->place < b->place ? -1 : 1;
 }
 
-static size_t fill_slots(struct mw_slice names, struct slot slots[SIGNATURE_NAMES_MAX])
+static size_t fill_slots(struct mw_slice names, struct slot *slots, size_t max)
 {
     size_t count = 0;
-    while (count < SIGNATURE_NAMES_MAX && signature_next_name(&names, &slots[count].name)) {
+    while (count < max && signature_next_name(&names, &slots[count].name)) {
         slots[count].place = (uint32_t)count;
         count++;
     }
@@ -75,9 +77,10 @@ static struct group *find_group(struct group *groups, size_t count, struct mw_sl
 void select_fields(const struct signature *signature, const struct field *fields, size_t count,
                    size_t skip, uint32_t out_picks[SIGNATURE_NAMES_MAX])
 {
-    struct slot slots[SIGNATURE_NAMES_MAX];
-    struct group groups[SIGNATURE_NAMES_MAX];
-    size_t slot_count = fill_slots(signature->names, slots);
+    size_t names = signature->name_count; /* a dozen, of the SIGNATURE_NAMES_MAX there may be */
+    struct slot *slots = memory_new(names, sizeof *slots);
+    struct group *groups = memory_new(names, sizeof *groups);
+    size_t slot_count = fill_slots(signature->names, slots, names);
     size_t group_count = fill_groups(slots, slot_count, groups);
     for (size_t i = 0; i < slot_count; i++)
         out_picks[i] = SELECT_NONE;
@@ -86,4 +89,6 @@ void select_fields(const struct signature *signature, const struct field *fields
         if (i != skip && group != NULL && group->next < group->end)
             out_picks[slots[group->next++].place] = (uint32_t)i;
     }
+    free(slots);
+    free(groups);
 }

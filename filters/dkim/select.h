@@ -1,6 +1,6 @@
 /* select.h - which fields of a message a signature covers: those that h= names, each name from the bottom up, RFC 6376 5.4.2.
  *
- * Pure, no allocation. Time: fields x log(names), whatever the names are. */
+ * Pure; keeps no memory. Time: fields x log(names), whatever the names are. */
 #ifndef DKIM_SELECT_H
 #define DKIM_SELECT_H
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "body.h"
-#include "key.h"
+#include "key_cache.h"
 #include "memory.h"
 #include "select.h"
 
@@ -322,7 +322,7 @@ struct mw_slice dkim_check_question(const struct dkim_check *check, size_t index
 }
 
 /* Returns why this record is of no use, or NULL: it was tried. */
-static const char *try_record(struct entry *entry, struct mw_slice record)
+static const char *try_record(struct entry *entry, struct mw_slice record, struct key_cache *keys)
 {
     struct key key;
     const struct signature *signature = &entry->signature;
@@ -333,17 +333,19 @@ static const char *try_record(struct entry *entry, struct mw_slice record)
         return problem;
     entry->verdict.key_bits = key.bits;
     entry->verdict.is_testing = key.is_testing;
-    entry->is_good = key_verify(&key, entry->header_hash, signature->data, signature->data_len);
+    entry->is_good = key_cache_verify(keys, &key, entry->header_hash, signature->data,
+                                      signature->data_len);
     return NULL;
 }
 
 /* Several records at a selector have no order (RFC 6376 3.6.2.2): one that fits is enough. */
-static void try_records(struct entry *entry, const struct mw_dns_answer *answer)
+static void try_records(struct entry *entry, const struct mw_dns_answer *answer,
+                        struct key_cache *keys)
 {
     const char *problem = NULL;
     bool was_tried = false;
     for (size_t i = 0; i < answer->count && i < DKIM_KEYS_MAX && !entry->is_good; i++) {
-        const char *useless = try_record(entry, answer->values[i]);
+        const char *useless = try_record(entry, answer->values[i], keys);
         was_tried |= useless == NULL;
         problem = problem == NULL ? useless : problem;
     }
@@ -367,7 +369,7 @@ void dkim_check_answer(struct dkim_check *check, size_t index, const struct mw_d
     else if (answer->outcome == MW_DNS_NOTHING)
         decide(entry, DKIM_PERMERROR, "no key");
     else
-        try_records(entry, answer);
+        try_records(entry, answer, check->setup.keys);
 }
 
 /* ---- body and end ---- */

@@ -12,8 +12,10 @@
 
 #include "canon.h"
 
+struct key_cache;
+
 enum {
-    DKIM_SIGNATURES_MAX = 50, /* what `max-signatures` may be */
+    DKIM_SIGNATURES_MAX = 50, /* what a check takes; `max-signatures` has a bound of its own */
     DKIM_KEYS_MAX = 3         /* records at one selector that are tried */
 };
 
@@ -22,6 +24,7 @@ struct dkim_setup {
     bool allows_length;    /* signatures over a part of the body */
     bool is_checked_again; /* dkim_check_again() will be called */
     uint64_t now_s, tolerance_s;
+    struct key_cache *keys; /* outlives the check; NULL: none are kept */
 };
 
 struct dkim_check;
