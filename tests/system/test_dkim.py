@@ -153,7 +153,7 @@ class Base(suite.Case):
         for result, pattern in zip(results, patterns):
             self.assertRegex(result, "^" + pattern)
 
-    def library(self):
+    def libopendkim(self):
         try:
             return opendkim.Library()
         except OSError as error:
@@ -279,7 +279,7 @@ class Signed(Base):
                     self.expect(client, sign(head + (body if not body or body.endswith(b"\r\n") else body + b"\r\n"), "ed", form=form), "dkim=pass ")
 
     def test_opendkim(self):
-        client, library = self.client(self.weir()), self.library()
+        client, library = self.client(self.weir()), self.libopendkim()
         for key in ("rsa", "small"):
             for form in FORMS:
                 for size in (0, 1, 5000, 100000):
@@ -290,7 +290,7 @@ class Signed(Base):
 
     def test_blanks_before_the_colon(self):
         """They are part of the simple form (RFC 5322 4.5), also of a field without a value."""
-        client, library = self.client(self.weir("protect-dkim on")), self.library()
+        client, library = self.client(self.weir("protect-dkim on")), self.libopendkim()
         message = TEXT.replace(b"Subject:", b"Subject  :").replace(b"Date:", b"Cc :\r\nDate :")
         for form in FORMS:
             signed = library.sign(message, "rsa", "example.net", keys["rsa"].pem, [word.decode() for word in form])
@@ -649,7 +649,7 @@ class Agreement(Base):
             return False
 
     def test_corpus_signed_again(self):
-        client, library, others = self.client(self.weir(level="info", resolver=("session-queries 100000",))), self.library(), []
+        client, library, others = self.client(self.weir(level="info", resolver=("session-queries 100000",))), self.libopendkim(), []
         signed_count = differ = 0
         for number, (path, octets) in enumerate(self.messages()):
             name = ("ed", "small")[number % 2]
@@ -678,7 +678,7 @@ class Agreement(Base):
 
     def test_generated_and_changed_on_the_way(self):
         """500 generated messages, signed by either, with changes that signatures forgive and others: three opinions on each."""
-        library = self.library()
+        library = self.libopendkim()
         client, seed = self.client(self.weir(level="info", resolver=("session-queries 100000",))), int(os.environ.get("MW_SEED", "1"))
         record, counts = keys["small"].record, collections.Counter()
         for number in range(500):
