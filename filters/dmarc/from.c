@@ -194,7 +194,8 @@ static bool skip_words(struct reader *reader)
     }
     if (peek(reader) != '@')
         return reader->at > start;
-    reader->is_odd |= has_gap || last == '.' || !from_is_ascii(since(reader, start));
+    struct mw_slice local = since(reader, start);
+    reader->is_odd |= has_gap || last == '.' || text_utf8_len(local) < local.len;
     if (is_encoded)
         fail(reader, "an address in From has encoded words");
     else if (is_stuck)
@@ -335,9 +336,9 @@ static void read_words(struct reader *reader, struct entry *entry)
         fail_form(reader); /* an address by itself, and words beside it */
 }
 
-/* GMime gives an entry up where its name has brackets, an '@' or a dot in front, its local part 8-bit octets or a dot too many, or where there is no
- * address, and goes on behind the next ',', even where that stands in a comment or a quoted string. Either by itself is common (".NET Foundation",
- * "[list] Some One"; "Doe, John"), both together are not. */
+/* GMime gives an entry up where its name has brackets, an '@' or a dot in front, its local part a dot too many or octets that are no UTF-8 (RFC 6532
+ * has those that are), or where there is no address, and goes on behind the next ',', even where that stands in a comment or a quoted string. Either
+ * by itself is common (".NET Foundation", "[list] Some One"; "Doe, John"), both together are not. */
 static void read_entry(struct reader *reader)
 {
     struct entry entry = {.words = 0};

@@ -52,8 +52,11 @@ struct engine_run {
 
 /* ---- the handlers ---- */
 
-/* libspf2's handlers get no argument of ours: which run they belong to can only be told here. */
-static _Thread_local struct engine_run *running;
+/* libspf2's handlers get no argument of ours: which run they belong to can only be told here.
+ * initial-exec: in the room that the C library keeps for modules, at a fixed place. The default of a
+ * module takes a call for each access and a block from malloc() for each thread, and LeakSanitizer
+ * crashes (now and then: by the block's address) when it looks for the size of such a block. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) struct engine_run *running;
 
 struct handlers {
     __typeof__(SPF_error_handler) error;

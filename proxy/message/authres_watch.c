@@ -4,8 +4,8 @@
 
 #include "message/authres.h"
 
-/* A field longer than this is taken for ours unread: it is somebody's attempt. */
-enum { WATCHED_MAX = 16384 };
+/* A field longer than WATCHED_MAX is taken for ours unread: it is somebody's attempt. */
+enum { WATCHED_MAX = 16384, STRETCH = 256 };
 
 /* Behind a CR as well, but not within a line that is kept: not all take it for an end. */
 static bool is_at_start(const struct mw_authres_watch *watch)
@@ -56,11 +56,13 @@ static void take_octet(struct mw_authres_watch *watch, char octet, const struct 
     watch->last = octet == '\0' ? ' ' : octet;
 }
 
-/* The octets in front that end no line; only within one that nobody takes for results. */
+/* The octets in front that end no line; only within one that nobody takes for results. A stretch at a
+ * time: where CRs stand close together, the LF far behind would be looked for at each of them. */
 static size_t dull_octets(const struct mw_authres_watch *watch, struct mw_slice octets)
 {
     if (watch->is_kept || is_at_start(watch))
         return 0;
+    octets = mw_slice_take(octets, STRETCH);
     const char *newline = memchr(octets.ptr, '\n', octets.len);
     size_t len = newline == NULL ? octets.len : (size_t)(newline - octets.ptr);
     const char *cr = memchr(octets.ptr, '\r', len);

@@ -231,13 +231,16 @@ static void eoh_decided(struct mw_session *session, const struct mw_outcome *out
 static void check_binary_header(struct mw_session *session)
 {
     struct mw_transaction *tx = session->tx;
+    const struct mw_dots_policy *policy = &session->settings->line_ends;
     struct mw_slice block = mw_headers_block(&tx->headers);
     struct mw_dots dots;
+    struct mw_span span;
+    if (!tx->dots.is_binary)
+        return;
     mw_dots_init_bdat(&dots, false);
-    for (size_t used = 0; tx->dots.is_binary && block.len > 0; block = mw_slice_skip(block, used)) {
-        struct mw_span span;
-        mw_dots_take(&dots, &session->settings->line_ends, block, &used, &span);
-    }
+    for (size_t used = 0; block.len > 0; block = mw_slice_skip(block, used))
+        mw_dots_take(&dots, policy, block, &used, &span);
+    mw_dots_finish_bdat(&dots, policy, &span); /* a CR may be the last octet of all */
     tx->dots.seen |= dots.seen;
     tx->dots.is_refused |= dots.is_refused;
     mw_content_refuse_bad_octets(session);

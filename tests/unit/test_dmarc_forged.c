@@ -163,6 +163,14 @@ TEST(what_programs_read_differently_does_not_pass)
             "pass evil.example"),
         ROW("From: [list] Some One <x@evil.example>\r\n\r\n", "pass evil.example"),
         ROW("From: a.\"b\".c@evil.example\r\n\r\n", "pass evil.example"),
+        /* a local part of RFC 6532 is no reason for GMime to give up, one of another charset is */
+        ROW("From: \"M\xc3\xbcller, Hans\" <m\xc3\xbcller@evil.example>\r\n\r\n",
+            "pass evil.example"),
+        ROW("From: m\xc3\xbcller@evil.example (M\xc3\xbcller, Hans)\r\n\r\n", "pass evil.example"),
+        ROW("From: \"a, ceo@bank.example\" <m\xfcller@evil.example>\r\n\r\n",
+            "permerror evil.example"),
+        ROW("From: \"a, ceo@bank.example\" <m\xc3\xbcll\xc3@evil.example>\r\n\r\n",
+            "permerror evil.example"),
         /* 8-bit octets of no charset that anybody named */
         ROW("From: x@ev\xecl.example\r\n\r\n", "permerror xn--evl-oma.example"),
     };
