@@ -2,9 +2,17 @@
 #include "test.h"
 
 #include <stdarg.h>
+#include <time.h>
 
 static struct mw_test_case *first, **last = &first;
 static bool current_failed;
+
+double mw_test_cpu_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
 
 void mw_test_register(struct mw_test_case *test)
 {

@@ -21,6 +21,8 @@ struct mw_test_case {
 void mw_test_register(struct mw_test_case *test);
 void mw_test_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* CPU time of this thread so far, in seconds: what other programs do meanwhile does not count. */
+double mw_test_cpu_s(void);
 
 #define TEST(id)                                                 \
     static void id(void);                                        \

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "list_kit.h"
@@ -502,14 +501,6 @@ TEST(errors_of_a_file_are_counted_above_twenty)
 
 /* ---- size and speed ---- */
 
-/* Of this thread: what other programs do meanwhile does not count. */
-static double now_s(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 typedef void entry_of(char out[128], uint32_t n);
 
 static void host_entry(char out[128], uint32_t n)
@@ -547,9 +538,9 @@ static void million(const char *kind, const char *field, entry_of *make, const c
     }
     long octets = ftell(file);
     fclose(file);
-    double start = now_s();
+    double start = mw_test_cpu_s();
     LOAD(text("%s \"big\"", kind), field);
-    double loaded = now_s() - start;
+    double loaded = mw_test_cpu_s() - start;
     kit_start(&kit);
     size_t memory = rules_list_find(kit.rules, LIT("l"))->content->memory;
     struct list_set *set = kit_set(&kit);
@@ -565,12 +556,12 @@ static void million(const char *kind, const char *field, entry_of *make, const c
         CHECK(kit.rules->lang->parse_network(slice_of(line), (unsigned char *)lines[i], &prefix));
         values[i].text.len = 16;
     }
-    start = now_s();
+    start = mw_test_cpu_s();
     for (unsigned i = 0; i < LOOKS; i++) {
         const char *error;
         CHECK_INT(rules_list_has(set, &values[i], NULL, &error), LIST_YES);
     }
-    double looked = now_s() - start;
+    double looked = mw_test_cpu_s() - start;
     CHECK_HAS_NOT(none);
     printf("  %s of 1,000,000 for %s: %.1f MB of text, %.1f MB held (x%.2f), loaded in %.2f s, "
            "%.0f ns a "
